@@ -1,0 +1,39 @@
+# Everything Inset needs is installed into this checkout; Python 3.11 and make are all that must be there.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help run test check soak lint openapi
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+run:  ## install, start hub, service and demo, print one URL
+	@$(PYTHON) dev/install.py run
+	@exec $(BIN)/python dev/stack.py
+
+test:  ## install, and run all tests against real parts
+	@$(PYTHON) dev/install.py test
+	@$(PYTHON) dev/docker_engine.py
+	@$(MAKE) --no-print-directory lint
+	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
+	@$(BIN)/python -m pytest
+
+check:  ## format, lint, types, imports, fast tests
+	@$(PYTHON) dev/install.py test
+	@$(BIN)/ruff format --quiet .
+	@$(MAKE) --no-print-directory lint
+	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
+	@$(BIN)/python -m pytest -q -x tests/house tests/service/test_callers.py tests/service/test_notebooks.py
+
+soak:  ## the long form of the faults: services killed during thousands of saves
+	@$(PYTHON) dev/install.py test
+	@INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/faults
+
+lint:
+	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(PYTHON) dev/node.py npm frontend-snippet --silent run check
+
+openapi:  ## write the API's description anew
+	@$(BIN)/inset openapi > docs/openapi.json

@@ -1,0 +1,183 @@
+"""Installs into the checkout what `make run` or `make test` needs, and only what has changed since the last time.
+
+    python3 dev/install.py run|test
+
+Uses nothing but Python itself: it runs before anything is installed.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import node
+from node import ROOT, VENV
+
+PYTHON = VENV / "bin" / "python"
+STAMPS = VENV / ".installed"
+LOG = ROOT / ".run" / "install.log"
+
+DEBIAN_PACKAGES = {
+    "chromium": "chromium",
+    "firefox-esr": "firefox-esr",
+    "webkit2gtk-driver": "WebKitWebDriver",
+    "xvfb": "Xvfb",
+    "nginx": "nginx",
+}
+"""What the tests drive: browsers, the screen that WebKit needs, and the edge. Debian's packages, by their commands."""
+
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
+"""Debian keeps nginx where only root looks by himself."""
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""What Debian asks before a package starts its service."""
+
+OLDEST_PYTHON = (3, 11)
+
+
+class Failed(Exception):
+    """What could not be done, in one line."""
+
+
+def main(purpose: str) -> None:
+    """Install for `run` or for `test`."""
+    if sys.version_info < OLDEST_PYTHON:
+        raise Failed(f"Inset needs Python 3.11 or newer, and this is {sys.version.split()[0]}. Set PYTHON=… for make.")
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.write_bytes(b"")
+    _step("Python environment", "venv", [], _make_venv)
+    requirements = ROOT / "requirements" / f"{purpose}.txt"
+    if purpose == "test" or not _done("requirements-test", [ROOT / "requirements" / "test.txt"]):
+        _step("Python packages", f"requirements-{purpose}", [requirements], lambda: _pip("-r", requirements))
+    if not node.machine_node():
+        wheel = ROOT / "requirements" / "node.txt"
+        _step("Node", "node", [wheel], lambda: _pip("-r", wheel))
+    for folder in ("hub", "frontend-snippet"):
+        lock = ROOT / folder / "package-lock.json"
+        _step(f"npm packages of {folder}/", f"npm-{folder}", [lock], partial(_npm, folder, "ci"))
+    _step("SDK and page extension", "build", _front_end_sources(), partial(_npm, "frontend-snippet", "run", "build"))
+    own = [*ROOT.glob("*/pyproject.toml"), ROOT / "pyproject.toml"]
+    _step("Inset's service and hub", "own", own, lambda: _pip_own("-e", ROOT, "-e", ROOT / "hub"))
+    # Not editable: Jupyter finds the page extension and the settings among the environment's shared files.
+    bridge = [path for path in (ROOT / "singleuser").rglob("*") if "labextension/node_modules" not in path.as_posix()]
+    _step("Inset's save bridge", "bridge", bridge, lambda: _pip_own("--force-reinstall", ROOT / "singleuser"))
+    if purpose == "test":
+        _debian_packages()
+
+
+def _make_venv() -> None:
+    if PYTHON.exists():
+        return
+    try:
+        venv.create(VENV, with_pip=True)
+    except subprocess.CalledProcessError as exc:
+        raise Failed(
+            "Python's venv module does not work here; on Debian, `apt-get install python3-venv` mends it."
+        ) from exc
+
+
+def _npm(folder: str, *arguments: str) -> None:
+    command = [*node.npm_command(), *arguments, "--no-audit", "--no-fund"]
+    _call(command, cwd=ROOT / folder, env=node.npm_environment())
+
+
+def _pip(*arguments: object) -> None:
+    _call([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes", *arguments])
+
+
+def _pip_own(*arguments: object) -> None:
+    _call(
+        [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", *arguments]
+    )
+
+
+def _debian_packages() -> None:
+    missing = [package for package, command in DEBIAN_PACKAGES.items() if not shutil.which(command, path=_PATH)]
+    if not missing:
+        return
+    packages = " ".join(missing)
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        raise Failed(f"The tests need Debian's packages: `apt-get install {packages}` as root, and run this again.")
+
+    def install() -> None:
+        _call(["apt-get", "update"])
+        with _no_service_starts():
+            _call(["apt-get", "install", "-y", "--no-install-recommends", *missing, "fonts-dejavu-core"])
+
+    _step("Debian packages", "debian", [], install, always=True)
+
+
+@contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """Keep packages from starting what they install: nginx would listen on port 80."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
+
+
+def _front_end_sources() -> list[Path]:
+    folders = ("frontend-snippet/src", "frontend-snippet/scripts", "singleuser/labextension")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if "node_modules" not in path.parts]
+    return [*files, ROOT / "frontend-snippet" / "package.json"]
+
+
+def _step(name: str, stamp: str, inputs: Iterable[Path], work: Callable[[], None], *, always: bool = False) -> None:
+    """Do a piece of work unless it was done for the same inputs before, and say so."""
+    inputs = list(inputs)
+    if not always and _done(stamp, inputs):
+        return
+    print(f"  installing: {name} …", end="", flush=True)
+    began = time.monotonic()
+    work()
+    print(f" {time.monotonic() - began:.0f} s", flush=True)
+    STAMPS.mkdir(exist_ok=True)
+    (STAMPS / stamp).write_text(_digest(inputs))
+
+
+def _done(stamp: str, inputs: list[Path]) -> bool:
+    file = STAMPS / stamp
+    return file.exists() and file.read_text() == _digest(inputs)
+
+
+def _digest(inputs: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(inputs):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _call(command: Sequence[object], *, cwd: Path = ROOT, env: dict[str, str] | None = None) -> None:
+    words = [str(word) for word in command]
+    with LOG.open("ab") as log:
+        try:
+            subprocess.run(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
+        except FileNotFoundError as exc:
+            raise Failed(f"{words[0]} is not installed here.") from exc
+        except subprocess.CalledProcessError as exc:
+            last = "\n".join(f"    {line}" for line in LOG.read_text(errors="replace").splitlines()[-12:])
+            where = LOG.relative_to(ROOT)
+            raise Failed(f"`{' '.join(words[:4])} …` failed. The end of {where}:\n{last}") from exc
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except Failed as exc:
+        print(f"\n{exc}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

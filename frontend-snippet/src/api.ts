@@ -1,0 +1,92 @@
+/** The SDK as the host sees it: one function in, one handle out. */
+import type { Capability, CookieMode } from './protocol.js';
+
+export interface EmbedOptions extends EventOptions {
+  /** The element the notebook is shown in. It is given one child and otherwise left alone. */
+  mountPoint: HTMLElement;
+  /** The public address of the Inset service. */
+  serviceUrl: string;
+  notebookId: string;
+  /**
+   * Asks the host's backend for a short-lived token that names the user. Called when the first one
+   * is needed and whenever the service no longer accepts the last; never twice at a time.
+   */
+  fetchToken: () => Promise<string> | string;
+  /** What the frame shows: the notebook alone, or JupyterLab around it. Default: `'notebook'`. */
+  interface?: 'notebook' | 'lab';
+  /** The frame's accessible name. Default: `'Notebook'`. */
+  title?: string;
+  timeouts?: Partial<Timeouts>;
+}
+
+/** How long the SDK waits, in milliseconds. */
+export interface Timeouts {
+  /** For a frame to say that it is there, and then to open the notebook. Default: 45 000. */
+  frame: number;
+  /** For a save to be in the database. Default: 30 000. */
+  save: number;
+  /** For one answer of the service. Default: 30 000. */
+  request: number;
+  /** For the session to be over after `close()`. Default: 60 000. */
+  close: number;
+}
+
+/** What happens to an embedded notebook, and what is told about it. */
+export interface EmbedEvents {
+  /** The session comes closer to being ready. */
+  progress: { percent: number; message: string };
+  /** The notebook is open, and can be saved if the user may `edit`. Comes again when its frame was reloaded. */
+  ready: { sessionId: string; mode: CookieMode; may: readonly Capability[] };
+  /** Edits that are not in the notebook's file yet appeared or went. */
+  dirty: { dirty: boolean };
+  /** A save that `save()` asked for has begun; `saved` or `saveFailed` follows. */
+  saving: Record<string, never>;
+  /** The database holds a new version, whoever saved it. Told once for each version. */
+  saved: SavedVersion & { origin: string };
+  /** A save did not reach the database. Jupyter's server keeps the content and keeps trying. */
+  saveFailed: { code: string; message: string };
+  /** Someone else saved a newer version; ours was kept on the side. */
+  conflict: { currentVersion: number; keptVersion: number };
+  /** The notebook was renamed inside Jupyter. */
+  renamed: { name: string };
+  /** The session is being saved and closed: within so many seconds its edits are asked for, and the frame is cut. */
+  ending: { reason: string; in: number };
+  ended: { reason: string };
+  /** The notebook can't be shown (any longer). The mount point offers to try again. */
+  failed: { code: string; message: string };
+}
+
+/** `onReady`, `onSaved` and so on: listeners handed over with the options. */
+export type EventOptions = {
+  [E in keyof EmbedEvents as `on${Capitalize<E>}`]?: (detail: EmbedEvents[E]) => void;
+};
+
+export interface SavedVersion {
+  version: number;
+  sha256: string;
+}
+
+export interface NotebookEmbed {
+  /** Settles once: when the notebook is open, or with an `EmbedError` if it can't be. */
+  readonly ready: Promise<void>;
+  /** The session's id, from the moment the service has answered. */
+  readonly sessionId: string | undefined;
+  /** How the frame stays signed in, once it is ready. */
+  readonly mode: CookieMode | undefined;
+  /** What the user may do in the notebook, once it is ready. */
+  readonly may: readonly Capability[] | undefined;
+  /**
+   * Save what the editor holds and wait until the database has it.
+   * Rejects with an `EmbedError`: `not-ready`, `not-allowed`, `timeout`, `save-failed` or `conflict`.
+   */
+  save(): Promise<SavedVersion>;
+  /** Listen to an event; what it returns ends that. */
+  on<E extends keyof EmbedEvents>(event: E, listener: (detail: EmbedEvents[E]) => void): () => void;
+  /** Save and end the session; settles when it has ended. */
+  close(): Promise<void>;
+  /**
+   * Remove frame, timers, listeners and streams; safe to call twice. The session goes on.
+   * Edits that are not saved are gone with the frame: `save()` first where they matter.
+   */
+  destroy(): void;
+}

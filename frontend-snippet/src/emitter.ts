@@ -1,0 +1,27 @@
+/** Events by name; a listener that throws harms neither us nor the next listener. */
+export class Emitter<Events extends object> {
+  readonly #listeners = new Map<keyof Events, Set<(detail: never) => void>>();
+
+  on<E extends keyof Events>(event: E, listener: (detail: Events[E]) => void): () => void {
+    const listeners = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, listeners.add(listener));
+    return () => void listeners.delete(listener);
+  }
+
+  emit<E extends keyof Events>(event: E, detail: Events[E]): void {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+      try {
+        (listener as (detail: Events[E]) => void)(detail);
+      } catch (error) {
+        // Where the host finds the errors of its own code: its console and its error reporting.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  clear(): void {
+    this.#listeners.clear();
+  }
+}

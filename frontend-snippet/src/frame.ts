@@ -1,0 +1,119 @@
+/** One iframe at one URL: its element, and the handshake with the page inside. */
+import type { Timeouts } from './api.js';
+import { Channel } from './channel.js';
+import { EmbedError } from './errors.js';
+import { type EntryFailure, type FrameMessage, type Hello, isWindowMessage, tag, VERSION } from './protocol.js';
+import { after } from './timers.js';
+
+/** What a frame tells about itself. */
+export interface FrameListener {
+  /** The frame's URL was refused. */
+  refused(reason: EntryFailure): void;
+  /** The frame shows no notebook, or shows it no longer. */
+  silent(): void;
+  heard(message: FrameMessage): void;
+}
+
+export interface FrameOptions {
+  title: string;
+  timeouts: Timeouts;
+  signal: AbortSignal;
+}
+
+export class Frame {
+  readonly element: HTMLIFrameElement;
+  readonly #origin: string;
+  readonly #options: FrameOptions;
+  readonly #listener: FrameListener;
+  readonly #removed = new AbortController();
+  readonly #signal: AbortSignal;
+  #channel: Channel | undefined;
+  #document: string | undefined;
+  #open = false;
+  #stopWaiting: () => void = () => undefined;
+
+  /** Prepare the frame; it loads when its element is put into the page. */
+  constructor(document: Document, url: string, options: FrameOptions, listener: FrameListener) {
+    this.#origin = new URL(url).origin;
+    this.#options = options;
+    this.#listener = listener;
+    this.#signal = AbortSignal.any([options.signal, this.#removed.signal]);
+    this.#signal.addEventListener('abort', () => { this.#disconnect(this.#signal.reason); }, { once: true });
+
+    this.element = document.createElement('iframe');
+    this.element.className = 'inset-frame';
+    this.element.title = options.title;
+    this.element.allow = 'clipboard-read; clipboard-write; fullscreen';
+    // Sizes as attributes, so that a page without our style sheet shows more than 300 by 150 pixels.
+    this.element.width = this.element.height = '100%';
+    this.element.src = url;
+    this.element.addEventListener('load', () => { this.#loaded(); }, { signal: this.#signal });
+    window.addEventListener('message', (event) => { this.#receive(event); }, { signal: this.#signal });
+    this.#wait();
+  }
+
+  /** The way to the notebook, while there is one. */
+  get channel(): Channel | undefined {
+    return this.#open ? this.#channel : undefined;
+  }
+
+  /** Let the page inside go on with a new URL's ticket, if that is for the same server. */
+  renew(url: string): void {
+    const { origin, hash } = new URL(url);
+    const ticket = new URLSearchParams(hash.slice(1)).get('ticket');
+    if (ticket !== null && origin === this.#origin) this.#channel?.renew(ticket);
+  }
+
+  remove(): void {
+    this.#removed.abort();
+    this.element.remove();
+  }
+
+  #receive({ source, origin, data }: MessageEvent<unknown>): void {
+    if (source !== this.element.contentWindow || origin !== this.#origin || !isWindowMessage(data)) return;
+    if (data.type === 'hello') this.#connect(data);
+    else this.#listener.refused(data.reason);
+  }
+
+  #connect(hello: Hello): void {
+    // Hellos that were on their way when we answered the first.
+    if (hello.document === this.#document) return;
+    if (hello.min > VERSION || hello.max < VERSION) return;
+    this.#disconnect();
+    this.#document = hello.document;
+    const { port1, port2 } = new MessageChannel();
+    this.#channel = new Channel(port1, (message) => { this.#heard(message); });
+    this.element.contentWindow?.postMessage(tag({ type: 'connect', version: VERSION }), this.#origin, [port2]);
+    // A page without a notebook (a file list, say) will not become ready, and need not.
+    if (hello.capabilities.includes('save')) this.#wait();
+  }
+
+  #heard(message: FrameMessage): void {
+    if (message.type === 'ready') {
+      this.#stopWaiting();
+      this.#open = true;
+    }
+    this.#listener.heard(message);
+  }
+
+  /** The frame went somewhere by itself: what we were connected to may be gone, and an error page says nothing. */
+  #loaded(): void {
+    if (!this.#open) return;
+    this.#channel?.ping(this.#options.timeouts.frame).catch((error: unknown) => {
+      if (error instanceof EmbedError && error.code === 'timeout') this.#listener.silent();
+    });
+  }
+
+  #wait(): void {
+    this.#stopWaiting();
+    this.#stopWaiting = after(this.#options.timeouts.frame, this.#signal, () => { this.#listener.silent(); });
+  }
+
+  #disconnect(reason?: unknown): void {
+    this.#stopWaiting();
+    this.#open = false;
+    const gone = new EmbedError('not-ready', 'The notebook was closed or reloaded.');
+    this.#channel?.close(reason instanceof EmbedError ? reason : gone);
+    this.#channel = undefined;
+  }
+}

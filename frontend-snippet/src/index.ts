@@ -1,0 +1,6 @@
+/** Set a live Jupyter notebook into a page. */
+export { embedNotebook } from './embed.js';
+export { EmbedError } from './errors.js';
+export type { EmbedErrorCode } from './errors.js';
+export type { EmbedEvents, EmbedOptions, EventOptions, NotebookEmbed, SavedVersion, Timeouts } from './api.js';
+export type { Capability, CookieMode } from './protocol.js';

@@ -1,0 +1,117 @@
+/** The Inset service, as far as the SDK calls it. HTTP and its failures stop here. */
+import { EmbedError } from './errors.js';
+import { backoff, sleep } from './timers.js';
+import type { Tokens } from './tokens.js';
+
+export interface Session {
+  id: string;
+  state: string;
+  progress: { percent: number; message: string };
+  embeddable: boolean | null;
+  version: number | null;
+}
+
+interface Problem {
+  type?: string;
+  title?: string;
+  detail?: string;
+}
+
+/** A refusal or an outage; `transient` says that trying again may help. */
+export class ServiceError extends EmbedError {
+  readonly status: number;
+  readonly transient: boolean;
+
+  constructor(code: string, message: string, { status, cause }: { status: number; cause?: unknown }) {
+    super(code, message, { cause });
+    this.status = status;
+    this.transient = status === 0 || status === 429 || status >= 502;
+  }
+}
+
+/** A request of ours, its headers plain enough to add to. */
+interface Request extends RequestInit {
+  headers: Record<string, string>;
+}
+
+const TRIES = 4;
+
+export class Service {
+  readonly #url: string;
+  readonly #tokens: Tokens;
+  readonly #timeout: number;
+
+  constructor(url: string, tokens: Tokens, { timeout }: { timeout: number }) {
+    this.#url = url.replace(/\/+$/, '');
+    this.#tokens = tokens;
+    this.#timeout = timeout;
+  }
+
+  /** Open a session of the notebook, or find the one it has. */
+  async open(notebookId: string, signal: AbortSignal): Promise<Session> {
+    return (await this.#json('POST', '/v1/sessions', signal, { notebook_id: notebookId })) as Session;
+  }
+
+  /** Begin to save and end the session. */
+  async end(id: string, signal: AbortSignal): Promise<void> {
+    await this.#json('DELETE', `/v1/sessions/${encodeURIComponent(id)}`, signal);
+  }
+
+  /** Mint a URL that opens the notebook once, soon. */
+  async frameUrl(id: string, shown: 'notebook' | 'lab', signal: AbortSignal): Promise<string> {
+    const path = `/v1/sessions/${encodeURIComponent(id)}/iframe-url`;
+    return ((await this.#json('POST', path, signal, { interface: shown })) as { url: string }).url;
+  }
+
+  /** Connect to the session's event stream, after the event named by `lastEventId`. */
+  async events(id: string, lastEventId: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const headers: Record<string, string> = { Accept: 'text/event-stream' };
+    if (lastEventId) headers['Last-Event-ID'] = lastEventId;
+    const path = `/v1/sessions/${encodeURIComponent(id)}/events`;
+    const { body } = await this.#authorized(path, { headers, signal });
+    if (!body) throw new ServiceError('service-unreachable', 'The service sent no events.', { status: 0 });
+    return body;
+  }
+
+  async #json(method: string, path: string, signal: AbortSignal, body?: object): Promise<unknown> {
+    const request: Request = body
+      ? { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
+      : { method, headers: {} };
+    for (let n = 1; ; n++) {
+      try {
+        const limited = AbortSignal.any([signal, AbortSignal.timeout(this.#timeout)]);
+        const response = await this.#authorized(path, { ...request, signal: limited });
+        return await response.json();
+      } catch (error) {
+        signal.throwIfAborted();
+        const failure = error instanceof EmbedError ? error : unreachable(error);
+        if (n === TRIES || !(failure instanceof ServiceError && failure.transient)) throw failure;
+        await sleep(backoff(n), signal);
+      }
+    }
+  }
+
+  /** One request with the token; refused with 401, once more with a new one. */
+  async #authorized(path: string, request: Request): Promise<Response> {
+    for (let renewed = false; ; renewed = true) {
+      const token = await this.#tokens.get();
+      const headers = { ...request.headers, Authorization: `Bearer ${token}` };
+      const response = await fetch(this.#url + path, { ...request, headers, credentials: 'omit', cache: 'no-store' });
+      if (response.ok) return response;
+      if (response.status !== 401) throw await toError(response);
+      await this.#tokens.discard(token);
+      if (renewed) throw new EmbedError('unauthorized', 'The notebook service does not accept this sign-in.');
+    }
+  }
+}
+
+function unreachable(cause: unknown): ServiceError {
+  return new ServiceError('service-unreachable', 'The notebook service does not answer.', { status: 0, cause });
+}
+
+async function toError(response: Response): Promise<ServiceError> {
+  const problem = (await response.json().catch(() => ({}))) as Problem;
+  const slug = /^urn:inset:problem:(.+)$/.exec(problem.type ?? '')?.[1];
+  const message = problem.detail ?? problem.title ?? `The notebook service answered ${String(response.status)}.`;
+  return new ServiceError(slug ?? 'service-unreachable', message, { status: response.status });
+}

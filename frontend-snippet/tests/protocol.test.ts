@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isConnect, isFrameMessage, isPageMessage, isWindowMessage, PROTOCOL, toCapabilities } from '../src/protocol.js';
+
+const hello = { protocol: PROTOCOL, type: 'hello', min: 1, max: 1, capabilities: ['save'], document: 'd' };
+const refused = { protocol: PROTOCOL, type: 'entry-failed', reason: 'ticket-used' };
+const connect = { protocol: PROTOCOL, type: 'connect', version: 1 };
+const ready = { protocol: PROTOCOL, type: 'ready', path: 'a.ipynb', dirty: false, mode: 'plain' };
+const dirty = { protocol: PROTOCOL, type: 'dirty', dirty: true };
+const saved = { protocol: PROTOCOL, type: 'saved', version: 2, sha256: 'ab', origin: 'save', request: '1' };
+const saveFailed = { protocol: PROTOCOL, type: 'save-failed', code: 'conflict', message: 'm' };
+const pong = { protocol: PROTOCOL, type: 'pong', request: '1' };
+const expiring = { protocol: PROTOCOL, type: 'expiring' };
+const renew = { protocol: PROTOCOL, type: 'renew', ticket: 't' };
+const save = { protocol: PROTOCOL, type: 'save', request: '1' };
+
+interface Family {
+  guard: (data: unknown) => boolean;
+  messages: { type: string }[];
+}
+
+const families: Family[] = [
+  { guard: isWindowMessage, messages: [hello, refused] },
+  { guard: isConnect, messages: [connect] },
+  { guard: isFrameMessage, messages: [ready, dirty, saved, saveFailed, pong, expiring] },
+  { guard: isPageMessage, messages: [save, { ...save, type: 'ping' }, renew] },
+];
+const all = families.flatMap(({ messages }) => messages);
+
+for (const { guard, messages } of families) {
+  test(`${guard.name} takes its own messages and no other`, () => {
+    for (const message of all) {
+      assert.equal(guard(message), messages.includes(message), JSON.stringify(message));
+    }
+  });
+
+  test(`${guard.name} takes no message with a field that is missing or of another kind`, () => {
+    for (const message of messages) {
+      for (const field of Object.keys(message)) {
+        assert.equal(guard({ ...message, [field]: { toString: () => 'x' } }), false, `${message.type} ${field}`);
+        if (field !== 'request' || message.type !== 'saved') {
+          assert.equal(guard({ ...message, [field]: undefined }), false, `${message.type} ${field}`);
+        }
+      }
+    }
+  });
+
+  test(`${guard.name} takes nothing that is no message`, () => {
+    for (const data of [null, undefined, 'pleaseSave', 7, [], {}, { ...pong, protocol: 'notebook-embed/2' }, { ...pong, type: 'ring' }]) {
+      assert.equal(guard(data), false);
+    }
+  });
+}
+
+test('an entry page can not make up a reason', () => {
+  assert.equal(isWindowMessage({ ...refused, reason: 'because' }), false);
+});
+
+test('a page says what its user may do, or is older than that, or newer', () => {
+  for (const may of [undefined, [], ['edit', 'run'], ['fly']]) assert.equal(isFrameMessage({ ...ready, may }), true);
+  for (const may of ['edit', [1], {}, null]) assert.equal(isFrameMessage({ ...ready, may }), false);
+  assert.deepEqual(toCapabilities(undefined), ['edit', 'run', 'download', 'terminals']);
+  assert.deepEqual(toCapabilities(['fly', 'run']), ['run']);
+});
+
+test('a frame can not make up a cookie mode', () => {
+  assert.equal(isFrameMessage({ ...ready, mode: 'stolen' }), false);
+});

@@ -1,0 +1,1 @@
+"""What Inset adds to a stock JupyterHub: its seats and their two spawners."""

@@ -1,0 +1,58 @@
+"""The spawner of a developer's machine: a plain process for each seat."""
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from jupyterhub.spawner import SimpleLocalProcessSpawner
+from traitlets import Unicode, default
+
+from inset_hub.readiness import until_answering
+
+
+class LocalSeatSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # ships no types
+    """Runs a seat's server in a folder that goes with it; loopback only (`inset_hub.loopback`)."""
+
+    seats_dir = Unicode(config=True, help="The folder that holds one folder for each seat.")
+
+    @default("args")
+    def _args_default(self) -> list[str]:
+        # Containers and CI run everything as root; jupyter_server refuses that unless told.
+        return ["--allow-root"]
+
+    @default("term_timeout")
+    def _term_timeout_default(self) -> int:
+        # The bridge gives its last flush 20 s.
+        return 30
+
+    def user_env(self, env: dict[str, str]) -> dict[str, str]:
+        """Put the hub's own environment first on the path: that is where the servers' command is installed."""
+        env = super().user_env(env)
+        env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
+        return env
+
+    @property
+    def seat_dir(self) -> Path:
+        return Path(self.seats_dir) / str(self.user.name)
+
+    @property
+    def server_dir(self) -> Path:
+        return self.seat_dir / str(self.user_options["server_id"])
+
+    async def start(self) -> tuple[str, int]:
+        # What another server left, if the hub was killed. The same server's folder stays: a crash leaves saves in it
+        # that are not yet sent.
+        for leftover in self.seat_dir.glob("*"):
+            if leftover != self.server_dir:
+                await asyncio.to_thread(shutil.rmtree, leftover)
+        self.home_dir = str(self.server_dir)
+        ip, port = await super().start()
+        await until_answering(f"http://{ip}:{port}{self.server.base_url}api", exit_status=self.poll)
+        return ip, port
+
+    async def stop(self, now: bool = False) -> None:
+        """Stop with SIGTERM: jupyter_server runs its extensions' stop hooks, where the bridge flushes, on no other."""
+        await super().stop(now=True)
+        await asyncio.to_thread(shutil.rmtree, self.seat_dir, ignore_errors=True)

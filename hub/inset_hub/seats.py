@@ -1,0 +1,37 @@
+"""Seats: the hub's users, and what the service says about each one's next server."""
+
+import re
+from typing import Any
+
+from jupyterhub.spawner import Spawner
+
+_SERVER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{7,63}")
+_CAPABILITY = re.compile(r"[a-z]+")
+_ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
+
+
+def names(count: int) -> list[str]:
+    """Number seats from 001 on; a name is also a DNS label, since each seat is an origin of its own."""
+    return [f"seat-{number:03}" for number in range(1, count + 1)]
+
+
+def apply_user_options(spawner: Spawner, user_options: dict[str, Any]) -> None:
+    """Hand the server its identity, the exact origins that may frame it, and what its user may do.
+
+    Raises ValueError, which JupyterHub answers with 400: the origins become a header and the id a folder's name.
+    """
+    server_id = user_options.get("server_id", "")
+    origins = user_options.get("origins", [])
+    may = user_options.get("may", [])
+    if not isinstance(server_id, str) or not _SERVER_ID.fullmatch(server_id):
+        raise ValueError("user_options.server_id is not an id")
+    if not isinstance(origins, list) or not all(isinstance(o, str) and _ORIGIN.fullmatch(o) for o in origins):
+        raise ValueError("user_options.origins are not exact origins")
+    if not isinstance(may, list) or not all(isinstance(word, str) and _CAPABILITY.fullmatch(word) for word in may):
+        raise ValueError("user_options.may are not capabilities")
+    spawner.environment = {
+        **spawner.environment,
+        "INSET_SERVER_ID": server_id,
+        "INSET_ORIGINS": " ".join(origins),
+        "INSET_MAY": " ".join(may),
+    }

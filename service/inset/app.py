@@ -1,0 +1,161 @@
+"""Opening, wiring, closing."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
+
+from inset import __version__
+from inset.callers import CallerReader
+from inset.control import Control
+from inset.db import open_database
+from inset.deps import State, count
+from inset.doctor import Doctor
+from inset.driver import Driver
+from inset.errors import (
+    TOKEN_PROBLEMS,
+    DatabaseUnavailable,
+    InternalError,
+    InvalidRequest,
+    KeysUnavailable,
+    NotebookTooLarge,
+    OriginNotAllowed,
+    RateLimited,
+)
+from inset.events import EventFeed
+from inset.hub import HubClient
+from inset.jwks import JwksCache
+from inset.middleware import BodyLimit, HostOrigins, Unforeseen
+from inset.problems import install_problem_handlers, responses
+from inset.routes import bridge, edge, notebooks, operations, sessions, users
+from inset.servers import ServerDialler, seat_names
+from inset.settings import Settings
+from inset.signing import Signer
+from inset.steps import Steps
+from inset.upkeep import Upkeep
+
+_DESCRIPTION = """
+Sets live Jupyter notebooks into your web application.
+
+1. Your backend signs a short JWT for its user.
+2. `POST /v1/notebooks` makes a notebook, `POST /v1/sessions` opens it; its event stream tells when it is `ready`.
+3. `POST /v1/sessions/{id}/iframe-url` gives the URL that your page sets its iframe to.
+4. Every save that Jupyter makes becomes a version here; `POST /v1/sessions/{id}/save` makes one now.
+
+Errors are RFC 9457 problems; branch on `type`, which is `urn:inset:problem:<name>`.
+"""
+
+
+def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
+    """Build the service. `transport` replaces the wire to the hub and its servers."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(open_database(settings.database_url))
+            # The hub's proxy drops connections that idle for about six seconds.
+            limits = httpx.Limits(max_connections=200, keepalive_expiry=4)
+            http = await stack.enter_async_context(
+                httpx.AsyncClient(
+                    transport=transport,
+                    limits=limits,
+                    timeout=settings.hub.timeout.total_seconds(),
+                    # Servers are their users'. A cookie that one sets must reach neither the hub nor another server.
+                    cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                )
+            )
+            # Not the hub's client: hosts' addresses get no connection of its, and nothing that it sends.
+            jwks = JwksCache(await stack.enter_async_context(httpx.AsyncClient()))
+            hub = HubClient.of(settings.hub, http)
+            servers = ServerDialler(http, hub, proxy_url=settings.hub.proxy_url)
+            feed = EventFeed(database)
+            steps = Steps(
+                database,
+                hub,
+                servers,
+                seats=seat_names(settings.hub.seats),
+                start_timeout=settings.start_timeout,
+                allow_shared_origin=settings.allow_shared_origin,
+            )
+            upkeep = Upkeep(
+                database,
+                hub,
+                check_interval=settings.check_interval,
+                idle_timeout=settings.idle_timeout,
+                longest_token=settings.token_max_lifetime + 2 * settings.clock_skew,
+            )
+            state = State(
+                settings=settings,
+                database=database,
+                hub=hub,
+                servers=servers,
+                signer=Signer(settings.signing_key_file.read_bytes()),
+                callers=CallerReader(
+                    database,
+                    jwks,
+                    audience=settings.public_url,
+                    max_lifetime=settings.token_max_lifetime,
+                    skew=settings.clock_skew,
+                ),
+                driver=Driver(database, steps),
+                feed=feed,
+                control=Control(database, feed),
+                doctor=Doctor(settings, database, http),
+            )
+            await stack.enter_async_context(_running(state["driver"].run()))
+            await stack.enter_async_context(_running(upkeep.run()))
+            await stack.enter_async_context(_running(feed.watch()))
+            await stack.enter_async_context(_running(state["control"].watch()))
+            yield state
+
+    # The manual's scripts come from here, not from somebody's CDN.
+    app = FastAPIOffline(
+        title="Inset",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        responses=responses(NotebookTooLarge, InternalError),
+        openapi_tags=[
+            {"name": "notebooks", "description": "Stored documents, their versions and their history."},
+            {"name": "sessions", "description": "Notebooks open in a running server."},
+            {"name": "users", "description": "What a host's backend says about its users."},
+            {"name": "operations", "description": "For those who run the service."},
+            {"name": "save bridge", "description": "For the notebook servers; not for hosts."},
+        ],
+        generate_unique_id_function=_operation_id,
+    )
+    install_problem_handlers(app)
+    app.add_middleware(BodyLimit, limit=settings.notebook_limit)
+    app.add_middleware(Unforeseen)
+    app.add_middleware(HostOrigins)
+    for_hosts = responses(*TOKEN_PROBLEMS, OriginNotAllowed, InvalidRequest, KeysUnavailable, DatabaseUnavailable)
+    for router in (notebooks.router, sessions.router, users.router):
+        app.include_router(router, dependencies=[Depends(count)], responses={**for_hosts, **responses(RateLimited)})
+    # Not counted: a page connects anew whenever its network wants it.
+    app.include_router(sessions.streams, responses=for_hosts)
+    app.include_router(bridge.router)
+    app.include_router(edge.router)
+    app.include_router(operations.router)
+    return app
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Name an operation by its tag and function, as generated clients will call it."""
+    return "-".join([*map(str, route.tags), route.name]).replace(" ", "-").replace("_", "-")

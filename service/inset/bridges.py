@@ -1,0 +1,201 @@
+"""What save bridges ask of the service: each acts for one server, and so for that server's user."""
+
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.clock import now
+from inset.documents import Document
+from inset.errors import (
+    NotAllowed,
+    NotebookNotFound,
+    NotebookTooLarge,
+    SessionOver,
+    TicketForAnotherServer,
+    TicketUsed,
+    UnknownServer,
+)
+from inset.events import tell
+from inset.hub import HubClient
+from inset.models import (
+    NAME_LENGTH,
+    OVER,
+    Host,
+    Limits,
+    Notebook,
+    Origin,
+    Server,
+    ServerState,
+    Session,
+    SessionState,
+    UsedTicket,
+)
+from inset.models.capabilities import read
+from inset.notebooks import create_notebook
+from inset.servers import frame_note
+from inset.sessions import tell_stored
+from inset.signing import Signer
+from inset.versions import Stored, get_version, store
+
+
+class Credential(BaseModel):
+    """What a bridge shows with every further call."""
+
+    access_token: str
+    expires_in: int
+
+
+class Entry(BaseModel):
+    """What a frame's ticket is exchanged for. The hub token stays in the bridge's process."""
+
+    hub_token: str
+    expires_in: int
+    session_id: str
+    notebook_id: str
+    next: str
+
+
+async def credential_for(
+    db: AsyncSession, hub: HubClient, signer: Signer, *, server_id: str, hub_token: str, lifetime: timedelta
+) -> Credential:
+    """Give a bridge its credential, if the hub says that its token is the one of the server in this seat.
+
+    Raises `UnknownServer`.
+    """
+    seat = await hub.seat_of(hub_token)
+    server = await db.get(Server, server_id)
+    if server is None or server.seat != seat or server.state is ServerState.STOPPED:
+        raise UnknownServer
+    token = signer.credential(server_id=server.id, lifetime=lifetime)
+    return Credential(access_token=token, expires_in=int(lifetime.total_seconds()))
+
+
+class Bridge:
+    """The save bridge of one server that has not stopped."""
+
+    def __init__(self, db: AsyncSession, server: Server) -> None:
+        self._db = db
+        self._server = server
+
+    async def redeem(self, token: str, hub: HubClient, signer: Signer, *, lifetime: timedelta) -> Entry:
+        """Exchange a frame's ticket, once, for a hub token that opens this server and nothing else.
+
+        Raises `TicketExpired`, `TicketInvalid`, `TicketForAnotherServer`, `TicketUsed` or `SessionOver`.
+        """
+        ticket = signer.read_ticket(token)
+        if ticket.server_id != self._server.id:
+            # Not consumed: at the right server it is still good.
+            raise TicketForAnotherServer
+        session = await self._db.get(Session, ticket.session_id)
+        if session is None or session.state is not SessionState.READY or self._server.url is None:
+            raise SessionOver(session.state if session else "ended")
+        await self._consume(ticket.jti, ticket.expires_at)
+        note = frame_note(session.id)
+        hub_token = await hub.mint(self._server.seat, lifetime=lifetime, note=note)
+        await self._db.refresh(session)
+        if session.state is not SessionState.READY:
+            # It ended meanwhile, and its tokens may have been deleted before this one was there.
+            await hub.revoke_tokens(self._server.seat, note=note)
+            raise SessionOver(session.state)
+        base = self._server.url.split("/", 3)[3]
+        page = "notebooks" if ticket.interface == "notebook" else f"lab/workspaces/{session.id}/tree"
+        return Entry(
+            hub_token=hub_token,
+            expires_in=int(lifetime.total_seconds()),
+            session_id=session.id,
+            notebook_id=session.notebook_id,
+            next=f"/{base}{page}/{quote(str(session.path))}",
+        )
+
+    async def save(self, notebook_id: str, document: Document, *, base: int, origin: Origin) -> Stored:
+        """Store what Jupyter saved. Raises `VersionConflict`, having kept and told it, if `base` is not current.
+
+        Raises `NotAllowed` too, and `NotebookTooLarge` beyond the host application's own limit.
+        """
+        notebook = await self._find(notebook_id)
+        if origin == "stop" and not self._may_edit:
+            # Left behind and not refused, for a session must be able to end.
+            return Stored(await get_version(self._db, notebook.id, notebook.current), created=False)
+        await self._check(document)
+        stored = await store(self._db, notebook, document, base=base, origin=origin, author=self._server.owner)
+        for session in await self._sessions(notebook_id):
+            session.version = stored.version.number
+            if stored.created:
+                tell_stored(self._db, session, stored)
+        if stored.conflict:
+            await self._db.commit()  # what was sent is kept, although the answer is a problem
+            raise stored.conflict
+        return stored
+
+    async def rename(self, notebook_id: str, path: str) -> Notebook:
+        """Let a notebook follow its file, which was renamed inside Jupyter. Raises `NotAllowed`."""
+        notebook = await self._find(notebook_id)
+        self._require_edit()
+        name = _name(PurePosixPath(path).stem)
+        for session in await self._sessions(notebook_id):
+            session.path = path
+            if name != notebook.name:
+                tell(self._db, session.id, "renamed", name=name)
+        notebook.name, notebook.updated_at = name, now()
+        return notebook
+
+    async def create(self, name: str, document: Document) -> Notebook:
+        """Store a notebook that was made inside Jupyter. Raises `NotAllowed` or `NotebookTooLarge`."""
+        await self._check(document)
+        server = self._server
+        return await create_notebook(self._db, server.host_id, server.owner, _name(name), document, origin="save")
+
+    @property
+    def _may_edit(self) -> bool:
+        return "edit" in read(self._server.may)
+
+    def _require_edit(self) -> None:
+        if not self._may_edit:
+            raise NotAllowed("edit")
+
+    async def _check(self, document: Document) -> None:
+        self._require_edit()
+        host = await self._db.get_one(Host, self._server.host_id)
+        limit = Limits.model_validate(host.limits).notebook_size
+        if limit is not None and document.size > limit:
+            raise NotebookTooLarge(limit)
+
+    async def _find(self, notebook_id: str) -> Notebook:
+        notebook = await self._db.get(Notebook, notebook_id)
+        if notebook is None or (notebook.host_id, notebook.owner) != (self._server.host_id, self._server.owner):
+            raise NotebookNotFound
+        return notebook
+
+    async def _sessions(self, notebook_id: str) -> list[Session]:
+        wanted = select(Session).where(
+            Session.notebook_id == notebook_id, Session.server_id == self._server.id, col(Session.state).not_in(OVER)
+        )
+        return list((await self._db.exec(wanted)).all())
+
+    async def _consume(self, jti: str, expires_at: datetime) -> None:
+        try:
+            async with self._db.begin_nested():
+                self._db.add(UsedTicket(jti=jti, expires_at=expires_at))
+        except IntegrityError as exc:
+            raise TicketUsed from exc
+        # Spent before anything is handed out for it.
+        await self._db.commit()
+
+
+async def calling_server(db: AsyncSession, server_id: str) -> Server:
+    """Find the server that a credential was given to. Raises `UnknownServer` if it has stopped."""
+    server = await db.get(Server, server_id)
+    if server is None or server.state is ServerState.STOPPED:
+        raise UnknownServer
+    return server
+
+
+def _name(stem: str) -> str:
+    # A file's name is the user's, and must not make a save fail: what a notebook's name can't hold is left out.
+    printable = "".join(char for char in stem if char.isprintable()).strip()
+    return printable[:NAME_LENGTH] or "Untitled"

@@ -1,0 +1,184 @@
+"""Who is calling: a host application's user, shown by a JWT that the host signed."""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from jose import JOSEError, jws, jwt
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+
+from inset.clock import now
+from inset.db import Database
+from inset.errors import (
+    NotAllowed,
+    TokenAlgorithm,
+    TokenAudience,
+    TokenClaims,
+    TokenExpired,
+    TokenIssuer,
+    TokenLifetime,
+    TokenMalformed,
+    TokenRevoked,
+    TokenSignature,
+)
+from inset.jwks import JwksCache
+from inset.models import EVERY_CAPABILITY, Capability, Host, HostKey, Limits, Revocation
+from inset.models.capabilities import read
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One person of one host application, calling by himself or through his host's backend."""
+
+    host_id: str
+    user: str
+    origins: tuple[str, ...]
+    """The host application's exact origins."""
+    may: frozenset[Capability]
+    """What the user may do in the notebooks that are opened for him now."""
+    backend: bool
+    """Whether the host's own backend calls, which is bound by nothing that the host lets its users do."""
+    limits: Limits
+    """What the host application may use."""
+    until: datetime
+    """Until when the token counts, with the clocks' difference allowed for."""
+
+    def require(self, capability: Capability) -> None:
+        """Raise `NotAllowed` unless the caller may do this."""
+        if capability not in self.may and not self.backend:
+            raise NotAllowed(capability)
+
+
+def _printable(user: str) -> str:
+    if not user.isprintable():
+        raise ValueError("must be printable")
+    return user
+
+
+User = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+"""A user as his host application names him: 1 to 255 printable characters."""
+
+
+class _Claims(BaseModel):
+    """What a host's JWT must say. Times are seconds since 1970."""
+
+    iss: str
+    aud: str | list[str]
+    sub: User
+    exp: float = Field(allow_inf_nan=False)
+    iat: float = Field(default=0, allow_inf_nan=False)
+    nbf: float = Field(default=0, allow_inf_nan=False)
+    act_for: User | None = None
+    may: list[Capability] = list(EVERY_CAPABILITY)
+
+
+class CallerReader:
+    """Verifies hosts' JWTs."""
+
+    def __init__(
+        self, database: Database, jwks: JwksCache, *, audience: str, max_lifetime: timedelta, skew: timedelta
+    ) -> None:
+        self._database = database
+        self._jwks = jwks
+        self._audience = audience
+        self._max_lifetime = int(max_lifetime.total_seconds())
+        self._skew = int(skew.total_seconds())
+
+    async def read(self, token: str) -> Caller:
+        """Say whose token this is. Raises one of the `Unauthenticated` problems, or `KeysUnavailable`."""
+        issuer, kid, alg = _named(token)
+        host = await self._host(issuer)
+        key = await self._key(host, kid)
+        # Before any verification: a token does not choose how it is checked.
+        if alg != key.alg:
+            raise TokenAlgorithm
+        claims = self._verified(token, key)
+        caller = Caller(
+            host_id=host.id,
+            user=_user(claims),
+            origins=tuple(host.origins),
+            may=frozenset(read(host.may)).intersection(claims.may),
+            backend=claims.sub == claims.iss,
+            limits=Limits.model_validate(host.limits),
+            until=datetime.fromtimestamp(claims.exp + self._skew, UTC),
+        )
+        if not caller.backend:
+            await self._check_not_revoked(caller, signed_at=claims.iat)
+        return caller
+
+    async def _host(self, issuer: str) -> Host:
+        async with self._database.transaction(read_only=True) as db:
+            host = await db.get(Host, issuer)
+        if host is None:
+            raise TokenIssuer
+        return host
+
+    async def _key(self, host: Host, kid: str) -> HostKey:
+        registered = map(HostKey.model_validate, host.keys)
+        key = next((key for key in registered if key.kid == kid), None)
+        if key is None and host.jwks_url:
+            key = await self._jwks.find(host.id, host.jwks_url, kid)
+        if key is None:
+            raise TokenIssuer
+        return key
+
+    def _verified(self, token: str, key: HostKey) -> _Claims:
+        try:
+            payload = jws.verify(token, key.key, algorithms=[key.alg])
+        except JOSEError as exc:
+            raise TokenSignature from exc
+        try:
+            claims = _Claims.model_validate_json(payload)
+        except ValidationError as exc:
+            raise TokenClaims(
+                "The token needs `iss`, `aud`, `sub` (1 to 255 printable characters) and `exp`; "
+                f"`may`, if it is there, is a list out of {', '.join(EVERY_CAPABILITY)}."
+            ) from exc
+        self._check_times(claims)
+        if self._audience not in ([claims.aud] if isinstance(claims.aud, str) else claims.aud):
+            raise TokenAudience(self._audience)
+        return claims
+
+    def _check_times(self, claims: _Claims) -> None:
+        time = now().timestamp()
+        if claims.exp + self._skew <= time:
+            raise TokenExpired
+        if claims.exp - self._skew > time + self._max_lifetime or max(claims.nbf, claims.iat) - self._skew > time:
+            raise TokenLifetime(self._max_lifetime)
+        # Not one that was signed long ago for today, either: a revocation is forgotten when its tokens must be dead.
+        if claims.iat and claims.exp - claims.iat > self._max_lifetime + self._skew:
+            raise TokenLifetime(self._max_lifetime)
+
+    async def _check_not_revoked(self, caller: Caller, *, signed_at: float) -> None:
+        async with self._database.transaction(read_only=True) as db:
+            revocation = await db.get(Revocation, (caller.host_id, caller.user))
+        # Hosts sign in whole seconds, so that what was signed in the second of the revocation counts as before it.
+        if revocation and math.floor(signed_at) <= math.floor(revocation.revoked_at.timestamp()):
+            raise TokenRevoked
+
+
+def _named(token: str) -> tuple[str, str, object]:
+    """Read which key an unverified token claims to be signed with: `iss`, `kid` and `alg`. All else is ignored."""
+    try:
+        header = jwt.get_unverified_header(token)
+        issuer = jwt.get_unverified_claims(token).get("iss")
+    except (JOSEError, RecursionError) as exc:
+        raise TokenMalformed from exc
+    if "crit" in header:
+        # It says: refuse me unless you understand this. Nothing of the kind is understood here (RFC 7515, 4.1.11).
+        raise TokenMalformed
+    kid = header.get("kid")
+    if not isinstance(issuer, str) or not issuer.isascii() or not isinstance(kid, str):
+        raise TokenIssuer
+    return issuer, kid, header.get("alg")
+
+
+def _user(claims: _Claims) -> str:
+    if claims.sub == claims.iss:
+        if claims.act_for is None:
+            raise TokenClaims("A host's own token (`sub` = `iss`) must name the user it acts for in `act_for`.")
+        return claims.act_for
+    if claims.act_for is not None:
+        raise TokenClaims("Only a host's own token (`sub` = `iss`) may have `act_for`.")
+    return claims.sub

@@ -1,0 +1,194 @@
+"""The `inset` command."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import get_args
+
+import httpx
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import ByteSize, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from inset.app import create_app
+from inset.db import open_database, require_upgraded, upgrade
+from inset.doctor import Doctor
+from inset.doctor.report import written
+from inset.errors import Upstream
+from inset.hosts import add_key, apply_hosts, list_hosts, remove_host, retire_key
+from inset.hub import HubClient
+from inset.models import Algorithm
+from inset.models.capabilities import read
+from inset.servers import has_own_origin, seat_names
+from inset.settings import Settings
+from inset.signing import Signer
+from inset.users import revoke_user
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; what goes wrong with a setting or a file is one clear line and exit code 2."""
+    parser = argparse.ArgumentParser(prog="inset", description="Live Jupyter notebooks in your web application.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the service on an upgraded database")
+    serve.set_defaults(run=lambda _: _serve(Settings()))
+
+    db = commands.add_parser("db", help="care for the database").add_subparsers(required=True, metavar="COMMAND")
+    up = db.add_parser("upgrade", help="bring it to the newest schema, creating it where there is none")
+    up.set_defaults(run=lambda _: upgrade(Settings().database_url))
+
+    registry = commands.add_parser("hosts", help="register host applications")
+    hosts = registry.add_subparsers(required=True, metavar="COMMAND")
+    apply = hosts.add_parser("apply", help="register those of a TOML file, or bring them to what it says")
+    apply.add_argument("file", type=Path)
+    apply.set_defaults(run=lambda given: asyncio.run(_apply_hosts(Settings(), given.file)))
+
+    rotate = hosts.add_parser("rotate", help="add a key beside those one has, and later retire the old one")
+    rotate.add_argument("id")
+    which = rotate.add_mutually_exclusive_group(required=True)
+    which.add_argument("--kid", help="add a key of this name; a secret is made here, and printed this once")
+    which.add_argument("--retire", metavar="KID", help="refuse what is signed with this key from now on")
+    rotate.add_argument("--alg", choices=get_args(Algorithm), default="HS256", help="of the new key (default: HS256)")
+    rotate.add_argument("--key-file", type=Path, metavar="PEM", help="the new public key, for RS256 and ES256")
+    rotate.set_defaults(run=lambda given: asyncio.run(_rotate_key(Settings(), given)))
+    listing = hosts.add_parser("list", help="name them, with their origins, keys, capabilities and limits")
+    listing.set_defaults(run=lambda _: asyncio.run(_list_hosts(Settings())))
+    remove = hosts.add_parser("remove", help="turn one away: its tokens at once, its running sessions saved and ended")
+    remove.add_argument("id")
+    remove.set_defaults(run=lambda given: asyncio.run(_remove_host(Settings(), given.id)))
+
+    people = commands.add_parser("users", help="turn users away")
+    users = people.add_subparsers(required=True, metavar="COMMAND")
+    revoke = users.add_parser("revoke", help="refuse a user's tokens signed until now, save and end his sessions")
+    revoke.add_argument("host")
+    revoke.add_argument("user")
+    revoke.set_defaults(run=lambda given: asyncio.run(_revoke_user(Settings(), given.host, given.user)))
+
+    keygen = commands.add_parser("keygen", help="write a new signing key to a file that must not exist yet")
+    keygen.add_argument("file", type=Path)
+    keygen.set_defaults(run=lambda given: _keygen(given.file))
+
+    openapi = commands.add_parser("openapi", help="print the API's description")
+    openapi.set_defaults(run=lambda _: _openapi())
+
+    doctor = commands.add_parser("doctor", help="find out what is wrong, and what helps")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.set_defaults(run=lambda given: asyncio.run(_doctor(Settings(), as_json=given.json)))
+
+    given = parser.parse_args(arguments)
+    try:
+        code: int = given.run(given) or 0
+    except ValidationError as exc:
+        for error in exc.errors():
+            print(f"inset: {'.'.join(map(str, error['loc'])) or exc.title}: {error['msg']}", file=sys.stderr)
+        return 2
+    except (LookupError, OSError, SQLAlchemyError, ValueError) as exc:
+        print(f"inset: {str(exc).splitlines()[0]}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _serve(settings: Settings) -> None:
+    # Before anything listens: what is wrong with these is one line here, and a traceback in there.
+    Signer(settings.signing_key_file.read_bytes())
+    asyncio.run(require_upgraded(settings.database_url))
+    asyncio.run(_require_isolation(settings))
+    uvicorn.run(
+        create_app(settings),
+        host=settings.listen_host,
+        port=settings.listen_port,
+        access_log=False,
+        # Longer than callers and balancers keep idle connections: who closes first must not be the one who is asked.
+        timeout_keep_alive=75,
+        # Event streams stay open; they must not hold up a restart.
+        timeout_graceful_shutdown=5,
+    )
+
+
+async def _require_isolation(settings: Settings) -> None:
+    """Raise `ValueError` if seats share an origin. While the hub is away, each session's start looks for itself."""
+    if settings.allow_shared_origin:
+        return
+    async with httpx.AsyncClient(timeout=5) as http:
+        hub = HubClient.of(settings.hub, http)
+        [seat] = seat_names(1)
+        with contextlib.suppress(Upstream):
+            url = await hub.public_url(seat)
+            if url and not has_own_origin(seat, url):
+                raise ValueError(
+                    "the seats share one origin, where each user's notebook can read the others': "
+                    "set INSET_ISOLATION=on at the hub, or INSET_ALLOW_SHARED_ORIGIN=1 here if you know better"
+                )
+
+
+async def _doctor(settings: Settings, *, as_json: bool) -> int:
+    async with open_database(settings.database_url) as database, httpx.AsyncClient(timeout=5) as http:
+        findings = await Doctor(settings, database, http).examine()
+    if as_json:
+        print(json.dumps([finding.model_dump() for finding in findings], indent=2, ensure_ascii=False))
+    else:
+        print(written(findings, colour=sys.stdout.isatty()))
+    return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+async def _apply_hosts(settings: Settings, file: Path) -> None:
+    async with open_database(settings.database_url) as database:
+        for name in await apply_hosts(database, file):
+            print(f"registered {name}")
+
+
+async def _list_hosts(settings: Settings) -> None:
+    async with open_database(settings.database_url) as database:
+        for host in await list_hosts(database):
+            keys = [f"{key['kid']} ({key['alg']})" for key in host.keys]
+            keys += [f"those at {host.jwks_url}"] if host.jwks_url else []
+            limits = [f"{name} {limit}" for name, limit in host.limits.items() if limit is not None]
+            print(
+                host.id,
+                " ".join(host.origins),
+                ", ".join(keys) or "no key: turned away",
+                "may " + (", ".join(read(host.may)) or "only look"),
+                "at most " + ", ".join(limits) if limits else "no limits",
+                sep="\t",
+            )
+
+
+async def _rotate_key(settings: Settings, given: argparse.Namespace) -> None:
+    async with open_database(settings.database_url) as database:
+        if given.retire is not None:
+            await retire_key(database, given.id, given.retire)
+            print(f"retired {given.retire}")
+            return
+        secret = await add_key(database, given.id, kid=given.kid, alg=given.alg, key_file=given.key_file)
+        print(secret if secret else f"added {given.kid}")
+
+
+async def _remove_host(settings: Settings, id: str) -> None:
+    async with open_database(settings.database_url) as database:
+        await remove_host(database, id)
+        print(f"turned away {id}")
+
+
+async def _revoke_user(settings: Settings, host: str, user: str) -> None:
+    async with open_database(settings.database_url) as database, database.transaction() as db:
+        revoked = await revoke_user(db, host, user)
+    print(f"revoked {user}: {revoked.sessions_ended} sessions are being saved and ended")
+
+
+def _keygen(file: Path) -> None:
+    pem = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as private:
+        private.write(pem)
+
+
+def _openapi() -> None:
+    # The description depends on no setting, so any that are complete will do.
+    settings = Settings.model_construct(public_url="http://localhost", notebook_limit=ByteSize(0))
+    print(json.dumps(create_app(settings).openapi(), indent=2, ensure_ascii=False, sort_keys=True))

@@ -1,0 +1,208 @@
+"""What routes ask for, by type."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, TypedDict
+
+from fastapi import Depends, Header, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.bridges import Bridge, calling_server
+from inset.callers import Caller, CallerReader
+from inset.control import Control
+from inset.db import Database
+from inset.doctor import Doctor
+from inset.driver import Driver
+from inset.errors import BackendOnly, OriginNotAllowed, TokenMissing, UnknownServer
+from inset.events import EventFeed
+from inset.hub import HubClient
+from inset.models import Capability, Server, Session
+from inset.notebooks import Notebooks
+from inset.once import Once
+from inset.rates import count_call
+from inset.servers import ServerDialler
+from inset.sessions import Sessions
+from inset.settings import Settings
+from inset.signing import BridgeCredential, Signer
+
+
+class State(TypedDict):
+    """What the app's lifespan opens, and hands to every request."""
+
+    settings: Settings
+    database: Database
+    hub: HubClient
+    servers: ServerDialler
+    signer: Signer
+    callers: CallerReader
+    driver: Driver
+    feed: EventFeed
+    control: Control
+    doctor: Doctor
+
+
+def get_state(request: Request) -> State:
+    """Give what the lifespan opened."""
+    state: State = request.scope["state"]
+    return state
+
+
+StateDep = Annotated[State, Depends(get_state)]
+
+
+async def get_db(request: Request, state: StateDep) -> AsyncIterator[AsyncSession]:
+    """Open the request's one transaction; it is committed before the answer leaves, unless the route raised."""
+    read_only = request.method in ("GET", "HEAD")
+    async with state["database"].transaction(read_only=read_only) as db:
+        yield db
+    if not read_only:
+        state["driver"].wake()
+
+
+DbDep = Annotated[AsyncSession, Depends(get_db, scope="function")]
+
+_host_jwt = HTTPBearer(
+    auto_error=False,
+    scheme_name="Host JWT",
+    bearerFormat="JWT",
+    description=(
+        "A JWT that the host application signs for one of its users: `iss` the host application's id, "
+        "`aud` this service's public URL, `sub` the user, `exp` at most ten minutes ahead; header `kid` names the key. "
+        "A host's backend signs with `sub` = `iss` and names the user in `act_for`."
+    ),
+)
+_bridge_credential = HTTPBearer(auto_error=False, scheme_name="Bridge credential")
+
+
+async def get_caller(
+    request: Request, state: StateDep, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_host_jwt)]
+) -> Caller:
+    """Find out who calls, and refuse a browser page whose origin the caller's host has not registered.
+
+    In transactions of its own: the request's must not be open while a body arrives slowly.
+    """
+    if bearer is None:
+        raise TokenMissing
+    caller = await state["callers"].read(bearer.credentials)
+    origin = request.headers.get("Origin")
+    if origin and origin not in (*caller.origins, state["settings"].public_url):
+        raise OriginNotAllowed
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(get_caller, scope="function")]
+
+
+async def get_backend(caller: CallerDep) -> Caller:
+    """Give the caller if it is a host's own backend."""
+    if not caller.backend:
+        raise BackendOnly
+    return caller
+
+
+BackendDep = Annotated[Caller, Depends(get_backend, scope="function")]
+
+
+def needs(capability: Capability) -> Any:
+    """Have a route refuse users who may not do this."""
+
+    async def check(caller: CallerDep) -> None:
+        caller.require(capability)
+
+    return Depends(check, scope="function")
+
+
+async def count(caller: CallerDep, state: StateDep) -> None:
+    """Count the call against its user's rate, before anything is done for it; costs nothing where there is no limit."""
+    if caller.limits.requests_per_minute:
+        async with state["database"].transaction() as db:
+            await count_call(db, caller.host_id, caller.user, most=caller.limits.requests_per_minute)
+
+
+def get_notebooks(db: DbDep, caller: CallerDep, state: StateDep) -> Notebooks:
+    """Give the caller's notebooks."""
+    settings = state["settings"]
+    limit = min(settings.notebook_limit, caller.limits.notebook_size or settings.notebook_limit)
+    return Notebooks(db, caller, limit=limit, undelete_for=settings.undelete_for)
+
+
+NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
+
+
+def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, state: StateDep) -> Sessions:
+    """Give the caller's sessions."""
+    return Sessions(db, caller, notebooks, state["servers"], state["signer"])
+
+
+SessionsDep = Annotated[Sessions, Depends(get_sessions)]
+
+
+async def get_followed(id: str, sessions: SessionsDep) -> Session:
+    """Find the session of an event stream, in a transaction that is over before the stream begins."""
+    return await sessions.find(id)
+
+
+FollowedDep = Annotated[Session, Depends(get_followed, scope="function")]
+
+
+_IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description=(
+            "A name of your own for this request. Sent again within 24 hours, "
+            "it gets the same answer and nothing is made twice."
+        ),
+        examples=["6f1d2c0e-analysis-42"],
+    ),
+]
+
+
+def get_once(request: Request, db: DbDep, caller: CallerDep, key: _IdempotencyKey = None) -> Once:
+    """Give what makes a creating route safe to call again."""
+    return Once(db, f"{caller.host_id}\n{caller.user}", route=f"{request.method} {request.url.path}", key=key)
+
+
+OnceDep = Annotated[Once, Depends(get_once)]
+
+
+async def get_credential(
+    state: StateDep, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bridge_credential)]
+) -> BridgeCredential:
+    """Verify what a bridge shows."""
+    if bearer is None:
+        raise UnknownServer
+    return state["signer"].read_credential(bearer.credentials)
+
+
+CredentialDep = Annotated[BridgeCredential, Depends(get_credential)]
+
+
+async def get_calling_server(state: StateDep, credential: CredentialDep) -> Server:
+    """Find the server whose bridge calls, in a transaction of its own as for a host's caller."""
+    async with state["database"].transaction(read_only=True) as db:
+        return await calling_server(db, credential.server_id)
+
+
+CallingServerDep = Annotated[Server, Depends(get_calling_server, scope="function")]
+
+
+def get_bridge(db: DbDep, server: CallingServerDep) -> Bridge:
+    """Give the bridge that calls."""
+    return Bridge(db, server)
+
+
+BridgeDep = Annotated[Bridge, Depends(get_bridge)]
+
+
+def get_bridge_once(request: Request, db: DbDep, server: CallingServerDep, key: _IdempotencyKey = None) -> Once:
+    """Give what makes a bridge's creating call safe to send again."""
+    return Once(db, server.id, route=f"{request.method} {request.url.path}", key=key)
+
+
+BridgeOnceDep = Annotated[Once, Depends(get_bridge_once)]
+
+CursorDep = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
+LimitDep = Annotated[int, Query(ge=1, le=200, description="How many items a page has at the most.")]

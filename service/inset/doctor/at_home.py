@@ -1,0 +1,77 @@
+"""What is the service's own: database, signing key, the registry of host applications."""
+
+import stat
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import select
+
+from inset.db import Database, require_upgraded
+from inset.doctor.addresses import is_local
+from inset.doctor.findings import Finding, error, ok, warning
+from inset.models import Host
+from inset.settings import Settings
+from inset.signing import Signer
+
+
+class Home:
+    """Checks what needs nobody else."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+
+    async def database(self) -> list[Finding]:
+        """Is it there, and at the newest schema?"""
+        try:
+            await require_upgraded(self._settings.database_url)
+        except ValueError:
+            fix = "Run `inset db upgrade`, with the service's own INSET_DATABASE_URL."
+            return [error("database-old", "The database is not at the newest schema.", fix)]
+        except (SQLAlchemyError, OSError):
+            fix = "Check INSET_DATABASE_URL, and that the database runs and lets this machine in."
+            return [error("database-unreachable", "The database does not answer.", fix)]
+        return [ok("database", "The database answers and is at the newest schema.")]
+
+    async def signing_key(self) -> list[Finding]:
+        """Is it a P-256 key that this account alone can read?"""
+        file = self._settings.signing_key_file
+        try:
+            Signer(file.read_bytes())
+            mode = file.stat().st_mode
+        except (OSError, ValueError, TypeError):
+            fix = "Let INSET_SIGNING_KEY_FILE name the PEM of a P-256 private key; `inset keygen FILE` makes one."
+            return [error("signing-key-invalid", "The signing key cannot be used.", fix)]
+        fix = "Run `chmod 600` on the file that INSET_SIGNING_KEY_FILE names."
+        if mode & stat.S_IRWXO:
+            told = "Every account of this machine can read the signing key, and could sign its way into notebooks."
+            return [error("signing-key-readable", told, fix)]
+        if mode & stat.S_IRWXG:
+            return [warning("signing-key-readable", "The signing key can be read by its file's whole group.", fix)]
+        return [ok("signing-key", "The signing key is a P-256 key that its owner alone can read.")]
+
+    async def hosts(self, host_id: str | None) -> list[Finding]:
+        """Is anybody registered, and with origins that browsers will let embed?"""
+        origins = await self.registered(host_id)
+        if not origins:
+            fix = "Register one with `inset hosts apply FILE`."
+            return [warning("no-hosts", "No host application is registered, so nobody can embed a notebook.", fix)]
+        plain = [
+            error(
+                "host-without-tls",
+                f"The origin {origin} of {id} is plain http: its page and its tokens can be read on the way.",
+                f"Serve it by https, and change `origins` of {id} in the file that `inset hosts apply` reads.",
+            )
+            for id, registered in origins.items()
+            for origin in registered
+            if origin.startswith("http:") and not is_local(urlsplit(origin).hostname)
+        ]
+        number = len(origins)
+        return plain or [ok("hosts", f"{number} host application{'s are' if number > 1 else ' is'} registered.")]
+
+    async def registered(self, host_id: str | None) -> dict[str, list[str]]:
+        """Give the origins of every host application that may call, or of one."""
+        async with self._database.transaction(read_only=True) as db:
+            hosts = (await db.exec(select(Host).order_by("id"))).all()
+        # One without origins was turned away.
+        return {host.id: host.origins for host in hosts if host.origins and host_id in (None, host.id)}

@@ -1,0 +1,118 @@
+"""Notebook documents: what counts as one, and the exact bytes in which it is kept."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import nbformat
+from nbformat.validator import iter_validate
+
+from inset.errors import NotANotebook, NotJson, UnsupportedNbformat
+
+_FILE_NAME_LENGTH = 80
+
+
+@dataclass(frozen=True)
+class Document:
+    """A notebook's bytes, and whether nbformat accepts them."""
+
+    content: bytes
+    valid: bool = True
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash that names these bytes."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Bytes, not characters."""
+        return len(self.content)
+
+
+def empty_document() -> Document:
+    """Make a notebook without cells' content: one empty code cell, for Python."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell()],
+        metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
+    )
+    return _canonical(notebook)
+
+
+def uploaded_document(content: bytes) -> Document:
+    """Accept what somebody uploads, if it is a valid notebook.
+
+    Raises `NotJson`, `NotANotebook` or `UnsupportedNbformat`.
+    """
+    try:
+        parsed = json.loads(content)
+    except UnicodeDecodeError as exc:
+        raise NotJson("it is not UTF-8 text") from exc
+    except json.JSONDecodeError as exc:
+        raise NotJson(f"{exc.msg} at line {exc.lineno}, column {exc.colno}") from exc
+    except RecursionError as exc:
+        raise NotJson("it is nested too deeply") from exc
+    return parsed_document(parsed)
+
+
+def parsed_document(parsed: Any) -> Document:
+    """Accept a document that came as JSON already parsed. Raises as `uploaded_document` does."""
+    if not isinstance(parsed, dict):
+        raise NotANotebook("it is not a JSON object")
+    try:
+        json.dumps(parsed, allow_nan=False)
+    except (RecursionError, ValueError) as exc:
+        raise NotJson("it is nested too deeply, or holds a number that JSON can't") from exc
+    if "nbformat" not in parsed:
+        raise NotANotebook("it has no `nbformat`")
+    if parsed["nbformat"] != 4:
+        raise UnsupportedNbformat(parsed["nbformat"])
+    reason = _invalidity(parsed)
+    if reason:
+        raise NotANotebook(reason)
+    try:
+        return _canonical(nbformat.from_dict(parsed))
+    except RecursionError as exc:
+        raise NotJson("it is nested too deeply") from exc
+
+
+def document_from_jupyter(content: bytes) -> Document:
+    """Take what Jupyter saved, byte for byte. It is always stored: refusing would lose somebody's work."""
+    try:
+        parsed = json.loads(content)
+    except (ValueError, RecursionError):
+        return Document(content, valid=False)
+    acceptable = isinstance(parsed, dict) and parsed.get("nbformat") == 4 and not _invalidity(parsed)
+    return Document(content, valid=acceptable)
+
+
+def file_name(name: str) -> str:
+    """Turn a notebook's name into a file name that is safe on every disk and in every URL path.
+
+    >>> file_name("Q3/Q4: réseaux … 🚀")
+    'Q3-Q4-réseaux.ipynb'
+    """
+    text = unicodedata.normalize("NFC", name)
+    words = re.sub(r"[^\w]+", "-", text).strip("-_")
+    # A file name is limited in bytes, and the cut must not fall into a character.
+    stem = words.encode()[:_FILE_NAME_LENGTH].decode(errors="ignore").strip("-_")
+    return f"{stem or 'notebook'}.ipynb"
+
+
+def _canonical(notebook: Any) -> Document:
+    text = nbformat.writes(notebook)
+    # A lone surrogate has no UTF-8 form; backslashreplace writes exactly JSON's own escape for it.
+    return Document((text + "\n").encode("utf-8", "backslashreplace"))
+
+
+def _invalidity(parsed: dict[str, Any]) -> str | None:
+    try:
+        # Not `nbformat.validate`, which repairs what it is given.
+        error = next(iter_validate(parsed, version=4, version_minor=int(parsed["nbformat_minor"])), None)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        return "its cells or metadata have a form that no notebook has"
+    return " ".join(str(error.message).split())[:300] if error else None

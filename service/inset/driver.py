@@ -1,0 +1,129 @@
+"""Who does what sessions and servers wait for: any replica, one at a time, by leases in the database."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy import or_, update
+from sqlmodel import col, select
+
+from inset.clock import now
+from inset.db import Database
+from inset.models import Session, SessionState
+from inset.steps import Steps
+
+log = logging.getLogger(__name__)
+
+_DRIVEN = (SessionState.QUEUED, SessionState.STARTING, SessionState.LOADING, SessionState.ENDING)
+_TICK_SECONDS = 0.5
+_LEASE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class _Drive:
+    task: asyncio.Task[None]
+    ending: bool
+
+
+class Driver:
+    """This replica's share of the driving. A replica that dies is followed by another when its leases run out."""
+
+    def __init__(self, database: Database, steps: Steps) -> None:
+        self._database = database
+        self._steps = steps
+        self._replica = uuid4().hex
+        self._woken = asyncio.Event()
+        self._drives: dict[str, _Drive] = {}
+
+    def wake(self) -> None:
+        """Have the database looked at now: there is something to do."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Drive for as long as the service runs."""
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    await self._renew_leases()
+                    for session_id, state in await self._claim():
+                        self._drive(session_id, ending=state is SessionState.ENDING)
+                except Exception:
+                    # The loop outlives a database that is away for a moment; the next tick tries again.
+                    log.exception("driver: this round failed")
+                await self._sleep()
+        finally:
+            await self._stop()
+
+    async def _claim(self) -> list[tuple[str, SessionState]]:
+        """Take the lease of every session that waits for a step and that no living replica drives."""
+        time = now()
+        free = or_(col(Session.lease_until).is_(None), col(Session.lease_until) < time)
+        mine_to_end = (col(Session.lease_owner) == self._replica) & (col(Session.state) == SessionState.ENDING)
+        waiting = select(Session.id).where(col(Session.state).in_(_DRIVEN), or_(free, mine_to_end))
+        async with self._database.transaction(read_only=True) as db:
+            candidates = [
+                id for id in (await db.exec(waiting)).all() if not (id in self._drives and self._drives[id].ending)
+            ]
+        if not candidates:
+            return []
+        async with self._database.transaction() as db:
+            claimed = await db.exec(
+                update(Session)
+                .where(col(Session.id).in_(candidates), col(Session.state).in_(_DRIVEN), or_(free, mine_to_end))
+                .values(lease_owner=self._replica, lease_until=time + _LEASE)
+                .returning(col(Session.id), col(Session.state))
+            )
+            return [(id, state) for id, state in claimed.all()]
+
+    async def _renew_leases(self) -> None:
+        if not self._drives:
+            return
+        mine = (col(Session.id).in_(list(self._drives)), col(Session.lease_owner) == self._replica)
+        async with self._database.transaction() as db:
+            renewed = await db.exec(
+                update(Session).where(*mine).values(lease_until=now() + _LEASE).returning(col(Session.id))
+            )
+            kept = set(renewed.scalars().all())
+        for session_id in self._drives.keys() - kept:
+            # This replica was away for too long, and another has taken over.
+            self._drives[session_id].task.cancel()
+
+    def _drive(self, session_id: str, *, ending: bool) -> None:
+        running = self._drives.pop(session_id, None)
+        task = asyncio.create_task(self._driven(session_id, running.task if running else None))
+        drive = _Drive(task, ending)
+        self._drives[session_id] = drive
+        task.add_done_callback(lambda _: self._done(session_id, drive))
+
+    async def _driven(self, session_id: str, before: asyncio.Task[None] | None) -> None:
+        if before:
+            # The session was closed while it was starting: what it waited for no longer matters.
+            before.cancel()
+            await asyncio.wait([before])
+        try:
+            await self._steps.drive(session_id)
+        except Exception:
+            log.exception("session %s: a step failed, and will be taken again", session_id)
+
+    def _done(self, session_id: str, drive: _Drive) -> None:
+        if self._drives.get(session_id) is drive:
+            del self._drives[session_id]
+
+    async def _sleep(self) -> None:
+        try:
+            async with asyncio.timeout(_TICK_SECONDS):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+    async def _stop(self) -> None:
+        tasks = [drive.task for drive in self._drives.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        async with self._database.transaction() as db:
+            # Another replica, or this one after its restart, goes on without waiting for the lease.
+            await db.exec(update(Session).where(col(Session.lease_owner) == self._replica).values(lease_until=None))

@@ -1,0 +1,133 @@
+"""What happens to sessions: written to a table with a growing id, and told to whoever follows."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.clock import now
+from inset.db import Database
+from inset.models import Session, SessionEvent
+
+log = logging.getLogger(__name__)
+
+FINAL = ("ended", "failed")
+"""The kinds of event after which a session's stream closes."""
+
+_POLL_SECONDS = 0.2
+
+Queue = asyncio.Queue[SessionEvent | None]
+"""New events as they happen; None where there will be no more."""
+
+
+def tell(db: AsyncSession, session_id: str, kind: str, **data: Any) -> None:
+    """Record an event in the transaction that makes it true."""
+    db.add(SessionEvent(session_id=session_id, kind=kind, data=data))
+
+
+class EventFeed:
+    """Hands new events to this replica's followers. One query at a time watches the table, however many follow."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._followers: dict[str, set[Queue]] = defaultdict(set)
+        """By the id of a session, or of a server whose sessions are meant."""
+        self._followed = asyncio.Event()
+        self._watching = asyncio.Event()
+        """Set while every event after `_seen` will be handed out."""
+        self._seen = 0
+
+    async def watch(self) -> None:
+        """Poll for new events while there are followers; runs for as long as the service does."""
+        while True:
+            try:
+                await self._watch_while_followed()
+            except Exception:
+                # Outlives a database that is away for a moment; streams go on from where they are.
+                log.exception("events: could not be read")
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def _watch_while_followed(self) -> None:
+        await self._followed.wait()
+        if not self._watching.is_set():
+            self._seen = await self._newest()
+            self._watching.set()
+        while self._followers:
+            async with self._database.transaction(read_only=True) as db:
+                new = (await db.exec(_LATER.where(col(SessionEvent.id) > self._seen))).all()
+            for event, server_id in new:
+                self._seen = event.id or self._seen
+                for followed in (event.session_id, server_id):
+                    for queue in self._followers.get(followed or "", ()):
+                        queue.put_nowait(event)
+            await asyncio.sleep(_POLL_SECONDS)
+        self._followed.clear()
+        self._watching.clear()
+
+    @asynccontextmanager
+    async def listening(self, id: str) -> AsyncIterator[Queue]:
+        """Give the queue of what happens from now on to a session, or to the sessions of a server."""
+        queue: Queue = asyncio.Queue()
+        self._followers[id].add(queue)
+        self._followed.set()
+        try:
+            await self._watching.wait()
+            yield queue
+        finally:
+            self._followers[id].discard(queue)
+            if not self._followers[id]:
+                del self._followers[id]
+
+    def close(self, id: str) -> None:
+        """Tell those who listen to a session or a server that there is nothing more to hear."""
+        for queue in self._followers.get(id, ()):
+            queue.put_nowait(None)
+
+    async def follow(
+        self, session_id: str, *, after: int = 0, live: bool = True, until: datetime
+    ) -> AsyncIterator[SessionEvent]:
+        """Give a session's events from the one after `after` on, until a final one; if not `live`, those recorded."""
+        async with self.listening(session_id) as queue:
+            # Listening first, read then: nothing can fall between. What comes twice is passed over by its id.
+            for event in await self._since(session_id, after):
+                after = event.id or after
+                yield event
+                if event.kind in FINAL:
+                    return
+            while live and (new := await next_event(queue, until=until)):
+                if (new.id or 0) > after:
+                    yield new
+                    if new.kind in FINAL:
+                        return
+
+    async def _since(self, session_id: str, after: int) -> list[SessionEvent]:
+        wanted = select(SessionEvent).where(SessionEvent.session_id == session_id, col(SessionEvent.id) > after)
+        async with self._database.transaction(read_only=True) as db:
+            return list((await db.exec(wanted.order_by("id"))).all())
+
+    async def _newest(self) -> int:
+        async with self._database.transaction(read_only=True) as db:
+            return (await db.exec(select(func.max(SessionEvent.id)))).one() or 0
+
+
+async def next_event(queue: Queue, *, until: datetime) -> SessionEvent | None:
+    """Wait for what happens next; None if nothing more will, or not before `until`."""
+    try:
+        async with asyncio.timeout(max((until - now()).total_seconds(), 0)):
+            return await queue.get()
+    except TimeoutError:
+        return None
+
+
+_LATER = (
+    select(SessionEvent, Session.server_id)
+    .join(Session, col(Session.id) == SessionEvent.session_id)
+    .order_by(col(SessionEvent.id))
+)

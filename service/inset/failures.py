@@ -1,0 +1,45 @@
+"""Why a session can fail: stable codes, with what a person should know and what helps."""
+
+from inset.models import Failure
+
+_REASONS = {
+    "spawn-failed": (
+        "The notebook server did not start",
+        "JupyterHub gave up starting it. Open the notebook again; if that does not help, the hub's log says why.",
+    ),
+    "start-timeout": (
+        "The notebook server took too long",
+        "It did not become ready in time and was stopped. Open the notebook again in a moment.",
+    ),
+    "no-seat": (
+        "All seats are taken",
+        "As many people as there are seats have a notebook open. Try again when somebody has finished.",
+    ),
+    "server-died": (
+        "The notebook server has stopped",
+        "It ended unexpectedly. The last saved version is safe: open the notebook again.",
+    ),
+    "hub-unavailable": (
+        "The notebook hub is not available",
+        "It did not answer, although it was asked repeatedly. Your notebook is safe: try again in a few minutes.",
+    ),
+    "hub-busy": (
+        "The notebook hub is busy",
+        "It is starting as many servers as it can. Try again in a minute.",
+    ),
+    "shared-origin": (
+        "Notebooks are not kept apart here",
+        "Its server has no origin of its own, so that other users' notebooks could read this one. "
+        "Whoever runs the service finds out with `inset doctor`.",
+    ),
+    "server-gone": (
+        "The notebook server does not answer",
+        "It started, and then did not take the notebook. Open the notebook again.",
+    ),
+}
+
+
+def failure(code: str) -> Failure:
+    """Describe why a session failed."""
+    title, detail = _REASONS[code]
+    return Failure(code=code, title=title, detail=detail)

@@ -1,0 +1,205 @@
+"""JupyterHub's REST API, as far as Inset uses it. Facts are of JupyterHub 6.1 (docs: "REST API").
+
+Everything the hub answers is parsed into a type here, and every way in which it can fail becomes
+`HubUnavailable` or `HubBusy`; none of its text goes any further.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Literal, Self
+
+import httpx
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from inset.errors import HubBusy, HubUnavailable, UnknownServer
+from inset.settings import HubSettings
+
+
+class HubServer(BaseModel):
+    """A seat's server, as the hub sees it at this moment."""
+
+    ready: bool = False
+    pending: str | None = None
+    full_url: str | None = None
+    last_activity: AwareDatetime | None = None
+    user_options: dict[str, Any] | None = None
+    """None in a seat whose server was never started."""
+
+    @property
+    def server_id(self) -> str | None:
+        """The id that the service gave this start of the server."""
+        return (self.user_options or {}).get("server_id")
+
+
+class SpawnProgress(BaseModel):
+    """One step of a spawn. The hub's own message is not kept: it can hold exception texts and addresses."""
+
+    percent: int = 0
+    outcome: Literal["ready", "failed"] | None = None
+
+
+class SpawnFailed(Exception):
+    """The hub answers as it should, and the server it was to start is not there."""
+
+
+class HubClient:
+    """Calls the hub with the service's token, whose scopes are `servers!group=seats` and `tokens!group=seats`."""
+
+    def __init__(self, http: httpx.AsyncClient, *, api_url: str, token: str) -> None:
+        self._http = http
+        self._api = api_url
+        self._authorization = {"Authorization": f"token {token}"}
+
+    @classmethod
+    def of(cls, settings: HubSettings, http: httpx.AsyncClient) -> Self:
+        """Call the hub that an operator has set."""
+        return cls(http, api_url=settings.api_url, token=settings.token.get_secret_value())
+
+    async def start(self, seat: str, *, server_id: str, origins: Sequence[str], may: Sequence[str]) -> bool:
+        """Ask for the seat's server to be started; to ask again while it starts or runs is harmless.
+
+        False if another server than the one meant is still in the seat. Raises `HubBusy` at the hub's limits,
+        and `SpawnFailed` if the hub is well and did not start it.
+        """
+        options = {"server_id": server_id, "origins": list(origins), "may": list(may)}
+        async with self._call("POST", f"/users/{seat}/server", json={"user_options": options}) as response:
+            status = response.status_code
+        if status in (201, 202):
+            return True
+        if status == 429:
+            raise HubBusy
+        # 400 stands for "running already", "being stopped" and "refused" alike, 500 for a spawn that failed at once
+        # and for a hub in trouble: only a look tells.
+        server = await self.server(seat)
+        if server is None:
+            raise SpawnFailed
+        return server.server_id == server_id and server.pending != "stop"
+
+    async def server(self, seat: str) -> HubServer | None:
+        """Look at a seat's server; None if there is none, running or under way."""
+        async with self._call("GET", f"/users/{seat}") as response:
+            if response.status_code == 404:
+                return None
+            user = _parsed(response)
+        try:
+            servers = {name: HubServer.model_validate(server) for name, server in user["servers"].items()}
+        except (AttributeError, KeyError, TypeError, ValidationError) as exc:
+            raise HubUnavailable from exc
+        server = servers.get("")
+        return server if server and (server.ready or server.pending) else None
+
+    async def public_url(self, seat: str) -> str | None:
+        """Give the address by which browsers reach a seat's server, whether it runs or not.
+
+        None if the hub has no such seat; the empty string if it knows no public address.
+        """
+        # The server's own model: a user's leaves out those that do not run.
+        async with self._call("GET", f"/users/{seat}/servers/") as response:
+            if response.status_code == 404:
+                return None
+            server = _parsed(response)
+        try:
+            return HubServer.model_validate(server).full_url or ""
+        except ValidationError as exc:
+            raise HubUnavailable from exc
+
+    async def progress(self, seat: str) -> AsyncIterator[SpawnProgress]:
+        """Follow a spawn until it is over. Ends without an outcome where there is nothing (more) to follow."""
+        # The hub sends a blank line every 8 s, so silence for longer means that it is gone.
+        patient = httpx.Timeout(5, read=20)
+        async with self._call("GET", f"/users/{seat}/server/progress", timeout=patient) as response:
+            if response.status_code in (400, 404):
+                return
+            if response.status_code != 200:
+                raise HubUnavailable
+            async for line in response.aiter_lines():
+                if line.startswith("data:"):
+                    yield _progress(line.removeprefix("data:"))
+
+    async def stop(self, seat: str) -> bool:
+        """Ask for the seat's server to be stopped; tells whether it has stopped already."""
+        async with self._call("DELETE", f"/users/{seat}/server") as response:
+            # 400: it is neither running nor in a state in which it can be stopped now.
+            if response.status_code not in (202, 204, 400):
+                raise HubUnavailable
+            return response.status_code == 204
+
+    async def mint(self, seat: str, *, lifetime: timedelta, note: str) -> str:
+        """Make a token that opens this seat's server and nothing else, for a bounded time."""
+        wish = {"scopes": [f"access:servers!server={seat}/"], "expires_in": int(lifetime.total_seconds()), "note": note}
+        async with self._call("POST", f"/users/{seat}/tokens", json=wish) as response:
+            token = _parsed(response, ok=201).get("token")
+        if not isinstance(token, str):
+            raise HubUnavailable
+        return token
+
+    async def revoke_tokens(self, seat: str, *, note: str | None = None) -> None:
+        """Delete every token that opens this seat's server, or those alone that were made with this note.
+
+        A seat outlives its server, and so would they.
+        """
+        async with self._call("GET", f"/users/{seat}/tokens") as response:
+            tokens = _parsed(response).get("api_tokens", [])
+        for token in tokens:
+            if note not in (None, token.get("note")):
+                continue
+            async with self._call("DELETE", f"/users/{seat}/tokens/{token['id']}") as response:
+                if response.status_code not in (204, 404):
+                    raise HubUnavailable
+
+    async def seat_of(self, token: str) -> str:
+        """Say which seat's server holds this token. Raises `UnknownServer` for any other token."""
+        if not token.isascii():
+            raise UnknownServer
+        authorization = {"Authorization": f"token {token}"}
+        async with self._call("GET", "/user", headers=authorization) as response:
+            if response.status_code in (401, 403):
+                raise UnknownServer
+            owner = _parsed(response)
+        opened = [scope for scope in owner.get("scopes", []) if scope.startswith("access:servers")]
+        if opened != [f"access:servers!server={owner.get('name')}/"]:
+            raise UnknownServer
+        return str(owner["name"])
+
+    async def alive(self) -> None:
+        """Ask the hub for a sign of life. Raises `HubUnavailable`."""
+        async with self._call("GET", "/") as response:
+            _parsed(response)
+
+    @asynccontextmanager
+    async def _call(self, method: str, path: str, **options: Any) -> AsyncIterator[httpx.Response]:
+        headers = {**self._authorization, **options.pop("headers", {})}
+        try:
+            async with self._http.stream(method, self._api + path, headers=headers, **options) as response:
+                if "event-stream" not in response.headers.get("Content-Type", ""):
+                    await response.aread()
+                yield response
+        except httpx.HTTPError as exc:
+            raise HubUnavailable from exc
+
+
+def _parsed(response: httpx.Response, *, ok: int = 200) -> dict[str, Any]:
+    if response.status_code == 429:
+        raise HubBusy
+    if response.status_code != ok:
+        raise HubUnavailable
+    try:
+        parsed = response.json()
+    except ValueError as exc:
+        raise HubUnavailable from exc
+    if not isinstance(parsed, dict):
+        raise HubUnavailable
+    return parsed
+
+
+def _progress(data: str) -> SpawnProgress:
+    try:
+        event = json.loads(data)
+        outcome: Literal["ready", "failed"] | None = (
+            "ready" if event.get("ready") else "failed" if event.get("failed") else None
+        )
+        return SpawnProgress(percent=int(event.get("progress", 0)), outcome=outcome)
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise HubUnavailable from exc

@@ -1,0 +1,72 @@
+"""How a session changes its state: by compare-and-set, with the event that tells of it, in one transaction."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.clock import now
+from inset.events import tell
+from inset.failures import failure
+from inset.models import OPEN, Session, SessionState
+from inset.servers import let_go
+
+AT_ONCE = ("revoked",)
+"""The reasons for which a session's frames are cut without asking their pages for unsaved edits."""
+
+GRACE = timedelta(seconds=4)
+"""How long an ending session's pages may take to hand over their edits: a bridge asks them for 3 s."""
+
+
+async def move(
+    db: AsyncSession, session: Session, *, to: SessionState, expected: Sequence[SessionState], **values: Any
+) -> bool:
+    """Change a session's state if it is one of those expected, whoever else may be changing it; tells which."""
+    moved = await db.exec(
+        update(Session)
+        .where(col(Session.id) == session.id, col(Session.state).in_(expected))
+        .values(state=to, **values)
+        .execution_options(synchronize_session=False)
+    )
+    await db.refresh(session)
+    return bool(moved.rowcount)
+
+
+async def report_progress(db: AsyncSession, session: Session, percent: int, message: str) -> None:
+    """Tell how far a starting session is. Progress never goes back."""
+    if percent < session.percent or (percent, message) == (session.percent, session.message):
+        return
+    session.percent, session.message = percent, message
+    tell(db, session.id, "progress", percent=percent, message=message, state=session.state)
+
+
+async def begin_ending(db: AsyncSession, session: Session, reason: str) -> bool:
+    """Have a session saved and closed by whichever replica drives it next."""
+    if not await move(db, session, to=SessionState.ENDING, expected=OPEN, ending_reason=reason, ending_at=now()):
+        return False
+    tell(db, session.id, "ending", **{"reason": reason, "in": 0.0 if reason in AT_ONCE else GRACE.total_seconds()})
+    return True
+
+
+async def end_sessions(db: AsyncSession, *which: ColumnElement[bool], reason: str) -> int:
+    """Have all open sessions that these conditions meet saved and closed; tells how many."""
+    sessions = (await db.exec(select(Session).where(*which, col(Session.state).in_(OPEN)))).all()
+    return sum([await begin_ending(db, session, reason) for session in sessions])
+
+
+async def end(db: AsyncSession, session: Session) -> None:
+    """Close the books on a session that has been saved."""
+    if await move(db, session, to=SessionState.ENDED, expected=[SessionState.ENDING], ended_at=now()):
+        tell(db, session.id, "ended", reason=session.ending_reason)
+        await let_go(db, session.server_id)
+
+
+async def fail(db: AsyncSession, session: Session, code: str) -> None:
+    """Give a session up, with a reason that a person understands; one that ends or is over stays as it is."""
+    reason = failure(code).model_dump()
+    if await move(db, session, to=SessionState.FAILED, expected=OPEN, failure=reason, ended_at=now()):
+        tell(db, session.id, "failed", **reason)
+        await let_go(db, session.server_id)

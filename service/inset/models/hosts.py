@@ -1,0 +1,82 @@
+"""Host applications: who may call, from where, and how they sign."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ByteSize
+from pydantic import Field as Bounded
+from sqlalchemy import JSON, Column
+from sqlmodel import Field, SQLModel
+
+from inset.clock import UtcDateTime, now
+from inset.models.capabilities import EVERY_CAPABILITY, written
+
+Algorithm = Literal["HS256", "RS256", "ES256"]
+"""How a host application signs its JWTs."""
+
+
+class HostKey(BaseModel, frozen=True):
+    """One key that verifies a host application's JWTs."""
+
+    kid: str
+    """The key's name: a JWT's header must carry it."""
+
+    alg: Algorithm
+    """The one algorithm this key is used with, whatever a token's header claims."""
+
+    key: str
+    """The shared secret (HS256) or the PEM of the public key (RS256, ES256)."""
+
+
+class Limits(BaseModel, frozen=True, extra="forbid"):
+    """What a host application may use. None is no limit of its own beside the service's."""
+
+    sessions: int | None = Bounded(default=None, ge=1)
+    """Sessions at once, of all its users."""
+
+    sessions_per_user: int | None = Bounded(default=None, ge=1)
+    """Sessions at once of one user."""
+
+    notebook_size: ByteSize | None = Bounded(default=None, ge=1)
+    """The largest notebook: bytes, or as in `20 MB`."""
+
+    requests_per_minute: int | None = Bounded(default=None, ge=1)
+    """Calls to the API by or for one user; event streams do not count."""
+
+
+class Host(SQLModel, table=True):
+    """A registered host application."""
+
+    __tablename__ = "hosts"
+
+    id: str = Field(primary_key=True, max_length=64)
+    origins: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    keys: list[dict[str, str]] = Field(sa_column=Column(JSON, nullable=False))
+    jwks_url: str | None = None
+    """Where it publishes further keys, as a JWK set."""
+    limits: dict[str, int | None] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    """A `Limits`."""
+    may: str = Field(default=written(EVERY_CAPABILITY))
+    """The most that its users may do in a notebook."""
+    updated_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+
+
+class CallCount(SQLModel, table=True):
+    """How many calls a user has made in one minute; only for host applications that limit them."""
+
+    __tablename__ = "call_counts"
+
+    host_id: str = Field(primary_key=True, foreign_key="hosts.id", max_length=64)
+    user: str = Field(primary_key=True, max_length=255)
+    minute: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    calls: int
+
+
+class Revocation(SQLModel, table=True):
+    """One user's tokens that were signed until a moment are void."""
+
+    __tablename__ = "revocations"
+
+    host_id: str = Field(primary_key=True, foreign_key="hosts.id", max_length=64)
+    user: str = Field(primary_key=True, max_length=255)
+    revoked_at: datetime = Field(sa_type=UtcDateTime)

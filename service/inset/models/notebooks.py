@@ -1,0 +1,136 @@
+"""Notebooks and their immutable, numbered versions."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import uuid4
+
+from pydantic import AfterValidator
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String
+from sqlmodel import Field, SQLModel
+
+from inset.clock import UtcDateTime, now
+
+Origin = Literal["api", "autosave", "save", "restore", "stop"]
+"""What made a version: a call of the API, Jupyter's autosave, somebody's save, a restore, or a server's stop."""
+
+
+def _printable(name: str) -> str:
+    name = name.strip()
+    if not name:
+        raise ValueError("must not be blank")
+    if not all(char.isprintable() for char in name):
+        raise ValueError("must not hold control characters, line breaks or lone surrogates")
+    return name
+
+
+NAME_LENGTH = 200
+"""The most characters that a notebook's name has."""
+
+Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH), AfterValidator(_printable)]
+"""A notebook's name as people read it: up to 200 printable characters, slashes, dots and emoji included."""
+
+
+class Notebook(SQLModel, table=True):
+    """A stored document of one user."""
+
+    __tablename__ = "notebooks"
+    __table_args__ = (Index("notebooks_by_owner", "host_id", "owner", "created_at", "id"),)
+
+    id: str = Field(default_factory=lambda: uuid4().hex, primary_key=True)
+    host_id: str = Field(sa_column=Column(String(64), ForeignKey("hosts.id"), nullable=False))
+    owner: str
+    name: str
+    current: int = 0
+    """The number of the version that a reader gets."""
+    last_number: int = 0
+    """The counter from which versions are numbered: also of those kept on the side."""
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    updated_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    deleted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Version(SQLModel, table=True):
+    """An immutable snapshot of a notebook: everything about it but its bytes."""
+
+    __tablename__ = "versions"
+
+    notebook_id: str = Field(foreign_key="notebooks.id", primary_key=True)
+    number: int = Field(primary_key=True)
+    parent: int | None = None
+    """The version this one was based on. A conflicting write has an old one."""
+    sha256: str
+    size: int
+    origin: str
+    author: str
+    valid: bool = True
+    """False for what Jupyter saved and nbformat rejects: kept all the same, for refusing would lose work."""
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+
+
+class Body(SQLModel, table=True):
+    """A version's bytes, apart from `Version` so that listing a history reads none of them."""
+
+    __tablename__ = "bodies"
+    __table_args__ = (ForeignKeyConstraint(["notebook_id", "number"], ["versions.notebook_id", "versions.number"]),)
+
+    notebook_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class NotebookCreate(SQLModel):
+    """A new notebook: empty, or with a document of one's own."""
+
+    model_config = {"json_schema_extra": {"examples": [{"name": "Reach of open access"}]}, "extra": "forbid"}
+
+    name: Name
+    content: dict[str, Any] | None = Field(
+        default=None, description="An nbformat 4 document. Left out: an empty notebook."
+    )
+
+
+class NotebookRename(SQLModel):
+    """What can be changed about a notebook besides its content."""
+
+    model_config = {"json_schema_extra": {"examples": [{"name": "Reach of open access, 2026"}]}, "extra": "forbid"}
+
+    name: Name
+
+
+class NotebookPublic(SQLModel):
+    """A notebook, without its content."""
+
+    id: str
+    name: str
+    version: int = Field(description="The number of the current version; also the ETag of its content.")
+    size: int = Field(description="Bytes of the current version.")
+    sha256: str = Field(description="Hash of the current version's bytes.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class NotebookList(SQLModel):
+    """One page of a user's notebooks, newest first."""
+
+    items: list[NotebookPublic]
+    next_cursor: str | None = Field(description="Give it as `cursor` to get the next page; null on the last one.")
+
+
+class VersionPublic(SQLModel):
+    """A version, without its content."""
+
+    number: int
+    parent: int | None
+    sha256: str
+    size: int
+    origin: Origin
+    author: str
+    valid: bool
+    created_at: datetime
+
+
+class VersionList(SQLModel):
+    """One page of a notebook's history, newest first."""
+
+    items: list[VersionPublic]
+    next_cursor: str | None

@@ -1,0 +1,215 @@
+"""Sessions, the servers they run on, and the events they tell."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import uuid4
+
+from sqlalchemy import JSON, Column, Enum, Index, text
+from sqlmodel import Field, SQLModel
+
+from inset.clock import UtcDateTime, now
+from inset.models.capabilities import EVERY_CAPABILITY, Capability, written
+
+
+class SessionState(StrEnum):
+    """Where a session stands."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    ENDING = "ending"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+STARTING = (SessionState.QUEUED, SessionState.STARTING, SessionState.LOADING)
+"""The states in which a session waits for its server."""
+
+OPEN = (*STARTING, SessionState.READY)
+"""The states of a session that somebody uses or is about to use."""
+
+OVER = (SessionState.ENDED, SessionState.FAILED)
+"""The states from which a session never comes back."""
+
+
+class ServerState(StrEnum):
+    """Where a server stands, as the service knows it. A stopped one has given its seat back."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+def _stored(states: type[StrEnum]) -> Enum:
+    # As plain text, so that a new state needs no migration of a database type.
+    return Enum(states, native_enum=False, length=16, values_callable=lambda kinds: [str(kind) for kind in kinds])
+
+
+_SERVING = text("state IN ('starting', 'running')")
+_SEATED = text("state != 'stopped'")
+_OPEN = text("state NOT IN ('ending', 'ended', 'failed')")
+
+
+class Server(SQLModel, table=True):
+    """One start of a notebook server in a seat, for one user. The seat is his until the server has stopped."""
+
+    __tablename__ = "servers"
+    __table_args__ = (
+        Index("one_server_a_seat", "seat", unique=True, sqlite_where=_SEATED, postgresql_where=_SEATED),
+        Index(
+            "one_server_a_user_and_policy",
+            "host_id",
+            "owner",
+            "may",
+            unique=True,
+            sqlite_where=_SERVING,
+            postgresql_where=_SERVING,
+        ),
+    )
+
+    id: str = Field(default_factory=lambda: uuid4().hex, primary_key=True)
+    host_id: str = Field(foreign_key="hosts.id", max_length=64)
+    owner: str
+    may: str = written(EVERY_CAPABILITY)
+    """What its user may do there. Sessions that may do different things never share a server."""
+    seat: str
+    state: ServerState = Field(default=ServerState.STARTING, sa_column=Column(_stored(ServerState), nullable=False))
+    url: str | None = None
+    """The server's public base URL, as the hub tells it once it runs."""
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    checked_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    """When a replica last took it on itself to look the server up, or to stop it."""
+
+
+class Session(SQLModel, table=True):
+    """One notebook, open for one user."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        Index("one_session_a_notebook", "notebook_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("sessions_by_owner", "host_id", "owner", "created_at", "id"),
+        Index("sessions_by_server", "server_id"),
+        Index("sessions_by_state", "state"),
+    )
+
+    id: str = Field(default_factory=lambda: uuid4().hex, primary_key=True)
+    host_id: str = Field(foreign_key="hosts.id", max_length=64)
+    owner: str
+    notebook_id: str = Field(foreign_key="notebooks.id")
+    may: str = written(EVERY_CAPABILITY)
+    """What the user may do in it, from its opening on."""
+    server_id: str | None = Field(default=None, foreign_key="servers.id")
+    state: SessionState = Field(default=SessionState.QUEUED, sa_column=Column(_stored(SessionState), nullable=False))
+    percent: int = 0
+    message: str = "Waiting for a seat"
+    failure: dict[str, str] | None = Field(default=None, sa_column=Column(JSON))
+    ending_reason: str | None = None
+    ending_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    embeddable: bool | None = None
+    """Whether the server carries the save bridge; unknown until it has been asked."""
+    path: str | None = None
+    """The notebook's file in its server, fixed for the session unless the user renames it there."""
+    version: int | None = None
+    """The version that was last loaded into the server or saved from it."""
+    lease_owner: str | None = None
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Until when one replica alone drives this session."""
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    ready_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class SessionEvent(SQLModel, table=True):
+    """One thing that happened to a session. The growing id is what a stream resumes from."""
+
+    __tablename__ = "session_events"
+    __table_args__ = (Index("events_by_session", "session_id", "id"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True)
+    session_id: str = Field(foreign_key="sessions.id")
+    kind: str
+    data: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+
+
+class SessionCreate(SQLModel):
+    """Which notebook to open."""
+
+    model_config = {
+        "json_schema_extra": {"examples": [{"notebook_id": "5f0c7a8a4d0b4c9f9f6d1c2b3a495867"}]},
+        "extra": "forbid",
+    }
+
+    notebook_id: str = Field(max_length=64)
+
+
+class Progress(SQLModel):
+    """How far a starting session is."""
+
+    percent: int = Field(ge=0, le=100)
+    message: str
+
+
+class Failure(SQLModel):
+    """Why a session failed."""
+
+    code: str = Field(description="A stable reason to branch on.")
+    title: str
+    detail: str = Field(description="What a person should know, and what helps.")
+
+
+class SessionPublic(SQLModel):
+    """A session as its user sees it."""
+
+    id: str
+    notebook_id: str
+    state: SessionState
+    progress: Progress
+    failure: Failure | None
+    ending_reason: str | None = Field(
+        description="Why the session ends or ended: `closed`, `idle`, `revoked` or `policy-changed`."
+    )
+    may: list[Capability] = Field(description="What the user may do in it.")
+    embeddable: bool | None = Field(description="Whether a frame can show it; null until the server has been asked.")
+    version: int | None = Field(description="The version last loaded into the server or saved from it.")
+    created_at: datetime
+    ready_at: datetime | None
+    ended_at: datetime | None
+
+
+class SessionList(SQLModel):
+    """One page of a user's sessions, newest first."""
+
+    items: list[SessionPublic]
+    next_cursor: str | None
+
+
+Interface = Literal["notebook", "lab"]
+"""Notebook 7's single-document page, or JupyterLab. The first also works where a browser denies storage."""
+
+
+class IframeUrlCreate(SQLModel):
+    """How the frame should look."""
+
+    model_config = {"json_schema_extra": {"examples": [{"interface": "notebook"}]}, "extra": "forbid"}
+
+    interface: Interface = "notebook"
+
+
+class IframeUrl(SQLModel):
+    """A signed URL, good for one opening."""
+
+    url: str
+    expires_at: datetime
+
+
+class Saved(SQLModel):
+    """What the database now holds."""
+
+    version: int
+    sha256: str
+    created: bool = Field(description="False if the content equals the version before, so that none was made.")
+    flushed: bool = Field(description="Whether unsaved edits of an open page, if any, are in it.")

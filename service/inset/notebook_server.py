@@ -1,0 +1,140 @@
+"""One running notebook server, with Inset's save bridge inside or without it.
+
+It is dialled at the hub's proxy, under the public host name of its seat, with a token for it alone.
+Every way in which it can fail becomes `ServerGone`.
+"""
+
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+from pydantic import BaseModel, RootModel, ValidationError
+
+from inset.documents import Document
+from inset.errors import ServerGone, VersionConflict
+
+FlushOrigin = Literal["save", "stop"]
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class Flushed(BaseModel):
+    """What the bridge answered to a flush: the version that the database now holds."""
+
+    version: int
+    sha256: str
+    flushed: bool
+    """Whether an open page's unsaved edits, if any, are in it."""
+
+
+class Loaded(BaseModel):
+    """Where a document is now in its server."""
+
+    path: str
+    bridged: bool = True
+    """Whether the server has a save bridge, which now watches it."""
+
+
+class _Conflict(BaseModel):
+    current_version: int
+    kept_version: int
+
+
+class _Error(BaseModel):
+    code: str = ""
+
+
+class _Text(BaseModel):
+    content: str
+
+
+class _JupyterSession(BaseModel):
+    id: str
+    path: str
+
+
+class NotebookServer:
+    """Calls one server's contents API and its bridge."""
+
+    def __init__(self, http: httpx.AsyncClient, *, dial: str, url: str, token: str) -> None:
+        public = urlsplit(url)
+        self._http = http
+        self._base = dial + public.path
+        self._headers = {"Authorization": f"token {token}", "Host": public.netloc}
+
+    async def load(self, notebook_id: str, *, path: str, version: int, document: Document) -> Loaded:
+        """Put a document into its file, byte for byte; a bridge that knows the document keeps it where it is."""
+        text = document.content.decode("utf-8", "replace")
+        body = {"path": path, "version": version, "sha256": document.sha256, "content": text}
+        response = await self._call("PUT", f"inset/api/documents/{notebook_id}", json=body)
+        if response.status_code == 404:
+            await self._write(path, text)
+            return Loaded(path=path, bridged=False)
+        return _parsed(response, Loaded)
+
+    async def flush(self, path: str, origin: FlushOrigin, *, base: int) -> Flushed:
+        """Let the bridge ask an open page for its edits and send what is newest. Raises `VersionConflict`."""
+        body = {"path": path, "origin": origin, "ask_page": True}
+        return _flushed(await self._call("POST", "inset/api/flush", json=body), base=base)
+
+    async def detach(self, notebook_id: str, *, base: int, ask_page: bool) -> Flushed | None:
+        """Let the bridge flush a document, cut its frames, close its kernels; None if it has done so before.
+
+        Raises `VersionConflict`.
+        """
+        response = await self._call("DELETE", f"inset/api/documents/{notebook_id}", params={"ask_page": ask_page})
+        if response.status_code == 404 and _parsed(response, _Error, ok=404).code == "unknown-document":
+            return None
+        return _flushed(response, base=base)
+
+    async def read(self, path: str) -> bytes | None:
+        """Read a file's text as it lies on the server's disk; None if there is no such file."""
+        query = {"type": "file", "format": "text", "content": "1"}
+        response = await self._call("GET", f"api/contents/{quote(path)}", params=query)
+        if response.status_code == 404:
+            return None
+        return _parsed(response, _Text).content.encode("utf-8", "backslashreplace")
+
+    async def close_kernels(self, path: str) -> None:
+        """Shut down the kernels that run for a file."""
+        response = await self._call("GET", "api/sessions")
+        for session in _parsed(response, RootModel[list[_JupyterSession]]).root:
+            if session.path == path:
+                await self._call("DELETE", f"api/sessions/{quote(session.id, safe='')}")
+
+    async def _write(self, path: str, text: str) -> None:
+        folders = path.split("/")[:-1]
+        for depth in range(1, len(folders) + 1):
+            folder = quote("/".join(folders[:depth]))
+            response = await self._call("PUT", f"api/contents/{folder}", json={"type": "directory"})
+            # A folder that is there already is fine, whichever way this server says so.
+            if response.status_code >= 500:
+                raise ServerGone
+        # As a text file, for a notebook would be read, changed and written anew.
+        body = {"type": "file", "format": "text", "content": text}
+        response = await self._call("PUT", f"api/contents/{quote(path)}", json=body)
+        if response.status_code not in (200, 201):
+            raise ServerGone
+
+    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            # Redirects are not followed: a stopped server's requests fall through to the hub and its login.
+            return await self._http.request(method, self._base + path, headers=self._headers, **options)
+        except httpx.HTTPError as exc:
+            raise ServerGone from exc
+
+
+def _flushed(response: httpx.Response, *, base: int) -> Flushed:
+    if response.status_code == 409:
+        conflict = _parsed(response, _Conflict, ok=409)
+        raise VersionConflict(base=base, current=conflict.current_version, kept=conflict.kept_version)
+    return _parsed(response, Flushed)
+
+
+def _parsed(response: httpx.Response, answer: type[Answer], *, ok: int = 200) -> Answer:
+    # What answers is the user's own server, which may say anything.
+    if response.status_code != ok:
+        raise ServerGone
+    try:
+        return answer.model_validate_json(response.content)
+    except ValidationError as exc:
+        raise ServerGone from exc

@@ -1,0 +1,175 @@
+"""What can be done with one user's stored notebooks."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, and_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset import paging
+from inset.callers import Caller
+from inset.clock import now
+from inset.documents import Document
+from inset.errors import NotebookInUse, NotebookNotFound, NotebookTooLarge
+from inset.models import (
+    OVER,
+    Notebook,
+    NotebookList,
+    NotebookPublic,
+    Origin,
+    Session,
+    Version,
+    VersionList,
+    VersionPublic,
+)
+from inset.versions import Stored, get_version, read_document, store
+
+
+@dataclass(frozen=True)
+class Content:
+    """A version's document, with what an HTTP answer says about it."""
+
+    name: str
+    version: int
+    document: Document
+
+
+class Notebooks:
+    """The stored notebooks of one user. Somebody else's and none at all are the same `NotebookNotFound`."""
+
+    def __init__(self, db: AsyncSession, caller: Caller, *, limit: int, undelete_for: timedelta) -> None:
+        self._db = db
+        self._caller = caller
+        self._limit = limit
+        self._undelete_for = undelete_for
+
+    async def create(self, name: str, document: Document) -> NotebookPublic:
+        """Store a new notebook as its version 1. Raises `NotebookTooLarge`."""
+        self._check_size(document)
+        notebook = await create_notebook(
+            self._db, self._caller.host_id, self._caller.user, name, document, origin="api"
+        )
+        return await self._public(notebook)
+
+    async def list(self, *, query: str | None, cursor: str | None, limit: int) -> NotebookList:
+        """List the user's notebooks, newest first, those whose name contains `query` (any case) if it is given."""
+        current = and_(col(Version.notebook_id) == Notebook.id, col(Version.number) == Notebook.current)
+        wanted = (
+            select(Notebook, Version).join(Version, current).where(*self._mine(), col(Notebook.deleted_at).is_(None))
+        )
+        if query:
+            wanted = wanted.where(col(Notebook.name).icontains(query, autoescape=True))
+        if cursor:
+            wanted = wanted.where(paging.older_than(cursor, Notebook.created_at, Notebook.id))
+        wanted = wanted.order_by(col(Notebook.created_at).desc(), col(Notebook.id).desc()).limit(limit + 1)
+        rows = (await self._db.exec(wanted)).all()
+        shown, next_cursor = paging.page(rows, limit, lambda row: [row[0].created_at.isoformat(), row[0].id])
+        return NotebookList(items=[_public(*row) for row in shown], next_cursor=next_cursor)
+
+    async def get(self, id: str) -> NotebookPublic:
+        """Describe a notebook."""
+        return await self._public(await self.find(id))
+
+    async def rename(self, id: str, name: str) -> NotebookPublic:
+        """Give a notebook another name."""
+        notebook = await self.find(id)
+        notebook.name = name
+        notebook.updated_at = now()
+        return await self._public(notebook)
+
+    async def delete(self, id: str) -> None:
+        """Put a notebook away; for a time it can be brought back. Raises `NotebookInUse` while it is open."""
+        notebook = await self.find(id)
+        using = select(Session.id).where(Session.notebook_id == id, col(Session.state).not_in(OVER))
+        session_id = (await self._db.exec(using)).first()
+        if session_id:
+            raise NotebookInUse(session_id)
+        notebook.deleted_at = now()
+
+    async def undelete(self, id: str) -> NotebookPublic:
+        """Bring a deleted notebook back; one that was not deleted stays as it is."""
+        notebook = (await self._db.exec(select(Notebook).where(*self._mine(), Notebook.id == id))).one_or_none()
+        if notebook is None or (notebook.deleted_at and notebook.deleted_at + self._undelete_for < now()):
+            raise NotebookNotFound
+        notebook.deleted_at = None
+        return await self._public(notebook)
+
+    async def content(self, id: str, number: int | None = None) -> Content:
+        """Read a version, the current one unless it is named. Raises `VersionNotFound`."""
+        notebook = await self.find(id)
+        version = await get_version(self._db, id, notebook.current if number is None else number)
+        return Content(notebook.name, version.number, await read_document(self._db, version))
+
+    async def replace(self, id: str, document: Document, *, base: int) -> NotebookPublic:
+        """Make a document the newest version. Raises `VersionConflict`, having kept it, if `base` is not current.
+
+        Raises `NotebookTooLarge` too.
+        """
+        self._check_size(document)
+        notebook = await self.find(id)
+        stored = await store(self._db, notebook, document, base=base, origin="api", author=self._caller.user)
+        if stored.conflict:
+            await self._db.commit()  # what was sent is kept, although the answer is a problem
+            raise stored.conflict
+        return await self._public(notebook)
+
+    async def versions(self, id: str, *, cursor: str | None, limit: int) -> VersionList:
+        """List a notebook's history, newest first."""
+        await self.find(id)
+        wanted = select(Version).where(Version.notebook_id == id)
+        if cursor:
+            wanted = wanted.where(Version.number < paging.number_before(cursor))
+        rows = (await self._db.exec(wanted.order_by(col(Version.number).desc()).limit(limit + 1))).all()
+        shown, next_cursor = paging.page(rows, limit, lambda row: [row.number])
+        return VersionList(
+            items=[VersionPublic.model_validate(row.model_dump()) for row in shown], next_cursor=next_cursor
+        )
+
+    async def version(self, id: str, number: int) -> VersionPublic:
+        """Describe a version. Raises `VersionNotFound`."""
+        await self.find(id)
+        return VersionPublic.model_validate((await get_version(self._db, id, number)).model_dump())
+
+    async def restore(self, id: str, number: int) -> Stored:
+        """Append a version with an old one's content. Raises `VersionNotFound`."""
+        notebook = await self.find(id)
+        document = await read_document(self._db, await get_version(self._db, id, number))
+        return await store(
+            self._db, notebook, document, base=notebook.current, origin="restore", author=self._caller.user
+        )
+
+    async def find(self, id: str) -> Notebook:
+        """Find a notebook's row."""
+        wanted = select(Notebook).where(*self._mine(), Notebook.id == id, col(Notebook.deleted_at).is_(None))
+        notebook = (await self._db.exec(wanted)).one_or_none()
+        if notebook is None:
+            raise NotebookNotFound
+        return notebook
+
+    def _check_size(self, document: Document) -> None:
+        # Of what is stored: written out in lines, a document can be many times what was sent.
+        if document.size > self._limit:
+            raise NotebookTooLarge(self._limit)
+
+    def _mine(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        return col(Notebook.host_id) == self._caller.host_id, col(Notebook.owner) == self._caller.user
+
+    async def _public(self, notebook: Notebook) -> NotebookPublic:
+        return _public(notebook, await get_version(self._db, notebook.id, notebook.current))
+
+
+async def create_notebook(
+    db: AsyncSession, host_id: str, owner: str, name: str, document: Document, *, origin: Origin
+) -> Notebook:
+    """Store a new notebook of a user, with its first version."""
+    notebook = Notebook(host_id=host_id, owner=owner, name=name)
+    db.add(notebook)
+    await db.flush()
+    await store(db, notebook, document, base=0, origin=origin, author=owner)
+    return notebook
+
+
+def _public(notebook: Notebook, version: Version) -> NotebookPublic:
+    described = {**version.model_dump(include={"size", "sha256"}), **notebook.model_dump()}
+    return NotebookPublic.model_validate({**described, "version": version.number})

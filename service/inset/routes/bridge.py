@@ -1,0 +1,180 @@
+"""`/bridge/v1`: what the save bridges inside notebook servers call. No host has anything to do here."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Header, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, Field, field_validator
+
+from inset.bridges import Credential, Entry, credential_for
+from inset.control import Framed
+from inset.deps import BridgeDep, BridgeOnceDep, CallingServerDep, CredentialDep, DbDep, StateDep
+from inset.documents import document_from_jupyter
+from inset.errors import (
+    BaseVersionRequired,
+    HubBusy,
+    HubUnavailable,
+    InvalidRequest,
+    KeyReused,
+    NotAllowed,
+    NotebookNotFound,
+    NotebookTooLarge,
+    SessionOver,
+    TicketExpired,
+    TicketForAnotherServer,
+    TicketInvalid,
+    TicketUsed,
+    UnknownServer,
+    VersionConflict,
+    VersionNotFound,
+)
+from inset.models import Origin
+from inset.problems import responses
+from inset.routes.notebooks import base_version
+
+router = APIRouter(prefix="/bridge/v1", tags=["save bridge"])
+
+
+_RENEWED_BEFORE = timedelta(seconds=1)
+"""A stream ends so long before its credential does."""
+_FILE = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
+
+
+class CredentialCreate(BaseModel):
+    """Which server asks."""
+
+    server_id: str = Field(max_length=64)
+
+
+class TicketRedeem(BaseModel):
+    """What the frame's URL carried."""
+
+    ticket: str = Field(max_length=4096)
+
+
+class FileRenamed(BaseModel):
+    """Where a notebook's file now lies; its name, without the suffix, is the notebook's."""
+
+    path: str = Field(min_length=1, max_length=1024)
+
+    @field_validator("path")
+    @classmethod
+    def _within(cls, path: str) -> str:
+        if "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
+            raise ValueError("must be a path within the server's folder")
+        return path
+
+
+class BridgeSaved(BaseModel):
+    """What the database now holds of a notebook."""
+
+    notebook_id: str
+    version: int
+    sha256: str
+    created: bool
+
+
+class Renamed(BaseModel):
+    """A notebook's new name."""
+
+    name: str
+
+
+@router.post("/credentials", responses=responses(UnknownServer, InvalidRequest, HubUnavailable, HubBusy))
+async def create_credential(
+    asked: CredentialCreate,
+    db: DbDep,
+    state: StateDep,
+    authorization: Annotated[str | None, Header(max_length=300)] = None,
+) -> Credential:
+    """Exchange a server's own hub token for a credential that this service understands without the hub."""
+    scheme, _, hub_token = (authorization or "").partition(" ")
+    if scheme.lower() != "token" or not hub_token:
+        raise UnknownServer
+    return await credential_for(
+        db, state["hub"], state["signer"],
+        server_id=asked.server_id, hub_token=hub_token, lifetime=state["settings"].credential_lifetime,
+    )  # fmt: skip
+
+
+@router.post(
+    "/tickets/redeem",
+    responses=responses(
+        UnknownServer, TicketExpired, TicketInvalid, TicketUsed, TicketForAnotherServer, SessionOver, InvalidRequest,
+        HubUnavailable, HubBusy,
+    ),
+)  # fmt: skip
+async def redeem_ticket(asked: TicketRedeem, bridge: BridgeDep, state: StateDep) -> Entry:
+    """Exchange a frame's ticket, once, for a hub token that opens this one server."""
+    lifetime = state["settings"].frame_lifetime
+    return await bridge.redeem(asked.ticket, state["hub"], state["signer"], lifetime=lifetime)
+
+
+@router.get("/control", response_class=EventSourceResponse, responses=responses(UnknownServer))
+async def follow_sessions(
+    server: CallingServerDep, credential: CredentialDep, state: StateDep
+) -> AsyncIterator[ServerSentEvent]:
+    """Hear at once whose frames are to be cut, as server-sent events, until the credential ends or the server has.
+
+    | event | data |
+    | --- | --- |
+    | `sessions` | `session_ids`: all that may have a frame. First on every stream |
+    | `over` | `session_id`, `reason`, `within`: seconds until its frames and websockets are cut at the latest |
+    """
+    until = credential.expires_at - _RENEWED_BEFORE
+    async for told in state["control"].follow(server.id, until=until):
+        yield ServerSentEvent(data=told.model_dump(), event="sessions" if isinstance(told, Framed) else "over")
+
+
+@router.put(
+    "/notebooks/{id}/content",
+    openapi_extra=_FILE,
+    responses=responses(
+        UnknownServer, NotAllowed, NotebookNotFound, VersionNotFound, VersionConflict, NotebookTooLarge, InvalidRequest,
+        BaseVersionRequired,
+    ),
+)  # fmt: skip
+async def save_content(
+    id: str,
+    request: Request,
+    bridge: BridgeDep,
+    if_match: Annotated[str | None, Header(max_length=200)] = None,
+    inset_origin: Annotated[Origin, Header()] = "autosave",
+) -> BridgeSaved:
+    """Store a file that Jupyter saved, byte for byte, valid or not. Refusing it would lose somebody's work."""
+    document = await asyncio.to_thread(document_from_jupyter, await request.body())
+    stored = await bridge.save(id, document, base=base_version(if_match), origin=inset_origin)
+    version = stored.version
+    return BridgeSaved(notebook_id=id, version=version.number, sha256=version.sha256, created=stored.created)
+
+
+@router.patch("/notebooks/{id}", responses=responses(UnknownServer, NotAllowed, NotebookNotFound, InvalidRequest))
+async def rename_notebook(id: str, renamed: FileRenamed, bridge: BridgeDep) -> Renamed:
+    """Let a notebook's name follow its file, which was renamed inside Jupyter."""
+    return Renamed(name=(await bridge.rename(id, renamed.path)).name)
+
+
+@router.post(
+    "/notebooks",
+    status_code=201,
+    openapi_extra=_FILE,
+    responses=responses(UnknownServer, NotAllowed, NotebookTooLarge, InvalidRequest, KeyReused),
+)
+async def create_notebook(
+    request: Request,
+    bridge: BridgeDep,
+    once: BridgeOnceDep,
+    inset_name: Annotated[str, Header(min_length=1, max_length=2000)],
+) -> BridgeSaved:
+    """Store a notebook that was made inside Jupyter. `Inset-Name` is percent-encoded UTF-8."""
+    document = await asyncio.to_thread(document_from_jupyter, await request.body())
+
+    async def create() -> BridgeSaved:
+        notebook = await bridge.create(unquote(inset_name), document)
+        return BridgeSaved(notebook_id=notebook.id, version=notebook.current, sha256=document.sha256, created=True)
+
+    return await once.run((inset_name, document.sha256), create, BridgeSaved)

@@ -1,0 +1,226 @@
+"""`/v1/notebooks`: stored notebooks, their content and their history."""
+
+import asyncio
+import re
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+
+from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, SessionsDep, needs
+from inset.documents import empty_document, parsed_document, uploaded_document
+from inset.errors import (
+    BaseVersionRequired,
+    HubBusy,
+    HubUnavailable,
+    InvalidCursor,
+    InvalidRequest,
+    KeyReused,
+    NotAllowed,
+    NotANotebook,
+    NotebookInUse,
+    NotebookNotFound,
+    NotebookTooLarge,
+    NotJson,
+    ServerGone,
+    UnsupportedNbformat,
+    VersionConflict,
+    VersionNotFound,
+)
+from inset.models import NotebookCreate, NotebookList, NotebookPublic, NotebookRename, VersionList, VersionPublic
+from inset.notebooks import Content
+from inset.problems import responses
+
+router = APIRouter(prefix="/v1/notebooks", tags=["notebooks"])
+
+Number = Annotated[int, Path(ge=1, lt=2**31, description="A version's number.")]
+
+_NOTEBOOK = {"application/x-ipynb+json": {"schema": {"type": "object", "title": "nbformat 4 document"}}}
+_CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The notebook's exact bytes. `ETag` is the version's number.",
+        "content": _NOTEBOOK,
+        "headers": {"ETag": {"schema": {"type": "string"}}},
+    },
+    304: {"description": "The version named in `If-None-Match` is the one asked for."},
+}
+_UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "description": "An nbformat 4 document.",
+        "content": {"application/json": {"schema": {"type": "object", "title": "nbformat 4 document"}}, **_NOTEBOOK},
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[needs("edit")],
+    responses=responses(
+        NotAllowed, NotebookTooLarge, InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, KeyReused
+    ),
+)
+async def create_notebook(
+    new: NotebookCreate, response: Response, notebooks: NotebooksDep, once: OnceDep
+) -> NotebookPublic:
+    """Create a notebook: an empty one, or one with a document of yours as its version 1."""
+    parse = empty_document if new.content is None else partial(parsed_document, new.content)
+    document = await asyncio.to_thread(parse)
+    created = await once.run(new, lambda: notebooks.create(new.name, document), NotebookPublic)
+    response.headers["Location"] = f"/v1/notebooks/{created.id}"
+    return created
+
+
+@router.get("", responses=responses(InvalidRequest, InvalidCursor))
+async def list_notebooks(
+    notebooks: NotebooksDep,
+    q: Annotated[str | None, Query(max_length=200, description="Only names that contain this, in any case.")] = None,
+    cursor: CursorDep = None,
+    limit: LimitDep = 50,
+) -> NotebookList:
+    """List the user's notebooks, newest first."""
+    return await notebooks.list(query=q, cursor=cursor, limit=limit)
+
+
+@router.get("/{id}", responses=responses(NotebookNotFound))
+async def get_notebook(id: str, notebooks: NotebooksDep) -> NotebookPublic:
+    """Describe a notebook."""
+    return await notebooks.get(id)
+
+
+@router.patch("/{id}", dependencies=[needs("edit")], responses=responses(NotAllowed, NotebookNotFound, InvalidRequest))
+async def rename_notebook(id: str, changes: NotebookRename, notebooks: NotebooksDep) -> NotebookPublic:
+    """Rename a notebook. A running session keeps its file's name."""
+    return await notebooks.rename(id, changes.name)
+
+
+@router.delete(
+    "/{id}",
+    status_code=204,
+    dependencies=[needs("edit")],
+    responses=responses(NotAllowed, NotebookNotFound, NotebookInUse),
+)
+async def delete_notebook(id: str, notebooks: NotebooksDep) -> None:
+    """Delete a notebook. For thirty days it can be brought back."""
+    await notebooks.delete(id)
+
+
+@router.post("/{id}/undelete", dependencies=[needs("edit")], responses=responses(NotAllowed, NotebookNotFound))
+async def undelete_notebook(id: str, notebooks: NotebooksDep) -> NotebookPublic:
+    """Bring a deleted notebook back."""
+    return await notebooks.undelete(id)
+
+
+@router.get(
+    "/{id}/content",
+    response_class=Response,
+    dependencies=[needs("download")],
+    responses={**_CONTENT, **responses(NotAllowed, NotebookNotFound)},
+)
+async def get_content(
+    id: str, notebooks: NotebooksDep, if_none_match: Annotated[str | None, Header(max_length=200)] = None
+) -> Response:
+    """Download the current version's document."""
+    return _content(await notebooks.content(id), if_none_match)
+
+
+@router.put(
+    "/{id}/content",
+    openapi_extra=_UPLOAD,
+    dependencies=[needs("edit")],
+    responses=responses(
+        NotAllowed, NotebookNotFound, VersionNotFound, VersionConflict, NotebookTooLarge, NotJson, NotANotebook,
+        UnsupportedNbformat, InvalidRequest, BaseVersionRequired,
+    ),
+)  # fmt: skip
+async def replace_content(
+    id: str,
+    request: Request,
+    response: Response,
+    notebooks: NotebooksDep,
+    if_match: Annotated[str | None, Header(max_length=200, description='The version you read, as in `"3"`.')] = None,
+) -> NotebookPublic:
+    """Store a document as the newest version, if nobody has stored another since the one in `If-Match`.
+
+    Otherwise it is kept beside the current version, and the answer names both. A session that has the notebook open
+    goes on with what it shows: its next save is then kept on the side.
+    """
+    document = await asyncio.to_thread(uploaded_document, await request.body())
+    replaced = await notebooks.replace(id, document, base=base_version(if_match))
+    response.headers["ETag"] = etag(replaced.version)
+    return replaced
+
+
+@router.get("/{id}/versions", responses=responses(NotebookNotFound, InvalidRequest, InvalidCursor))
+async def list_versions(
+    id: str, notebooks: NotebooksDep, cursor: CursorDep = None, limit: LimitDep = 50
+) -> VersionList:
+    """List a notebook's history, newest first, versions kept on the side included."""
+    return await notebooks.versions(id, cursor=cursor, limit=limit)
+
+
+@router.get("/{id}/versions/{number}", responses=responses(NotebookNotFound, VersionNotFound, InvalidRequest))
+async def get_version(id: str, number: Number, notebooks: NotebooksDep) -> VersionPublic:
+    """Describe a version."""
+    return await notebooks.version(id, number)
+
+
+@router.get(
+    "/{id}/versions/{number}/content",
+    response_class=Response,
+    dependencies=[needs("download")],
+    responses={**_CONTENT, **responses(NotAllowed, NotebookNotFound, VersionNotFound, InvalidRequest)},
+)
+async def get_version_content(
+    id: str,
+    number: Number,
+    notebooks: NotebooksDep,
+    if_none_match: Annotated[str | None, Header(max_length=200)] = None,
+) -> Response:
+    """Download a version's document."""
+    return _content(await notebooks.content(id, number), if_none_match)
+
+
+@router.post(
+    "/{id}/versions/{number}/restore",
+    status_code=201,
+    dependencies=[needs("edit")],
+    responses=responses(
+        NotAllowed, NotebookNotFound, VersionNotFound, InvalidRequest, KeyReused, HubUnavailable, HubBusy, ServerGone
+    ),
+)
+async def restore_version(id: str, number: Number, sessions: SessionsDep, once: OnceDep) -> VersionPublic:
+    """Make an old version current again, as a new one on top of the history.
+
+    If the notebook is open in a session, unsaved edits are saved as a version first, and the page shows the old one.
+    """
+    return await once.run((id, number), lambda: sessions.restore(id, number), VersionPublic)
+
+
+def etag(version: int) -> str:
+    """Write a version as an ETag."""
+    return f'"{version}"'
+
+
+def base_version(if_match: str | None) -> int:
+    """Read the version that a write is based on. Raises `BaseVersionRequired`."""
+    # Weak, as proxies that compress make it, it still names the version.
+    named = re.fullmatch(r'(?:W/)?"?([1-9][0-9]{0,8})"?', (if_match or "").strip())
+    if named is None:
+        raise BaseVersionRequired
+    return int(named[1])
+
+
+def _content(content: Content, if_none_match: str | None) -> Response:
+    tag = etag(content.version)
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if if_none_match == tag:
+        return Response(status_code=304, headers=headers)
+    # As a download and nothing else: what is in a notebook must not run in the service's origin.
+    headers |= {
+        "Content-Disposition": "attachment",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return Response(content.document.content, media_type="application/x-ipynb+json", headers=headers)

@@ -1,0 +1,132 @@
+"""`/v1/sessions`: notebooks open in a running server."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from inset.deps import CallerDep, CursorDep, FollowedDep, LimitDep, OnceDep, SessionsDep, StateDep, needs
+from inset.errors import (
+    HubBusy,
+    HubUnavailable,
+    InvalidCursor,
+    InvalidRequest,
+    KeyReused,
+    NotAllowed,
+    NotebookNotFound,
+    NotEmbeddable,
+    ServerGone,
+    SessionLimit,
+    SessionNotFound,
+    SessionNotReady,
+    SessionOver,
+    VersionConflict,
+)
+from inset.models import OVER, IframeUrl, IframeUrlCreate, Saved, SessionCreate, SessionList, SessionPublic
+from inset.problems import responses
+
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+streams = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+"""The calls that last as long as a session."""
+
+_JOINED: dict[int | str, dict[str, Any]] = {
+    200: {"model": SessionPublic, "description": "The notebook is open already: this is its session."}
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses={**_JOINED, **responses(NotebookNotFound, SessionLimit, InvalidRequest, KeyReused)},
+)
+async def open_session(new: SessionCreate, response: Response, sessions: SessionsDep, once: OnceDep) -> SessionPublic:
+    """Open a notebook. The answer comes at once; follow the session's events until it is `ready`."""
+
+    async def open() -> SessionPublic:
+        session, created = await sessions.open(new.notebook_id)
+        response.status_code = 202 if created else 200
+        return session
+
+    session = await once.run(new, open, SessionPublic)
+    response.headers["Location"] = f"/v1/sessions/{session.id}"
+    return session
+
+
+@router.get("", responses=responses(InvalidRequest, InvalidCursor))
+async def list_sessions(
+    sessions: SessionsDep,
+    state: Annotated[Literal["live"] | None, Query(description="`live`: only sessions that are not over.")] = None,
+    cursor: CursorDep = None,
+    limit: LimitDep = 50,
+) -> SessionList:
+    """List the user's sessions, newest first."""
+    return await sessions.list(live=state == "live", cursor=cursor, limit=limit)
+
+
+@router.get("/{id}", responses=responses(SessionNotFound))
+async def get_session(id: str, sessions: SessionsDep) -> SessionPublic:
+    """Describe a session."""
+    return await sessions.get(id)
+
+
+@router.delete("/{id}", status_code=202, responses=responses(SessionNotFound))
+async def close_session(id: str, sessions: SessionsDep) -> SessionPublic:
+    """Save and close a session. The answer comes at once; the stream's last event is `ended`."""
+    return await sessions.close(id)
+
+
+@streams.get(
+    "/{id}/events",
+    response_class=EventSourceResponse,
+    responses=responses(SessionNotFound, InvalidRequest),
+)
+async def follow_session(
+    session: FollowedDep,
+    caller: CallerDep,
+    state: StateDep,
+    last_event_id: Annotated[int, Header(ge=0, lt=2**63, description="The `id` of the last event you have seen.")] = 0,
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow a session as server-sent events, from its beginning or from `Last-Event-ID` on.
+
+    The stream also closes when your token has expired: follow on with a new one.
+
+    | event | data |
+    | --- | --- |
+    | `progress` | `percent`, `message`, `state` |
+    | `ready` | `embeddable`, `version` |
+    | `saved` | `version`, `sha256`, `origin`, `author` |
+    | `conflict` | `base_version`, `current_version`, `kept_version` |
+    | `renamed` | `name` |
+    | `ending` | `reason`: `closed`, `idle`, `policy-changed` or `revoked`; `in`: seconds until its pages are cut |
+    | `ended` | `reason`; the stream closes |
+    | `failed` | `code`, `title`, `detail`; the stream closes |
+    """
+    live = session.state not in OVER
+    async for event in state["feed"].follow(session.id, after=last_event_id, live=live, until=caller.until):
+        yield ServerSentEvent(data={"at": event.created_at, **event.data}, event=event.kind, id=str(event.id))
+
+
+@router.post(
+    "/{id}/iframe-url",
+    status_code=201,
+    responses=responses(NotAllowed, SessionNotFound, SessionNotReady, NotEmbeddable, SessionOver, InvalidRequest),
+)
+async def create_iframe_url(
+    id: str, sessions: SessionsDep, state: StateDep, wish: IframeUrlCreate | None = None
+) -> IframeUrl:
+    """Sign a URL that shows the session's notebook in a frame: once, and within about a minute."""
+    wish = wish or IframeUrlCreate()
+    return await sessions.iframe_url(id, wish.interface, lifetime=state["settings"].ticket_lifetime)
+
+
+@router.post(
+    "/{id}/save",
+    dependencies=[needs("edit")],
+    responses=responses(
+        NotAllowed, SessionNotFound, SessionNotReady, SessionOver, VersionConflict, HubUnavailable, HubBusy, ServerGone
+    ),
+)
+async def save_session(id: str, sessions: SessionsDep) -> Saved:
+    """Save now: an open page's unsaved edits first, if it answers within three seconds."""
+    return await sessions.save(id)

@@ -1,0 +1,76 @@
+"""The servers that the service has started: whose they are, how they are reached, when they are let go."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import httpx
+from sqlalchemy import func, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.errors import ServerGone
+from inset.hub import HubClient
+from inset.models import OVER, Server, ServerState, Session
+from inset.notebook_server import NotebookServer
+
+_SERVING = (ServerState.STARTING, ServerState.RUNNING)
+_CALL_TOKEN_LIFETIME = timedelta(minutes=5)
+
+
+def seat_names(count: int) -> list[str]:
+    """Name the seats, as the hub's configuration does."""
+    return [f"seat-{number:03}" for number in range(1, count + 1)]
+
+
+def has_own_origin(seat: str, url: str) -> bool:
+    """Tell whether a seat's server has an origin of its own: the wall between users in one browser."""
+    return (urlsplit(url).hostname or "").startswith(f"{seat}.")
+
+
+class ServerDialler:
+    """Opens calls to running servers, each with a short-lived token for that server alone."""
+
+    def __init__(self, http: httpx.AsyncClient, hub: HubClient, *, proxy_url: str) -> None:
+        self._http = http
+        self._hub = hub
+        self._proxy_url = proxy_url
+
+    async def dial(self, server: Server | None) -> NotebookServer:
+        """Prepare calls to a server. Raises `ServerGone` if it is not running."""
+        if server is None or server.state is not ServerState.RUNNING or server.url is None:
+            raise ServerGone
+        token = await self._hub.mint(server.seat, lifetime=_CALL_TOKEN_LIFETIME, note="inset: load and save")
+        return NotebookServer(self._http, dial=self._proxy_url, url=server.url, token=token)
+
+
+def frame_note(session_id: str) -> str:
+    """Name the hub tokens of one session's frames, so that they can be found when it ends."""
+    return f"inset: frame of {session_id}"
+
+
+async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> Server | None:
+    """Find the user's server of the session's policy, or take a free seat for a new one; None if all are taken."""
+    mine = select(Server).where(
+        Server.host_id == session.host_id,
+        Server.owner == session.owner,
+        Server.may == session.may,
+        col(Server.state).in_(_SERVING),
+    )
+    server = (await db.exec(mine)).one_or_none()
+    if server is None:
+        taken = set((await db.exec(select(Server.seat).where(Server.state != ServerState.STOPPED))).all())
+        seat = next((seat for seat in seats if seat not in taken), None)
+        if seat is None:
+            return None
+        server = Server(host_id=session.host_id, owner=session.owner, may=session.may, seat=seat)
+        db.add(server)
+        await db.flush()
+    return server
+
+
+async def let_go(db: AsyncSession, server_id: str | None) -> None:
+    """Have a server stopped if no session needs it any more."""
+    using = select(func.count()).where(Session.server_id == server_id, col(Session.state).not_in(OVER))
+    unneeded = (col(Server.id) == server_id, col(Server.state).in_(_SERVING), using.scalar_subquery() == 0)
+    await db.exec(update(Server).where(*unneeded).values(state=ServerState.STOPPING))

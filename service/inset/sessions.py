@@ -1,0 +1,285 @@
+"""What can be done with one user's notebook sessions."""
+
+import contextlib
+from datetime import timedelta
+
+from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset import paging
+from inset.callers import Caller
+from inset.documents import document_from_jupyter, file_name
+from inset.errors import (
+    NotEmbeddable,
+    ServerGone,
+    SessionLimit,
+    SessionNotFound,
+    SessionNotReady,
+    SessionOver,
+    VersionConflict,
+)
+from inset.events import tell
+from inset.lifecycle import AT_ONCE, begin_ending
+from inset.models import (
+    OPEN,
+    OVER,
+    Failure,
+    Host,
+    IframeUrl,
+    Interface,
+    Notebook,
+    Progress,
+    Saved,
+    Server,
+    Session,
+    SessionList,
+    SessionPublic,
+    SessionState,
+    VersionPublic,
+)
+from inset.models.capabilities import read, written
+from inset.notebook_server import Flushed, FlushOrigin, NotebookServer
+from inset.notebooks import Notebooks
+from inset.servers import ServerDialler
+from inset.signing import Signer
+from inset.versions import Stored, get_version, read_document, store
+
+
+class Sessions:
+    """The notebook sessions of one user. Somebody else's and none at all are the same `SessionNotFound`."""
+
+    def __init__(
+        self, db: AsyncSession, caller: Caller, notebooks: Notebooks, servers: ServerDialler, signer: Signer
+    ) -> None:
+        self._db = db
+        self._caller = caller
+        self._notebooks = notebooks
+        self._servers = servers
+        self._signer = signer
+
+    async def open(self, notebook_id: str) -> tuple[SessionPublic, bool]:
+        """Open a notebook, or join the session in which it is open; tells whether it is new. Raises `SessionLimit`.
+
+        A session in which the user may do other things than now is ended, and a new one waits for its last save.
+        Nothing is asked of the hub here: a replica's driver takes the session up at once.
+        """
+        notebook = await self._notebooks.find(notebook_id)
+        await self._wait_for_others()
+        open_session = await self._opened(notebook_id)
+        may = written(self._caller.may)
+        if open_session and open_session.may == may:
+            return to_public(open_session), False
+        if open_session:
+            await begin_ending(self._db, open_session, "policy-changed")
+        await self._check_limits()
+        session = Session(
+            host_id=self._caller.host_id,
+            owner=self._caller.user,
+            notebook_id=notebook_id,
+            may=may,
+            path=f"work/{notebook_id}/{file_name(notebook.name)}",
+        )
+        try:
+            async with self._db.begin_nested():
+                self._db.add(session)
+        except IntegrityError:
+            # Somebody opened it in this very moment, which the database's unique index has settled.
+            return to_public(await self._opened(notebook_id) or session), False
+        tell(self._db, session.id, "progress", percent=0, message=session.message, state=session.state)
+        return to_public(session), True
+
+    async def get(self, id: str) -> SessionPublic:
+        """Describe a session."""
+        return to_public(await self.find(id))
+
+    async def list(self, *, live: bool, cursor: str | None, limit: int) -> SessionList:
+        """List the user's sessions, newest first; with `live`, only those that are not over."""
+        wanted = select(Session).where(Session.host_id == self._caller.host_id, Session.owner == self._caller.user)
+        if live:
+            wanted = wanted.where(col(Session.state).not_in(OVER))
+        if cursor:
+            wanted = wanted.where(paging.older_than(cursor, Session.created_at, Session.id))
+        wanted = wanted.order_by(col(Session.created_at).desc(), col(Session.id).desc()).limit(limit + 1)
+        rows = (await self._db.exec(wanted)).all()
+        shown, next_cursor = paging.page(rows, limit, lambda row: [row.created_at.isoformat(), row.id])
+        return SessionList(items=[to_public(row) for row in shown], next_cursor=next_cursor)
+
+    async def close(self, id: str) -> SessionPublic:
+        """Have a session saved and ended; one that is over or ending already stays as it is."""
+        session = await self.find(id)
+        await begin_ending(self._db, session, "closed")
+        return to_public(session)
+
+    async def iframe_url(self, id: str, interface: Interface, *, lifetime: timedelta) -> IframeUrl:
+        """Sign a URL that opens the session's page once.
+
+        Raises `NotEmbeddable`, `SessionNotReady`, `SessionOver`, or `NotAllowed` to a caller who may now do less than
+        in this session.
+        """
+        session, server = await self._ready(id)
+        for capability in read(session.may):
+            self._caller.require(capability)
+        if not session.embeddable:
+            raise NotEmbeddable
+        ticket, expires_at = self._signer.ticket(
+            server_id=server.id, session_id=session.id, interface=interface, lifetime=lifetime
+        )
+        # In the fragment, which browsers keep to themselves: no log and no Referer ever holds it.
+        return IframeUrl(url=f"{server.url}inset/enter#ticket={ticket}", expires_at=expires_at)
+
+    async def save(self, id: str) -> Saved:
+        """Bring what is in the session's server, unsaved edits of an open page included, into the database now.
+
+        Raises `VersionConflict`, having kept it on the side, `SessionNotReady`, `SessionOver`, `ServerGone` or
+        `HubUnavailable`.
+        """
+        session, _ = await self._ready(id)
+        return await save_session(self._db, self._servers, session, "save")
+
+    async def restore(self, notebook_id: str, number: int) -> VersionPublic:
+        """Make an old version current again, in a running session too, whose unsaved edits become a version first.
+
+        Raises `VersionNotFound`; if a session is running also `ServerGone` or `HubUnavailable`.
+        """
+        await self._notebooks.version(notebook_id, number)
+        session = await self._opened(notebook_id)
+        running = session if session and session.state is SessionState.READY else None
+        if running:
+            with contextlib.suppress(VersionConflict):  # what the page had is kept on the side
+                await save_session(self._db, self._servers, running, "save")
+        stored = await self._notebooks.restore(notebook_id, number)
+        if running:
+            tell_stored(self._db, running, stored)
+            await load_session(self._db, self._servers, running)
+        return VersionPublic.model_validate(stored.version.model_dump())
+
+    async def find(self, id: str) -> Session:
+        """Find a session's row."""
+        session = await self._db.get(Session, id)
+        if session is None or (session.host_id, session.owner) != (self._caller.host_id, self._caller.user):
+            raise SessionNotFound
+        return session
+
+    async def _wait_for_others(self) -> None:
+        """Where sessions are limited, have them opened one after the other: what is counted is then what is so."""
+        limits = self._caller.limits
+        if limits.sessions is not None or limits.sessions_per_user is not None:
+            host = select(Host.id).where(Host.id == self._caller.host_id)
+            await self._db.exec(host.with_for_update(key_share=True))
+
+    async def _check_limits(self) -> None:
+        limits = self._caller.limits
+        counted = select(func.count()).where(Session.host_id == self._caller.host_id, col(Session.state).in_(OPEN))
+        users = counted.where(Session.owner == self._caller.user)
+        if limits.sessions_per_user is not None and (await self._db.exec(users)).one() >= limits.sessions_per_user:
+            raise SessionLimit(limits.sessions_per_user, of="user")
+        if limits.sessions is not None and (await self._db.exec(counted)).one() >= limits.sessions:
+            raise SessionLimit(limits.sessions, of="host")
+
+    async def _opened(self, notebook_id: str) -> Session | None:
+        wanted = select(Session).where(Session.notebook_id == notebook_id, col(Session.state).in_(OPEN))
+        return (await self._db.exec(wanted)).one_or_none()
+
+    async def _ready(self, id: str) -> tuple[Session, Server]:
+        session = await self.find(id)
+        if session.state in OVER:
+            raise SessionOver(session.state)
+        server = await self._db.get(Server, session.server_id) if session.server_id else None
+        if session.state is not SessionState.READY or server is None:
+            raise SessionNotReady(session.state)
+        return session, server
+
+
+async def load_session(db: AsyncSession, servers: ServerDialler, session: Session) -> bool:
+    """Put the current version into a session's server; tells whether it has a save bridge. Commits before it calls."""
+    loaded = None
+    while loaded is None or session.version != await _current(db, session):
+        notebook = await db.get_one(Notebook, session.notebook_id, populate_existing=True)
+        document = await read_document(db, await get_version(db, notebook.id, notebook.current))
+        server, version = await db.get(Server, session.server_id), notebook.current
+        await db.commit()
+        dialled = await servers.dial(server)
+        loaded = await dialled.load(notebook.id, path=str(session.path), version=version, document=document)
+        session.path, session.version = loaded.path, version
+    return loaded.bridged
+
+
+async def save_session(db: AsyncSession, servers: ServerDialler, session: Session, origin: FlushOrigin) -> Saved:
+    """Bring a session's document from its server into the database: through the bridge, or by reading the file.
+
+    Commits before it calls, since the server may take seconds and its bridge writes meanwhile. Raises
+    `VersionConflict`, having kept the document on the side, or `ServerGone`. Of a session without `edit` nothing is
+    taken: what its file holds was not to be changed.
+    """
+    if origin == "save" and "edit" not in read(session.may):
+        return Saved(**(await _newest(db, session)).model_dump(), created=False)
+    server, path, base = await db.get(Server, session.server_id), str(session.path), session.version or 0
+    await db.commit()
+    dialled = await servers.dial(server)
+    if not session.embeddable:
+        return await _save_plain(db, dialled, session, origin)
+    if origin == "save":
+        flushed = await dialled.flush(path, origin, base=base)
+    else:
+        ask_page = session.ending_reason not in AT_ONCE
+        detached = await dialled.detach(session.notebook_id, base=base, ask_page=ask_page)
+        flushed = detached or await _newest(db, session)
+    return Saved(**flushed.model_dump(), created=flushed.version > base)
+
+
+async def _save_plain(db: AsyncSession, server: NotebookServer, session: Session, origin: FlushOrigin) -> Saved:
+    path = str(session.path)
+    content = await server.read(path)
+    if origin == "stop":
+        await server.close_kernels(path)
+    if content is None or "edit" not in read(session.may):
+        if origin == "stop":
+            return Saved(**(await _newest(db, session)).model_dump(), created=False)
+        raise ServerGone
+    document = document_from_jupyter(content)
+    # Read again: another save of this session may have stored what it is based on.
+    await db.refresh(session)
+    notebook = await db.get_one(Notebook, session.notebook_id, populate_existing=True)
+    base = session.version or notebook.current
+    stored = await store(db, notebook, document, base=base, origin=origin, author=session.owner)
+    session.version = stored.version.number
+    if stored.created:
+        tell_stored(db, session, stored)
+    await db.commit()
+    if stored.conflict:
+        raise stored.conflict
+    # Without the bridge nobody can ask the page: what is on the server's disk is all there is.
+    return Saved(version=stored.version.number, sha256=document.sha256, flushed=False, created=stored.created)
+
+
+async def _newest(db: AsyncSession, session: Session) -> Flushed:
+    version = await get_version(db, session.notebook_id, await _current(db, session))
+    return Flushed(version=version.number, sha256=version.sha256, flushed=True)
+
+
+async def _current(db: AsyncSession, session: Session) -> int:
+    return (await db.exec(select(Notebook.current).where(Notebook.id == session.notebook_id))).one()
+
+
+def tell_stored(db: AsyncSession, session: Session, stored: Stored) -> None:
+    """Tell a session's followers what became of its document."""
+    version = stored.version
+    if stored.conflict:
+        tell(db, session.id, "conflict", **stored.conflict.members)
+    else:
+        facts = version.model_dump(include={"sha256", "origin", "author"})
+        tell(db, session.id, "saved", version=version.number, **facts)
+
+
+def to_public(session: Session) -> SessionPublic:
+    """Show a session as its user sees it."""
+    return SessionPublic.model_validate(
+        {
+            **session.model_dump(exclude={"failure", "may"}),
+            "may": read(session.may),
+            "progress": Progress(percent=session.percent, message=session.message),
+            "failure": Failure.model_validate(session.failure) if session.failure else None,
+        }
+    )

@@ -1,0 +1,108 @@
+"""What an operator can set: one frozen object, read once from the environment and handed down."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http or https URL without query and fragment")
+    return value.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+"""An http(s) URL to which paths are appended; kept without a trailing slash."""
+
+
+def _seconds(value: object) -> object:
+    # A bare number in the environment is a string, of which pydantic makes no timedelta by itself.
+    return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds)]
+"""A time span: a number of seconds, or ISO 8601 as in `PT10M`."""
+
+
+class HubSettings(BaseModel, frozen=True):
+    """How the service reaches its JupyterHub."""
+
+    token: SecretStr
+    """The API token of the hub's `inset` service. It never leaves the service."""
+
+    api_url: BaseUrl = "http://127.0.0.1:8081/hub/api"
+    """The hub's own API. The hub's address is better than its proxy's: the proxy closes idle connections."""
+
+    proxy_url: BaseUrl = "http://127.0.0.1:8000"
+    """Where notebook servers are dialled. The public name travels in `Host`, so it need not resolve here."""
+
+    seats: int = Field(default=16, ge=1, le=999)
+    """How many seats the hub declares: the number of users who can have a running server at once."""
+
+    timeout: Duration = timedelta(seconds=20)
+    """How long one call to the hub may take."""
+
+
+class Settings(BaseSettings):
+    """Everything the service reads from its environment (`INSET_…`, nested names joined by `__`)."""
+
+    model_config = SettingsConfigDict(env_prefix="INSET_", env_nested_delimiter="__", frozen=True)
+
+    public_url: BaseUrl
+    """The service's address as its callers know it: the `aud` that a host's JWT must carry."""
+
+    signing_key_file: Path
+    """A PEM file with the P-256 private key that signs tickets and the bridges' credentials (ES256)."""
+
+    hub: HubSettings
+    """How the service reaches its JupyterHub."""
+
+    database_url: str = "sqlite+aiosqlite:///inset.db"
+    """An SQLAlchemy URL of an async driver. SQLite is the embedded default."""
+
+    listen_host: str = "127.0.0.1"
+    """The address `inset serve` binds to."""
+
+    listen_port: int = 8091
+    """The port `inset serve` binds to."""
+
+    notebook_limit: ByteSize = ByteSize(100 * 1024 * 1024)
+    """The largest notebook that is stored. A larger one is refused with 413 before it is read whole."""
+
+    edge_token: SecretStr | None = Field(default=None, min_length=16)
+    """The secret by which the edge in front of the notebooks is known. Without one there is no edge to answer to."""
+
+    ticket_lifetime: Duration = timedelta(seconds=60)
+    """How long a signed iframe URL stays valid."""
+
+    frame_lifetime: Duration = timedelta(hours=12)
+    """How long a frame stays authenticated at its server after one entry."""
+
+    credential_lifetime: Duration = timedelta(minutes=10)
+    """How long a save bridge may use one credential before it asks for the next."""
+
+    token_max_lifetime: Duration = timedelta(minutes=10)
+    """The furthest ahead that the `exp` of a host's JWT may lie."""
+
+    clock_skew: Duration = timedelta(seconds=30)
+    """How far the clocks of a host and of the service may differ."""
+
+    start_timeout: Duration = timedelta(seconds=120)
+    """How long a session may take from its opening until it is ready."""
+
+    idle_timeout: Duration = timedelta(hours=1)
+    """After how long without activity a server's sessions are saved and ended."""
+
+    check_interval: Duration = timedelta(seconds=10)
+    """How often a running server is looked up at the hub, to notice one that died or idles."""
+
+    allow_shared_origin: bool = False
+    """Acknowledges that seats share one origin, where users of one browser can attack each other."""
+
+    undelete_for: Duration = timedelta(days=30)
+    """How long a deleted notebook can still be brought back."""

@@ -1,0 +1,209 @@
+"""The steps that a session takes by itself. Any replica may take one, and take it again after it was cut off."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+
+from inset.clock import now
+from inset.db import Database
+from inset.errors import ServerGone, Upstream, VersionConflict
+from inset.events import tell
+from inset.hub import HubClient, SpawnFailed
+from inset.lifecycle import AT_ONCE, end, fail, move, report_progress
+from inset.models import STARTING, Host, Server, ServerState, Session, SessionState
+from inset.models.capabilities import read
+from inset.servers import ServerDialler, frame_note, has_own_origin, seat_for
+from inset.sessions import load_session, save_session
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
+_LAST_SAVE_TIMEOUT = timedelta(seconds=60)
+
+
+class Steps:
+    """Takes a session from where it stands to where it waits for somebody, or is over."""
+
+    def __init__(
+        self,
+        database: Database,
+        hub: HubClient,
+        servers: ServerDialler,
+        *,
+        seats: Sequence[str],
+        start_timeout: timedelta,
+        allow_shared_origin: bool,
+    ) -> None:
+        self._database = database
+        self._hub = hub
+        self._servers = servers
+        self._seats = seats
+        self._start_timeout = start_timeout
+        self._allow_shared_origin = allow_shared_origin
+
+    async def drive(self, session_id: str) -> None:
+        """Take step after step until the session is ready or over."""
+        while True:
+            async with self._database.transaction(read_only=True) as db:
+                session = await db.get_one(Session, session_id)
+            match session.state:
+                case SessionState.ENDING:
+                    await self._end(session)
+                case state if state in STARTING:
+                    await self._start(session)
+                case _:
+                    return
+
+    async def _start(self, session: Session) -> None:
+        steps = {
+            SessionState.QUEUED: self._take_seat,
+            SessionState.STARTING: self._start_server,
+            SessionState.LOADING: self._load,
+        }
+        left = session.created_at + self._start_timeout - now()
+        reason = "no-seat" if session.state is SessionState.QUEUED else "start-timeout"
+        try:
+            async with asyncio.timeout(max(left.total_seconds(), 0)):
+                while True:
+                    try:
+                        return await steps[session.state](session)
+                    except SpawnFailed:
+                        return await self._fail(session, "spawn-failed")
+                    except Upstream as exc:
+                        # Kept for the case that time runs out: it says more than "too slow".
+                        reason = exc.slug
+                        log.warning("session %s: %s, trying again", session.id, exc.slug)
+                        await asyncio.sleep(_RETRY_SECONDS)
+        except TimeoutError:
+            await self._fail(session, reason)
+
+    async def _take_seat(self, session: Session) -> None:
+        while True:
+            try:
+                async with self._database.transaction() as db:
+                    session = await db.get_one(Session, session.id)
+                    if session.state is not SessionState.QUEUED:
+                        return
+                    server = await seat_for(db, session, self._seats)
+                    if server:
+                        await move(
+                            db, session, to=SessionState.STARTING, expected=[SessionState.QUEUED], server_id=server.id
+                        )
+                        await report_progress(db, session, 10, "Starting the notebook server")
+                        return
+            except IntegrityError:
+                continue  # another replica took this seat first
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _start_server(self, session: Session) -> None:
+        async with self._database.transaction(read_only=True) as db:
+            server = await db.get_one(Server, session.server_id)
+            origins = (await db.get_one(Host, session.host_id)).origins
+        while not await self._hub.start(server.seat, server_id=server.id, origins=origins, may=read(server.may)):
+            # Left over from before the service knew of this seat, or not yet gone: and so may be what opened it.
+            await self._hub.stop(server.seat)
+            await self._hub.revoke_tokens(server.seat)
+            await asyncio.sleep(_RETRY_SECONDS)
+        async for step in self._hub.progress(server.seat):
+            if step.outcome == "failed":
+                return await self._fail(session, "spawn-failed")
+            await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
+        running = await self._hub.server(server.seat)
+        if running is None or running.server_id != server.id:
+            return await self._fail(session, "spawn-failed")
+        if not running.ready or not running.full_url:
+            await asyncio.sleep(_RETRY_SECONDS)
+        elif not self._allow_shared_origin and not has_own_origin(server.seat, running.full_url):
+            return await self._fail(session, "shared-origin")
+        else:
+            async with self._database.transaction() as db:
+                server = await db.get_one(Server, server.id)
+                if server.state is ServerState.STARTING:
+                    server.state, server.url = ServerState.RUNNING, running.full_url
+                session = await db.get_one(Session, session.id)
+                if await move(db, session, to=SessionState.LOADING, expected=[SessionState.STARTING]):
+                    await report_progress(db, session, 80, "Loading the notebook")
+
+    async def _load(self, session: Session) -> None:
+        while await self._still_ending_elsewhere(session):
+            await asyncio.sleep(_RETRY_SECONDS / 4)
+        async with self._database.transaction() as db:
+            session = await db.get_one(Session, session.id)
+            bridged = await load_session(db, self._servers, session)
+            ready = {"embeddable": bridged, "ready_at": now()}
+            if await move(db, session, to=SessionState.READY, expected=[SessionState.LOADING], **ready):
+                await report_progress(db, session, 100, "Ready")
+                tell(db, session.id, "ready", embeddable=bridged, version=session.version)
+
+    async def _end(self, session: Session) -> None:
+        """Save a session's document a last time, lock its frames out, let its server go if nobody else uses it."""
+        left = (session.ending_at or now()) + _LAST_SAVE_TIMEOUT - now()
+        # A page that is asked for its edits has to get in to hand them over.
+        last = [self._saved_last, self._locked_out]
+        if session.ending_reason in AT_ONCE:
+            last.reverse()
+        try:
+            async with asyncio.timeout(max(left.total_seconds(), 0)):
+                for done in last if session.ready_at else []:
+                    while not await done(session):
+                        await asyncio.sleep(_RETRY_SECONDS)
+        except TimeoutError:
+            log.error("session %s: its last save could not be fetched, or its tokens not be deleted", session.id)
+        async with self._database.transaction() as db:
+            await end(db, await db.get_one(Session, session.id))
+
+    async def _saved_last(self, session: Session) -> bool:
+        try:
+            async with self._database.transaction() as db:
+                session = await db.get_one(Session, session.id)
+                server = await db.get_one(Server, session.server_id)
+                await save_session(db, self._servers, session, "stop")
+        except ServerGone:
+            # Gone for good, or only for a moment? The hub knows.
+            return await self._is_down(server)
+        except VersionConflict:
+            return True  # kept on the side, and told
+        except Upstream:
+            return False
+        return True
+
+    async def _locked_out(self, session: Session) -> bool:
+        """Have the hub forget what opened the server for this session's frames."""
+        async with self._database.transaction(read_only=True) as db:
+            server = await db.get_one(Server, session.server_id)
+        try:
+            await self._hub.revoke_tokens(server.seat, note=frame_note(session.id))
+        except Upstream:
+            return False
+        return True
+
+    async def _is_down(self, server: Server) -> bool:
+        try:
+            running = await self._hub.server(server.seat)
+        except Upstream:
+            return False
+        return running is None or running.server_id != server.id
+
+    async def _still_ending_elsewhere(self, session: Session) -> bool:
+        ending = select(Session.id).where(
+            Session.notebook_id == session.notebook_id, col(Session.state) == SessionState.ENDING
+        )
+        async with self._database.transaction(read_only=True) as db:
+            return (await db.exec(ending)).first() is not None
+
+    async def _tell_progress(self, session_id: str, percent: int, message: str) -> None:
+        async with self._database.transaction() as db:
+            session = await db.get_one(Session, session_id)
+            if session.state is SessionState.STARTING:
+                await report_progress(db, session, percent, message)
+
+    async def _fail(self, session: Session, reason: str) -> None:
+        async with self._database.transaction() as db:
+            session = await db.get_one(Session, session.id)
+            # One that was closed meanwhile ends; it has not failed.
+            if session.state in STARTING:
+                await fail(db, session, reason)

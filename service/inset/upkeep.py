@@ -1,0 +1,143 @@
+"""Looking after servers: stopping those let go, noticing those that died or idle, sweeping what has expired."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import delete, update
+from sqlmodel import col, select
+
+from inset.clock import now
+from inset.db import Database
+from inset.errors import Upstream
+from inset.hub import HubClient
+from inset.lifecycle import begin_ending, fail
+from inset.models import (
+    OPEN,
+    CallCount,
+    IdempotencyKey,
+    Revocation,
+    Server,
+    ServerState,
+    Session,
+    SessionEvent,
+    UsedTicket,
+)
+
+log = logging.getLogger(__name__)
+
+_ROUND_SECONDS = 0.5
+_STOP_INTERVAL = timedelta(seconds=1)
+_SWEEP_INTERVAL = timedelta(minutes=5)
+_CLOCKS_APART = timedelta(minutes=5)
+_EVENTS_KEPT = timedelta(days=7)
+KEY_LIFETIME = timedelta(hours=24)
+"""How long an `Idempotency-Key` is remembered."""
+
+
+class Upkeep:
+    """Rounds of small duties, each taken by the replica that gets to it first."""
+
+    def __init__(
+        self,
+        database: Database,
+        hub: HubClient,
+        *,
+        check_interval: timedelta,
+        idle_timeout: timedelta,
+        longest_token: timedelta,
+    ) -> None:
+        """`longest_token` is for how long after its signing a host's JWT can be good."""
+        self._database = database
+        self._hub = hub
+        self._check_interval = check_interval
+        self._idle_timeout = idle_timeout
+        self._longest_token = longest_token
+        self._swept_at = now() - _SWEEP_INTERVAL
+
+    async def run(self) -> None:
+        """Look after what is due, for as long as the service runs."""
+        while True:
+            try:
+                await self._round()
+            except Exception:
+                # Outlives a database that is away for a moment; the next round tries again.
+                log.exception("upkeep: this round failed")
+            await asyncio.sleep(_ROUND_SECONDS)
+
+    async def _round(self) -> None:
+        stopping = await self._take(ServerState.STOPPING, _STOP_INTERVAL)
+        running = await self._take(ServerState.RUNNING, self._check_interval)
+        await asyncio.gather(*map(self._stop, stopping), *map(self._check, running))
+        if self._swept_at + _SWEEP_INTERVAL < now():
+            await self._sweep()
+
+    async def _take(self, state: ServerState, interval: timedelta) -> Sequence[Server]:
+        """Take the servers that nobody has looked after for a while."""
+        time = now()
+        due = (col(Server.state) == state, col(Server.checked_at) < time - interval)
+        async with self._database.transaction(read_only=True) as db:
+            ids = (await db.exec(select(Server.id).where(*due))).all()
+        if not ids:
+            return []
+        async with self._database.transaction() as db:
+            taken = await db.exec(
+                update(Server).where(col(Server.id).in_(ids), *due).values(checked_at=time).returning(col(Server.id))
+            )
+            return (await db.exec(select(Server).where(col(Server.id).in_(taken.scalars().all())))).all()
+
+    async def _stop(self, server: Server) -> None:
+        try:
+            running = await self._hub.server(server.seat)
+            ours = running is not None and running.server_id == server.id
+            stopped = await self._hub.stop(server.seat) if ours else True
+            if stopped:
+                await self._hub.revoke_tokens(server.seat)
+        except Upstream as exc:
+            log.warning("server %s: could not be stopped yet (%s)", server.id, exc.slug)
+            return
+        if stopped:
+            async with self._database.transaction() as db:
+                (await db.get_one(Server, server.id)).state = ServerState.STOPPED
+
+    async def _check(self, server: Server) -> None:
+        try:
+            running = await self._hub.server(server.seat)
+        except Upstream as exc:
+            log.warning("server %s: could not be looked up (%s)", server.id, exc.slug)
+            return
+        if running is None or running.server_id != server.id:
+            log.warning("server %s in %s has died", server.id, server.seat)
+            await self._bury(server)
+        elif running.last_activity and running.last_activity + self._idle_timeout < now():
+            await self._end_idle(server)
+
+    async def _bury(self, server: Server) -> None:
+        async with self._database.transaction() as db:
+            # Its seat is free only when what opened it is gone too: that is the business of stopping.
+            (await db.get_one(Server, server.id)).state = ServerState.STOPPING
+            using = select(Session).where(Session.server_id == server.id, col(Session.state).in_(OPEN))
+            for session in (await db.exec(using)).all():
+                await fail(db, session, "server-died")
+
+    async def _end_idle(self, server: Server) -> None:
+        async with self._database.transaction() as db:
+            using = select(Session).where(Session.server_id == server.id, col(Session.state).in_(OPEN))
+            sessions = (await db.exec(using)).all()
+            # The hub hears of activity with minutes of delay; a session that was opened since is activity too.
+            if any(session.created_at + self._idle_timeout > now() for session in sessions):
+                return
+            for session in sessions:
+                await begin_ending(db, session, "idle")
+
+    async def _sweep(self) -> None:
+        self._swept_at = now()
+        async with self._database.transaction() as db:
+            # A while after its end: another replica's clock may be behind, and would take a ticket for fresh.
+            await db.exec(delete(UsedTicket).where(col(UsedTicket.expires_at) < now() - _CLOCKS_APART))
+            dead = now() - self._longest_token - _CLOCKS_APART
+            await db.exec(delete(Revocation).where(col(Revocation.revoked_at) < dead))
+            await db.exec(delete(CallCount).where(col(CallCount.minute) < now() - _CLOCKS_APART))
+            await db.exec(delete(SessionEvent).where(col(SessionEvent.created_at) < now() - _EVENTS_KEPT))
+            await db.exec(delete(IdempotencyKey).where(col(IdempotencyKey.created_at) < now() - KEY_LIFETIME))

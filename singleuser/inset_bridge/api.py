@@ -1,0 +1,102 @@
+"""`inset/api/…`: what the service and the page ask of the bridge. HTTP in, one verb, HTTP out."""
+
+from dataclasses import asdict
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from tornado.web import authenticated
+
+from inset_bridge import __version__
+from inset_bridge.documents import Documents
+from inset_bridge.entry import write_json_error
+from inset_bridge.errors import BadRequest
+from inset_bridge.files import notebook_path
+from inset_bridge.pages import Pages
+
+PROTOCOL = 1
+
+
+class _Handler(APIHandler):
+    auth_resource = "contents"
+
+    def initialize(self, documents: Documents, pages: Pages) -> None:
+        self.documents, self.pages = documents, pages
+
+    def body(self) -> dict[str, Any]:
+        body = self.get_json_body()
+        if not isinstance(body, dict):
+            raise BadRequest("the body is not a JSON object")
+        return body
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        write_json_error(self, status_code, **kwargs)
+
+
+class DocumentHandler(_Handler):
+    @authenticated
+    @authorized
+    async def put(self, notebook_id: str) -> None:
+        body = self.body()
+        path = await self.documents.load(
+            notebook_id,
+            path=notebook_path(body.get("path")),
+            version=_integer(body, "version"),
+            sha256=_text(body, "sha256"),
+            content=_utf8(_text(body, "content")),
+        )
+        self.finish({"bridge": __version__, "protocol": PROTOCOL, "path": path})
+
+    @authenticated
+    @authorized
+    async def delete(self, notebook_id: str) -> None:
+        ask_page = self.get_query_argument("ask_page", "true") != "false"
+        self.finish(asdict(await self.documents.detach(notebook_id, ask_page=ask_page)))
+
+
+class FlushHandler(_Handler):
+    @authenticated
+    @authorized
+    async def post(self) -> None:
+        body = self.body()
+        origin = body.get("origin", "save")
+        if origin not in ("save", "autosave", "stop"):
+            raise BadRequest("origin is none of save, autosave, stop")
+        try:
+            flushed = await self.documents.flush(
+                notebook_path(body.get("path")), origin=origin, ask_page=body.get("ask_page") is True
+            )
+        finally:
+            # Even when sending failed: the page's edits are in the file, and whoever asked finds that out for himself.
+            self.pages.answered(str(body.get("request", "")))
+        self.finish(asdict(flushed))
+
+
+class AbsentHandler(_Handler):
+    @authenticated
+    @authorized
+    async def post(self) -> None:
+        """A page that was asked for its edits does not show the notebook."""
+        self.pages.answered(_text(self.body(), "request"))
+        self.set_status(204)
+
+
+def _text(body: dict[str, Any], member: str) -> str:
+    value = body.get(member)
+    if not isinstance(value, str):
+        raise BadRequest(f"{member} is not a text")
+    return value
+
+
+def _integer(body: dict[str, Any], member: str) -> int:
+    value = body.get(member)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadRequest(f"{member} is not a whole number")
+    return value
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as exc:
+        raise BadRequest("content is no Unicode text") from exc

@@ -1,0 +1,128 @@
+"""The single-user server's application: JupyterHub's own, with the bridge built in."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+from jupyter_events import EventLogger
+from jupyter_server.serverapp import ServerApp
+from jupyterhub.singleuser.extension import JupyterHubSingleUser
+from tornado.ioloop import PeriodicCallback
+
+from inset_bridge import cookies
+from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler
+from inset_bridge.authorizer import CapabilityAuthorizer
+from inset_bridge.control import Control
+from inset_bridge.documents import Documents
+from inset_bridge.entries import Entries
+from inset_bridge.entry import Door, EnterHandler, ProbeHandler
+from inset_bridge.files import Files
+from inset_bridge.frames import Frames
+from inset_bridge.framing import framing_by
+from inset_bridge.identity import BridgeIdentityProvider, OverHandler
+from inset_bridge.journal import Journal
+from inset_bridge.kernels import Kernels
+from inset_bridge.origins import Origins
+from inset_bridge.pages import Pages
+from inset_bridge.read_only import ReadOnlyFiles
+from inset_bridge.sender import Sender
+from inset_bridge.service import Service
+from inset_bridge.settings import Settings
+from inset_bridge.sockets import Sockets
+
+STOP_WITHIN = 20.0
+"""Seconds for the last flush. The spawners wait longer than this before they kill a server."""
+_CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
+
+
+class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no types
+    name = app_namespace = "inset-bridge"
+
+    @classmethod
+    def make_serverapp(cls, **kwargs: Any) -> ServerApp:
+        # Language servers: the image has none, and every start would look for them.
+        kwargs["jpserver_extensions"] = {"jupyter_lsp": False, **kwargs.get("jpserver_extensions", {})}
+        serverapp: ServerApp = super().make_serverapp(**kwargs)
+        return serverapp
+
+    def load_config_file(self) -> None:
+        """JupyterHub's settings, and what of them is ours. Nothing in the user's files overrides these."""
+        super().load_config_file()
+        self.inset = Settings.from_env(os.environ)
+        cookies.allow_partitioned()
+        self.config.ServerApp.identity_provider_class = BridgeIdentityProvider
+        self.config.ServerApp.authorizer_class = CapabilityAuthorizer
+        self.config.ServerApp.terminals_enabled = {"run", "terminals"} <= self.inset.may
+        if "edit" not in self.inset.may:
+            self.config.ServerApp.contents_manager_class = ReadOnlyFiles
+        self.config.ServerApp.tornado_settings = {"xsrf_cookie_kwargs": cookies.ATTRIBUTES}
+        self.serverapp.update_config(self.config)
+
+    def initialize_settings(self) -> None:
+        self.origins = Origins(self.inset.origins, own=self.inset.own_origin)
+        self.entries = Entries()
+        self.sockets = Sockets()
+        identity: BridgeIdentityProvider = self.serverapp.identity_provider
+        identity.settings, identity.origins = self.inset, self.origins
+        identity.entries, identity.sockets = self.entries, self.sockets
+        self.serverapp.web_app.add_transform(framing_by(self.origins))
+
+    def initialize_handlers(self) -> None:
+        app = self.serverapp
+        # A connection that idles longer may just be closed by the service when it is used again.
+        limits = httpx.Limits(keepalive_expiry=2)
+        self.http = httpx.AsyncClient(base_url=self.inset.service_url, timeout=30, limits=limits)
+        service = Service(self.http, hub_token=self.inset.hub_token, server_id=self.inset.server_id)
+        root = Path(app.contents_manager.root_dir)
+        journal, files = Journal(root / ".inset" / "journal.json", log=self.log), Files(root)
+        kernels = Kernels(app.session_manager)
+        read_only = "edit" not in self.inset.may
+        self.sender = Sender(service, journal, files, log=self.log, read_only=read_only)
+        pages = Pages(app.event_logger, self.sockets)
+        frames = Frames(self.entries, self.sockets, journal, kernels)
+        self.documents = Documents(journal, files, self.sender, pages, kernels, self.sockets, frames)
+        self.control = Control(service, frames, self.origins, log=self.log)
+
+        api = {"documents": self.documents, "pages": pages}
+        door = Door(service, self.inset)
+        enter = {"settings": self.inset, "origins": self.origins, "entries": self.entries, "door": door}
+        self.handlers.extend(
+            [
+                (r"/logout", OverHandler, {"origins": self.origins}),
+                (r"/inset/enter", EnterHandler, enter),
+                (r"/inset/probe", ProbeHandler, {"entries": self.entries}),
+                (r"/inset/api/documents/([A-Za-z0-9-]+)", DocumentHandler, api),
+                (r"/inset/api/flush", FlushHandler, api),
+                (r"/inset/api/absent", AbsentHandler, api),
+            ]
+        )
+        if not read_only:
+            app.event_logger.add_listener(schema_id=_CONTENTS_EVENTS, listener=self._contents_changed)
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        self._sending = asyncio.create_task(self.sender.run())
+        self._following = asyncio.create_task(self.control.run())
+        # Websockets outlive the check they were opened with.
+        self._cutting = PeriodicCallback(self.sockets.close_ended, 2000)
+        self._cutting.start()
+        self.sender.wake()
+
+    async def stop_extension(self) -> None:
+        self._cutting.stop()
+        await self.sender.finish(within=STOP_WITHIN)
+        # Only now: whether a send that is broken off has landed nobody would know.
+        for task in (self._sending, self._following):
+            task.cancel()
+        await asyncio.wait([self._sending, self._following])
+        await self.http.aclose()
+        await super().stop_extension()
+
+    async def _contents_changed(self, logger: EventLogger, schema_id: str, data: dict[str, Any]) -> None:
+        """Note it and return: the save is done, and nothing here can fail it."""
+        path = data["path"].strip("/")
+        if data["action"] == "save":
+            self.documents.saved(path)
+        elif data["action"] == "rename":
+            self.documents.renamed(data["source_path"].strip("/"), path)

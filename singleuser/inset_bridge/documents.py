@@ -1,0 +1,126 @@
+"""The verbs: what happens to a notebook when the service, a page or Jupyter itself asks."""
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+
+from inset_bridge.errors import UnknownDocument, VersionConflict
+from inset_bridge.files import Files, is_notebook
+from inset_bridge.frames import Frames
+from inset_bridge.journal import Document, Journal
+from inset_bridge.kernels import Kernels
+from inset_bridge.pages import Pages
+from inset_bridge.sender import Sender
+from inset_bridge.sockets import Sockets
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """What the service holds after a flush."""
+
+    version: int
+    sha256: str
+    flushed: bool
+    """False if a page that shows the notebook did not answer: it may hold edits that are not in this version."""
+    path: str
+
+
+class Documents:
+    """The notebooks of this server."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        files: Files,
+        sender: Sender,
+        pages: Pages,
+        kernels: Kernels,
+        sockets: Sockets,
+        frames: Frames,
+    ) -> None:
+        self._journal = journal
+        self._files = files
+        self._sender = sender
+        self._pages = pages
+        self._kernels = kernels
+        self._sockets = sockets
+        self._frames = frames
+
+    async def load(self, notebook_id: str, *, path: str, version: int, sha256: str, content: bytes) -> str:
+        """Put a stored version into its file, and tell open pages if they show another one.
+
+        Returns the path, which is another one if the file was renamed here. Doing it twice is doing it once: edits made
+        after the first time are based on this version and stay.
+        """
+        document = self._journal.of(notebook_id)
+        if document is None:
+            document = Document(path, notebook_id)
+            self._journal.add(document)
+        else:
+            await self._send_before_loading(document)
+        async with document.lock:
+            document.attached = True
+            held = document.version
+            if held != version or not self._files.exists(document.path):
+                self._files.write(document.path, content)
+                document.version, document.sha256 = version, sha256
+                document.sent, document.autosaved = hashlib.sha256(content).hexdigest(), False
+            self._journal.write()
+        if held not in (0, version):
+            self._pages.tell_to_load(document.path, version)
+        return document.path
+
+    async def flush(self, path: str, *, origin: str, ask_page: bool) -> Flushed:
+        """Send the newest content now; with `ask_page`, after the page saved what it has not saved yet."""
+        document = self._journal.at(path)
+        if document is None or not document.attached:
+            raise UnknownDocument
+        answered = await self._pages.ask_to_save(path) if ask_page else True
+        await self._sender.send(document, origin)
+        return Flushed(document.version, document.sha256, answered, document.path)
+
+    async def detach(self, notebook_id: str, *, ask_page: bool) -> Flushed:
+        """Let a notebook's browsers out, with `ask_page` after they saved; then flush it and end its kernels.
+
+        The caller knows of a conflict already.
+        """
+        document = self._journal.of(notebook_id)
+        if document is None or not document.attached:
+            raise UnknownDocument
+        answered = await self._pages.ask_to_save(document.path) if ask_page else True
+        # Before what may take longer, or has to be tried again: the service may be away, a kernel stubborn.
+        await self._frames.cut_notebook(notebook_id)
+        with suppress(VersionConflict):  # the document is then at the version that was kept
+            await self._sender.send(document, "stop")
+        document.attached = False
+        self._journal.write()
+        # Again, since a page that was cut tries to come back at once, and another session's cookie may let it.
+        self._sockets.close_kernels(await self._kernels.shut_down(document.path))
+        return Flushed(document.version, document.sha256, answered, document.path)
+
+    def saved(self, path: str) -> None:
+        """Note a save; a notebook that is new here becomes a stored one."""
+        document = self._journal.at(path)
+        if document is None:
+            if not is_notebook(path):
+                return
+            document = Document(path)
+            self._journal.add(document)
+        document.saved = True
+        document.saves += 1
+        self._journal.write()
+        self._sender.wake()
+
+    def renamed(self, old: str, new: str) -> None:
+        """Follow a file, or a folder of files; a file's new name becomes the stored notebook's."""
+        for document in self._journal:
+            if document.path == old or document.path.startswith(old + "/"):
+                self._journal.move(document, new + document.path.removeprefix(old))
+                document.renamed = True
+        self._journal.write()
+        self._sender.wake()
+
+    async def _send_before_loading(self, document: Document) -> None:
+        """What was saved here and is about to be replaced is kept by the service, on the side if it must be."""
+        with suppress(VersionConflict):
+            await self._sender.send(document, "autosave")

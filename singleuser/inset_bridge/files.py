@@ -1,0 +1,72 @@
+"""The notebooks' files, as exact bytes."""
+
+import asyncio
+import os
+import time
+from pathlib import Path, PurePosixPath
+
+from jupyter_server.services.contents.fileio import path_to_intermediate
+
+from inset_bridge.errors import BadRequest, UnreadableFile
+
+
+class Files:
+    """Reads and writes below the folder that Jupyter's contents API shows."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def read(self, path: str) -> bytes | None:
+        """The file's content once no save is under way; None if there is no file. Raises UnreadableFile."""
+        try:
+            return await asyncio.to_thread(self._read, self._root / path)
+        except (FileNotFoundError, IsADirectoryError):
+            return None
+        except OSError as exc:
+            raise UnreadableFile from exc
+
+    def exists(self, path: str) -> bool:
+        return (self._root / path).is_file()
+
+    def write(self, path: str, content: bytes) -> None:
+        """Replace the file in one step, without a break in the event loop in which a save could slip in."""
+        file = self._root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new = file.with_name(f".{file.name}.inset")
+        new.write_bytes(content)
+        os.replace(new, file)
+
+    def _read(self, file: Path) -> bytes:
+        # Jupyter saves in place, in a thread, and keeps the old content in a file beside it while it does.
+        under_way = Path(path_to_intermediate(str(file)))  # type: ignore[no-untyped-call]
+        give_up = time.monotonic() + 5
+        while True:
+            quiet = not under_way.exists()
+            before = file.stat()
+            content = file.read_bytes()
+            after = file.stat()
+            same = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+            # A save that was killed half-way leaves its file there for ever.
+            if (quiet and same and not under_way.exists()) or time.monotonic() > give_up:
+                return content
+            time.sleep(0.01)
+
+
+def notebook_path(path: object) -> str:
+    """Check a path that came from outside: relative, inside the folder, a visible notebook."""
+    if not isinstance(path, str) or not path.endswith(".ipynb") or "\\" in path or "\0" in path:
+        raise BadRequest("path is not a notebook's")
+    parts = PurePosixPath(path).parts
+    if path != "/".join(parts) or any(part.startswith(".") for part in parts):
+        raise BadRequest("path leaves the folder")
+    return path
+
+
+def is_notebook(path: str) -> bool:
+    """Whether a save at this path makes a stored notebook: not a checkpoint, nothing hidden."""
+    parts = PurePosixPath(path).parts
+    return path.endswith(".ipynb") and not any(part.startswith(".") for part in parts)
+
+
+def stem(path: str) -> str:
+    return PurePosixPath(path).stem

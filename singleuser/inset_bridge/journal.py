@@ -1,0 +1,103 @@
+"""What this server still owes the service, on disk.
+
+One small file names every notebook here: which stored notebook it is, the version it is based on, and whether it was
+saved since that was sent. It is a set: ten saves while the service is away are one upload. Contents stay in their own
+files. A server that crashes and comes back in the same folder goes on where it was.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(eq=False)
+class Document:
+    """One notebook file and what the service holds of it."""
+
+    path: str
+    """As Jupyter's contents API says it. Follows the file when it is renamed."""
+    notebook_id: str = ""
+    """Empty until the service has made a stored notebook of a new file."""
+    version: int = 0
+    """The version that the file's content is based on, or is."""
+    sha256: str = ""
+    """That version's hash, as the service says it."""
+    sent: str = ""
+    """Hash of the file's bytes when they last were that version."""
+    saved: bool = False
+    """Saved since `version` was loaded or sent."""
+    renamed: bool = False
+    """Its new path is not yet told to the service."""
+    attached: bool = True
+    """False once its session has ended. Late saves of an open page still go to the same stored notebook."""
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Makes the notebook's creation idempotent."""
+    autosaved: bool = False
+    """Whether `version` was sent as an autosave: a save that the user asks for then says so of the same content."""
+    saves: int = 0
+    """Counts saves in this process: tells a sender that another came while it was sending."""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    """Held while its content is on the way, so that each send is based on the one before."""
+
+    @property
+    def owed(self) -> bool:
+        return self.saved or self.renamed
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _KEPT}
+
+
+_KEPT = ("path", "notebook_id", "version", "sha256", "sent", "saved", "renamed", "attached", "key", "autosaved")
+
+
+class Journal:
+    """The documents of this server by path. `write()` after every change."""
+
+    def __init__(self, file: Path, *, log: logging.Logger) -> None:
+        self._file = file
+        self._log = log
+        self._documents: dict[str, Document] = {}
+        if file.exists():
+            for kept in json.loads(file.read_text(encoding="utf-8")):
+                self._documents[kept["path"]] = Document(**kept)
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(tuple(self._documents.values()))
+
+    def at(self, path: str) -> Document | None:
+        return self._documents.get(path)
+
+    def of(self, notebook_id: str) -> Document | None:
+        return next((document for document in self if document.notebook_id == notebook_id), None)
+
+    def owed(self) -> list[Document]:
+        return [document for document in self if document.owed]
+
+    def add(self, document: Document) -> None:
+        self._documents[document.path] = document
+
+    def discard(self, document: Document) -> None:
+        if self._documents.get(document.path) is document:
+            del self._documents[document.path]
+
+    def move(self, document: Document, path: str) -> None:
+        self.discard(document)
+        document.path = path
+        self._documents[path] = document
+
+    def write(self) -> None:
+        """Replace the file in one step: a crash leaves the old one or the new one."""
+        new = self._file.with_suffix(".new")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            new.write_text(json.dumps([document.to_json() for document in self]), encoding="utf-8")
+            os.replace(new, self._file)
+        except OSError as exc:
+            # A full disk costs the protection against a crash, and must not cost the save.
+            self._log.error("The journal can't be written: %s", exc)

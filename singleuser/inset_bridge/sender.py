@@ -1,0 +1,154 @@
+"""Sends what the journal owes to the service, until it lands."""
+
+import asyncio
+import hashlib
+import logging
+import random
+
+from inset_bridge.errors import (
+    NotebookTooLarge,
+    RefusedByService,
+    ServiceUnavailable,
+    UnreadableFile,
+    VersionConflict,
+)
+from inset_bridge.files import Files, stem
+from inset_bridge.journal import Document, Journal
+from inset_bridge.service import Service
+
+DEBOUNCE = 0.2
+"""Seconds between a save and its send: time for the page's own flush, which names the origin `save`, to come first."""
+LONGEST_WAIT = 60.0
+"""Seconds between two tries, at most."""
+
+
+class Sender:
+    """Newest wins, nothing is skipped: reads a file when it sends it, and owes it until the service acknowledged.
+
+    A `read_only` one owes nothing: where the user may not edit, a kernel may still have written into the file.
+    """
+
+    def __init__(
+        self, service: Service, journal: Journal, files: Files, *, log: logging.Logger, read_only: bool = False
+    ) -> None:
+        self._service = service
+        self._journal = journal
+        self._files = files
+        self._log = log
+        self._read_only = read_only
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Serve the journal for ever: at once after a save, and again with back-off while something is owed."""
+        failures = 0
+        while True:
+            await self._woken(within=_back_off(failures) if failures else None)
+            self._wake.clear()
+            await asyncio.sleep(DEBOUNCE)
+            await self._send_all("autosave")
+            failures = failures + 1 if self._journal.owed() else 0
+
+    async def finish(self, *, within: float) -> None:
+        """Send everything before the server ends; what can't be sent in `within` seconds stays in the journal."""
+        if self._read_only:
+            return
+        for document in self._journal:
+            # Looks at each file: a kernel may have written one without an event.
+            document.saved = True
+        try:
+            async with asyncio.timeout(within):
+                while not await self._send_all("stop"):
+                    await asyncio.sleep(0.5)
+        except TimeoutError:
+            pass
+        if owed := [document.path for document in self._journal.owed()]:
+            self._log.critical("Not sent to the service before the end: %s", ", ".join(owed))
+
+    async def send(self, document: Document, origin: str) -> None:
+        """Bring the service up to the file as it is now, after a send that is under way. Raises BridgeError."""
+        if self._read_only:
+            return
+        async with document.lock:
+            try:
+                await self._send_content(document, origin)
+            finally:
+                self._journal.write()
+
+    async def _woken(self, *, within: float | None) -> None:
+        try:
+            async with asyncio.timeout(within):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _send_all(self, origin: str) -> bool:
+        """Try each once; whether the service could be reached."""
+        for document in self._journal.owed():
+            try:
+                await self.send(document, origin)
+                await self._send_path(document)
+            except VersionConflict:
+                self._log.warning("%s was saved by someone else; both versions are kept", document.path)
+            except NotebookTooLarge:
+                self._log.error("%s is too large for the service; not sent", document.path)
+            except UnreadableFile:
+                self._log.error("%s can't be read; not sent", document.path)
+            except RefusedByService as exc:
+                self._log.error("%s was refused by the service: %s", document.path, exc.slug)
+            except ServiceUnavailable:
+                self._log.warning("The service can't be reached; %s waits in the journal", document.path)
+                return False
+        return True
+
+    async def _send_content(self, document: Document, origin: str) -> None:
+        path, saves = document.path, document.saves
+        content = await self._files.read(path)
+        if content is None:
+            self._gone(document, path)
+            return
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        try:
+            if not document.notebook_id:
+                created = await self._service.create(content, name=stem(path), key=document.key)
+                document.notebook_id = created.notebook_id
+                document.version, document.sha256 = created.version, created.sha256
+                document.renamed = document.path != path
+            elif digest != document.sent or (origin == "save" and document.autosaved):
+                stored = await self._service.put_content(
+                    document.notebook_id, content, base=document.version, origin=origin
+                )
+                document.version, document.sha256 = stored.version, stored.sha256
+                document.autosaved = origin == "autosave"
+        except VersionConflict as exc:
+            # Later saves stay on the side that was opened here.
+            document.version, document.sha256 = exc.kept_version, digest
+            document.sent, document.saved = digest, document.saves != saves
+            exc.extra["sha256"] = digest
+            raise
+        except NotebookTooLarge:
+            # Trying again would change nothing; a later save may be smaller.
+            document.saved = document.saves != saves
+            raise
+        document.sent, document.saved = digest, document.saves != saves
+
+    async def _send_path(self, document: Document) -> None:
+        if document.renamed and document.notebook_id:
+            path = document.path
+            await self._service.rename(document.notebook_id, path)
+            document.renamed = document.path != path
+            self._journal.write()
+
+    def _gone(self, document: Document, path: str) -> None:
+        """Deleted in Jupyter, which deletes nothing stored; or moved a moment ago, then the next try finds it."""
+        if document.path == path:
+            document.saved = False
+            if not document.notebook_id:
+                self._journal.discard(document)
+
+
+def _back_off(failures: int) -> float:
+    """Half a second, doubling, with jitter so that servers do not return in step after an outage."""
+    return min(LONGEST_WAIT, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.7, 1.0)

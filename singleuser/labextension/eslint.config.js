@@ -1,0 +1,1 @@
+export { default } from '../../frontend-snippet/eslint.config.js';

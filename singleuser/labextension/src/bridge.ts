@@ -1,0 +1,57 @@
+/** The save bridge's endpoints on this page's own server. */
+import { ServerConnection } from '@jupyterlab/services';
+
+export interface Flushed {
+  version: number;
+  sha256: string;
+}
+
+export type Origin = 'save' | 'autosave';
+
+/** The content is in the file, but not in the database. */
+export class FlushError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export class Bridge {
+  readonly #url: string;
+  readonly #settings: ServerConnection.ISettings;
+
+  /** `api` is the bridge's address on the server, `insetApi` in the page's configuration. */
+  constructor(api: string, settings: ServerConnection.ISettings) {
+    this.#url = new URL(api, settings.baseUrl).href;
+    this.#settings = settings;
+  }
+
+  /** Trade a ticket for more time; gives the seconds until the way in ends. */
+  async enter(ticket: string): Promise<number> {
+    const init = { method: 'POST', body: JSON.stringify({ ticket }) };
+    const response = await ServerConnection.makeRequest(new URL('../enter', this.#url).href, init, this.#settings);
+    const { expires_in: left } = (await response.json()) as { expires_in?: number };
+    if (!response.ok || left === undefined) throw new Error('The ticket was refused.');
+    return left;
+  }
+
+  /** Answer the server's request for unsaved edits: the notebook is not shown here. */
+  async absent(request: string): Promise<void> {
+    const init = { method: 'POST', body: JSON.stringify({ request }) };
+    await ServerConnection.makeRequest(`${this.#url}absent`, init, this.#settings);
+  }
+
+  /** Wait until the database has what the file at `path` holds. `request` settles the server's own waiting. */
+  async flush(path: string, origin: Origin, request?: string): Promise<Flushed> {
+    const init = { method: 'POST', body: JSON.stringify({ path, origin, request }) };
+    const response = await ServerConnection.makeRequest(`${this.#url}flush`, init, this.#settings);
+    const answer = (await response.json()) as Partial<Flushed & { code: string; message: string }>;
+    if (response.status === 409) throw new FlushError('conflict', 'A newer version exists; this one was kept beside it.');
+    if (response.ok && answer.version !== undefined && answer.sha256 !== undefined) {
+      return { version: answer.version, sha256: answer.sha256 };
+    }
+    throw new FlushError(answer.code ?? 'save-failed', answer.message ?? 'The notebook did not reach the database.');
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * The few members of JupyterLab's modules that are used here, so that checking and building need
+ * none of its packages. They agree with JupyterLab 4.6; the modules themselves come from the page.
+ */
+
+interface Signal<Sender, Args> {
+  connect(slot: (sender: Sender, args: Args) => void): boolean;
+  disconnect(slot: (sender: Sender, args: Args) => void): boolean;
+}
+
+declare module '@jupyterlab/application' {
+  import type { CommandRegistry } from '@lumino/commands';
+  import type { DocumentRegistry } from '@jupyterlab/docregistry';
+  import type { ServiceManager } from '@jupyterlab/services';
+
+  export interface JupyterFrontEnd {
+    readonly commands: CommandRegistry;
+    readonly docRegistry: DocumentRegistry;
+    readonly serviceManager: ServiceManager.IManager;
+  }
+
+  export interface JupyterFrontEndPlugin<T> {
+    id: string;
+    description?: string;
+    autoStart?: boolean;
+    requires?: unknown[];
+    optional?: unknown[];
+    activate: (app: JupyterFrontEnd, ...services: never[]) => T;
+  }
+}
+
+declare module '@lumino/commands' {
+  export namespace CommandRegistry {
+    interface ICommandExecutedArgs {
+      readonly id: string;
+      readonly result: Promise<unknown>;
+    }
+  }
+  export class CommandRegistry {
+    readonly commandExecuted: Signal<this, CommandRegistry.ICommandExecutedArgs>;
+    isEnabled(id: string, args?: object): boolean;
+    isVisible(id: string, args?: object): boolean;
+    notifyCommandChanged(): void;
+  }
+}
+
+declare module '@jupyterlab/services' {
+  export namespace ServiceManager {
+    interface IManager {
+      readonly events: { readonly stream: Signal<unknown, { readonly schema_id: string; readonly [field: string]: unknown }> };
+      readonly serverSettings: ServerConnection.ISettings;
+    }
+  }
+  export namespace Kernel {
+    interface IKernelConnection {
+      readonly connectionStatus: 'connected' | 'connecting' | 'disconnected';
+      reconnect(): Promise<void>;
+    }
+  }
+  export namespace ServerConnection {
+    interface ISettings {
+      readonly baseUrl: string;
+    }
+    function makeRequest(url: string, init: RequestInit, settings: ISettings): Promise<Response>;
+  }
+}
+
+declare module '@jupyterlab/coreutils' {
+  export namespace PageConfig {
+    function getOption(name: string): string;
+    function getBaseUrl(): string;
+  }
+}
+
+declare module '@jupyterlab/mainmenu' {
+  interface Menu {
+    readonly title: { className: string };
+  }
+  export interface IMainMenu {
+    readonly fileMenu: { readonly newMenu: Menu };
+    readonly runMenu: Menu;
+    readonly kernelMenu: Menu;
+  }
+  export const IMainMenu: unknown;
+}
+
+declare module '@jupyterlab/docregistry' {
+  import type { Kernel } from '@jupyterlab/services';
+
+  export class DocumentRegistry {
+    getKernelPreference(path: string, factory: string, kernel?: object): object | undefined;
+  }
+  export namespace DocumentRegistry {
+    type SaveState = 'started' | 'failed' | 'completed';
+    interface IModel {
+      dirty: boolean;
+      readonly stateChanged: Signal<this, { name: string }>;
+    }
+    interface IContext<T extends IModel> {
+      readonly model: T;
+      readonly path: string;
+      readonly ready: Promise<void>;
+      readonly saveState: Signal<this, SaveState>;
+      readonly sessionContext: { readonly session: { readonly kernel: Kernel.IKernelConnection | null } | null };
+      readonly disposed: Signal<this, void>;
+      save(): Promise<void>;
+      revert(): Promise<void>;
+    }
+  }
+}
+
+declare module '@jupyterlab/notebook' {
+  import type { DocumentRegistry } from '@jupyterlab/docregistry';
+
+  export interface Cell {
+    readOnly: boolean;
+    /** Whether `readOnly` is written into the notebook's metadata. */
+    syncEditable: boolean;
+  }
+  export interface NotebookPanel {
+    readonly context: DocumentRegistry.IContext<DocumentRegistry.IModel & { readonly cells: { readonly changed: Signal<unknown, unknown> } }>;
+    readonly content: { readonly widgets: readonly Cell[] };
+  }
+  export interface INotebookTracker {
+    readonly widgetAdded: Signal<this, NotebookPanel>;
+    forEach(each: (panel: NotebookPanel) => void): void;
+    find(test: (panel: NotebookPanel) => boolean): NotebookPanel | undefined;
+  }
+  export const INotebookTracker: unknown;
+}

@@ -1,0 +1,118 @@
+/** The notebook that the frame is for: its saves and its unsaved edits. */
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import type { CookieMode, FrameMessage, Untagged } from '../../../frontend-snippet/src/protocol.js';
+import { type Bridge, FlushError, type Origin } from './bridge.js';
+import type { May } from './capabilities.js';
+
+type Context = DocumentRegistry.IContext<DocumentRegistry.IModel>;
+/** How the page is signed in, and what its user may do. */
+interface Standing {
+  mode: CookieMode;
+  may: May;
+}
+type Report = (message: Untagged<FrameMessage>) => void;
+
+/** How long the dirty state must last before it is reported: saving right after an edit is one change, not two. */
+const SETTLE = 250;
+
+export class Notebook {
+  readonly #context: Context;
+  readonly #bridge: Bridge;
+  readonly #standing: Standing;
+  readonly #report: Report;
+  #dirty: boolean;
+  #timer: number | undefined;
+  /** Saves under way by the user's own command, and by the page around. */
+  #explicit = 0;
+  #requested = 0;
+
+  /** Takes an opened document; `report` is told what happens to it. */
+  constructor(context: Context, bridge: Bridge, standing: Standing, report: Report) {
+    this.#context = context;
+    this.#bridge = bridge;
+    this.#standing = standing;
+    this.#report = report;
+    this.#dirty = context.model.dirty;
+    context.model.stateChanged.connect((_, { name }) => {
+      if (name === 'dirty') this.#settle();
+    });
+    context.saveState.connect((_, state) => { this.#saveState(state); });
+    context.disposed.connect(() => { clearTimeout(this.#timer); });
+  }
+
+  /** Say that the notebook is open. */
+  introduce(): void {
+    this.#dirty = this.#context.model.dirty;
+    const { mode, may } = this.#standing;
+    this.#report({ type: 'ready', path: this.#context.path, dirty: this.#dirty, mode, may: [...may] });
+  }
+
+  /** Save for the page around, and answer its request. */
+  async save(request: string): Promise<void> {
+    if (!this.#standing.may.has('edit')) {
+      this.#saveFailed(new FlushError('not-allowed', 'This notebook can be looked at, and not changed.'), request);
+      return;
+    }
+    this.#requested++;
+    try {
+      await save(this.#context);
+      await this.#flush('save', request);
+    } catch (error) {
+      this.#saveFailed(error, request);
+    } finally {
+      this.#requested--;
+    }
+  }
+
+  /** Take the saves until `done` for the user's own, not for autosaves. */
+  async savedByUser(done: Promise<unknown>): Promise<void> {
+    this.#explicit++;
+    // Jupyter has told the user what went wrong, and `saveState` tells us.
+    await done.catch(() => undefined);
+    this.#explicit--;
+  }
+
+  #settle(): void {
+    clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => {
+      const { dirty } = this.#context.model;
+      if (dirty === this.#dirty) return;
+      this.#dirty = dirty;
+      this.#report({ type: 'dirty', dirty });
+    }, SETTLE);
+  }
+
+  #saveState(state: DocumentRegistry.SaveState): void {
+    if (this.#requested > 0) return;
+    if (state === 'completed') {
+      const origin = this.#explicit > 0 ? 'save' : 'autosave';
+      this.#flush(origin).catch((error: unknown) => { this.#saveFailed(error); });
+    } else if (state === 'failed') {
+      this.#saveFailed(new Error('Jupyter could not save the notebook.'));
+    }
+  }
+
+  async #flush(origin: Origin, request?: string): Promise<void> {
+    const { version, sha256 } = await this.#bridge.flush(this.#context.path, origin);
+    this.#report({ type: 'saved', version, sha256, origin, ...(request !== undefined && { request }) });
+  }
+
+  #saveFailed(error: unknown, request?: string): void {
+    const code = error instanceof FlushError ? error.code : 'save-failed';
+    const message = error instanceof Error ? error.message : 'The notebook was not saved.';
+    this.#report({ type: 'save-failed', code, message, ...(request !== undefined && { request }) });
+  }
+}
+
+/** Save a document into its file, and don't believe it before Jupyter says that it did. */
+export async function save(context: Context): Promise<void> {
+  const states: DocumentRegistry.SaveState[] = [];
+  const watch = (_: unknown, state: DocumentRegistry.SaveState) => void states.push(state);
+  context.saveState.connect(watch);
+  try {
+    await context.save();
+  } finally {
+    context.saveState.disconnect(watch);
+  }
+  if (!states.includes('completed')) throw new Error('Jupyter did not save the notebook.');
+}

@@ -1,0 +1,68 @@
+"""The hub twice: our fake at the wire, and a real JupyterHub as a subprocess. Both are asked through our own client."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from inset.hub import HubClient
+from inset.servers import ServerDialler
+from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
+from tests.support.real_hub import RealHub, real_hub
+from tests.support.serving import served
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A hub, our client of it, and what a test can do to its servers."""
+
+    client: HubClient
+    servers: ServerDialler
+    api_url: str
+    token: str
+    kill_server: Callable[[], None]
+    """Have seat-001's server die."""
+
+
+@pytest.fixture(params=["fake", "real", "real without bridge"])
+async def hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Hub]:
+    command = {"INSET_SINGLEUSER_CMD": "jupyterhub-singleuser"} if "without" in request.param else {}
+    async with _fake(FakeHub(bridged=False)) if request.param == "fake" else _real(tmp_path, command) as hub:
+        yield hub
+
+
+@pytest.fixture(params=["fake", "real"])
+async def failing_hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Hub]:
+    """A hub whose servers end before they answer."""
+    fake = FakeHub()
+    fake.spawns_fail_later = True
+    async with _fake(fake) if request.param == "fake" else _real(tmp_path, {"INSET_SINGLEUSER_CMD": "false"}) as hub:
+        yield hub
+
+
+@asynccontextmanager
+async def _fake(fake: FakeHub) -> AsyncIterator[Hub]:
+    async with served(fake.app) as url, httpx.AsyncClient(timeout=20) as http:
+        yield _hub(http, f"{url}/hub/api", url, SERVICE_TOKEN, fake.kill_server)
+
+
+@asynccontextmanager
+async def _real(folder: Path, environment: dict[str, str]) -> AsyncIterator[Hub]:
+    async with real_hub(folder, environment) as real, httpx.AsyncClient(timeout=20) as http:
+        yield _hub(http, real.api_url, real.bind_url, real.token, lambda: _kill_server(real))
+
+
+def _hub(http: httpx.AsyncClient, api_url: str, proxy_url: str, token: str, kill_server: Callable[[], None]) -> Hub:
+    client = HubClient(http, api_url=api_url, token=token)
+    return Hub(client, ServerDialler(http, client, proxy_url=proxy_url), api_url, token, kill_server)
+
+
+def _kill_server(real: RealHub) -> None:
+    seat = str(real.data / "seats" / "seat-001")
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        if str(process.info["cwd"]).startswith(seat):
+            process.kill()

@@ -1,0 +1,119 @@
+"""What Inset relies on in a hub and its servers, asked of our fake and of a real JupyterHub alike."""
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from inset.documents import empty_document
+from inset.errors import ServerGone, UnknownServer
+from inset.hub import SpawnFailed
+from inset.models import Server, ServerState
+from inset.servers import has_own_origin
+
+SEAT = "seat-001"
+ORIGINS = ["http://localhost:8090"]
+
+
+async def test_a_server_lives_through_start_use_and_stop(hub):
+    # One long story, since a real hub takes seconds to come up.
+    client = hub.client
+    await client.alive()
+    assert await client.server(SEAT) is None
+    # A seat's address is told before it ever ran; no seat has none.
+    assert has_own_origin(SEAT, await client.public_url(SEAT) or "")
+    assert await client.public_url("seat-999") is None
+
+    # Start: accepted at once, and harmless to ask for again.
+    assert await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
+    assert await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
+    steps = [step async for step in client.progress(SEAT)]
+    assert steps[-1].outcome == "ready"
+    assert [step.percent for step in steps] == sorted(step.percent for step in steps)
+
+    # Running: the hub gives back who it is for; asked again it tells "running", to the right one only.
+    server = await client.server(SEAT)
+    assert (server.ready, server.pending, server.server_id) == (True, None, "server-0001")
+    assert server.full_url.startswith("http://seat-001.nb.localhost")
+    assert server.full_url.endswith("/user/seat-001/")
+    assert await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
+    assert not await client.start(SEAT, server_id="server-else", origins=ORIGINS, may=["edit", "run"])
+    assert [step.outcome async for step in client.progress(SEAT)][-1] == "ready"
+
+    # A minted token is this server's, and tells so; ours is no server's.
+    token = await client.mint(SEAT, lifetime=timedelta(minutes=5), note="contract")
+    assert await client.seat_of(token) == SEAT
+    for stranger in (hub.token, "nonsense"):
+        with pytest.raises(UnknownServer):
+            await client.seat_of(stranger)
+
+    # Load and read, byte for byte, over the contents API.
+    row = Server(host_id="demo", owner="ada", seat=SEAT, state=ServerState.RUNNING, url=server.full_url)
+    notebook_server = await hub.servers.dial(row)
+    document = empty_document()
+    path = "work/0123456789abcdef/Größe-1.ipynb"
+    await notebook_server.load("0123456789abcdef", path=path, version=1, document=document)
+    assert await notebook_server.read(path) == document.content
+    await notebook_server.close_kernels(path)
+    assert await notebook_server.read("work/nothing.ipynb") is None
+
+    # What was minted can be taken back, one session's alone or all: a seat outlives its server.
+    noted = await client.mint(SEAT, lifetime=timedelta(minutes=5), note="of a session")
+    await client.revoke_tokens(SEAT, note="of a session")
+    with pytest.raises(UnknownServer):
+        await client.seat_of(noted)
+    assert await client.seat_of(token) == SEAT
+    await client.revoke_tokens(SEAT)
+    with pytest.raises(UnknownServer):
+        await client.seat_of(token)
+
+    # Stop: harmless to ask for again; afterwards there is nothing, and nobody answers.
+    await client.stop(SEAT)
+    async with asyncio.timeout(30):
+        while await client.server(SEAT):
+            await asyncio.sleep(0.05)
+    assert await client.stop(SEAT)
+    assert [step async for step in client.progress(SEAT)] == []
+    with pytest.raises(ServerGone):
+        await notebook_server.read(path)
+    # The seat serves again, and nothing of its last user is left in it.
+    assert await client.start(SEAT, server_id="server-0002", origins=ORIGINS, may=["edit", "run"])
+    assert [step.outcome async for step in client.progress(SEAT)][-1] == "ready"
+    assert await (await hub.servers.dial(row)).read(path) is None
+    await client.stop(SEAT)
+
+    # A seat that does not exist is no seat, and no answer is given to anybody else.
+    assert await client.server("seat-999") is None
+    with pytest.raises(SpawnFailed):
+        await client.start("seat-999", server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
+    async with httpx.AsyncClient() as anonymous:
+        for path in (f"/users/{SEAT}", "/user", f"/users/{SEAT}/server/progress"):
+            answer = await anonymous.get(hub.api_url + path, headers={"Authorization": "token nonsense"})
+            assert answer.status_code == 403
+
+
+async def test_a_spawn_that_fails_is_told_and_leaves_nothing(failing_hub):
+    client = failing_hub.client
+
+    assert await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
+    outcomes = [step.outcome async for step in client.progress(SEAT)]
+
+    assert outcomes[-1] == "failed"
+    async with asyncio.timeout(10):
+        while await client.server(SEAT):
+            await asyncio.sleep(0.05)
+    # The seat can be tried again.
+    assert await client.start(SEAT, server_id="server-0002", origins=ORIGINS, may=["edit", "run"])
+
+
+async def test_a_server_that_dies_is_noticed_by_the_hub_within_seconds(hub):
+    client = hub.client
+    await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
+    assert [step.outcome async for step in client.progress(SEAT)][-1] == "ready"
+
+    hub.kill_server()
+
+    async with asyncio.timeout(15):
+        while await client.server(SEAT):
+            await asyncio.sleep(0.1)

@@ -1,0 +1,225 @@
+"""The demo's pages in a real browser, with the built SDK, in front of a fake Inset and a fake notebook frame."""
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.demo.conftest import FRONTEND, KEY
+from tests.fakes.fake_inset import FakeInset, FakeProblem
+from tests.support.chromium import chromium_page
+from tests.support.real_hub import free_ports
+from tests.support.serving import served
+
+SDK = FRONTEND / "dist"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (SDK / "inset-notebook.js").exists(), reason="the SDK is not built"),
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium"),
+]
+
+
+@dataclass
+class Stack:
+    url: str
+    inset: FakeInset
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+    from demo.app import create_app
+    from demo.settings import Settings
+
+    host_port, service_port = free_ports(2)
+    host, service = (f"http://localhost:{port}" for port in (host_port, service_port))
+    frames = f"http://seat-001.nb.localhost:{service_port}"
+    inset = FakeInset(audience=service, key=KEY, origin=host, frames=frames)
+    settings = Settings(
+        secret=KEY,
+        data=tmp_path,
+        service_url=service,
+        service_internal_url=f"http://127.0.0.1:{service_port}",
+        frame_src=f"http://*.nb.localhost:{service_port}",
+        sdk=SDK,
+    )
+    async with served(inset.app, service_port), served(create_app(settings), host_port):
+        yield Stack(host, inset)
+
+
+@pytest.fixture
+async def page(stack: Stack) -> AsyncIterator[Page]:
+    """A browser page, closed before the servers; what it complains of fails the test."""
+    async with chromium_page() as page:
+        page.set_default_timeout(10_000)
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda m: complaints.append(m.text) if "Content Security Policy" in m.text else None)
+        yield page
+    assert complaints == []
+
+
+async def log_in(page: Page, stack: Stack) -> None:
+    await page.goto(stack.url)
+    await page.get_by_label("User name").fill("ada")
+    await page.get_by_label("Password").fill("fieldnotes")
+    await page.get_by_role("button", name="Log in").click()
+
+
+async def create(page: Page, title: str) -> None:
+    await page.get_by_label("New analysis").fill(title)
+    await page.get_by_role("button", name="Create").click()
+    await expect(page.get_by_role("heading", name=title)).to_be_visible()
+
+
+async def type_into_the_notebook(page: Page, text: str) -> None:
+    await page.frame_locator("iframe").get_by_label("Cell").fill(text)
+
+
+async def test_the_save_button_follows_the_notebook(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    save, state = page.locator("#save"), page.get_by_test_id("save-state")
+    await expect(state).to_have_text("All changes saved")
+    await expect(save).to_have_text("Saved")
+    await expect(save).to_be_disabled()
+
+    await type_into_the_notebook(page, "1 + 1")
+    await expect(state).to_have_text("Unsaved changes")
+    await save.click()
+    await expect(save).to_have_text("Saved")
+    await expect(page.get_by_test_id("version")).to_have_text(re.compile(r"^Version 2 · saved \d\d:\d\d:\d\d$"))
+
+    stack.inset.down = True
+    await type_into_the_notebook(page, "2 + 2")
+    await save.click()
+    await expect(state).to_have_text("Save failed: the notebook service does not answer")
+    stack.inset.down = False
+    await page.get_by_role("button", name="Save again").click()
+    await expect(page.get_by_test_id("version")).to_contain_text("Version 3")
+    await expect(state).to_have_text("All changes saved")
+
+
+async def test_the_history_shows_downloads_and_restores_versions(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await type_into_the_notebook(page, "the second version")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await page.get_by_role("button", name="History").click()
+    versions = page.get_by_test_id("versions").get_by_role("listitem")
+    await expect(versions).to_have_count(2)
+    await expect(versions.first).to_contain_text("Version 2")
+    await expect(versions.first).to_contain_text("Current")
+
+    await page.get_by_role("button", name="View version 2").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("the second version")
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Download").click()
+    assert (await download.value).suggested_filename == "Malaria grants v2.ipynb"
+    await page.get_by_role("button", name="Close").click()
+
+    await page.get_by_role("button", name="Restore version 1").click()
+    await expect(versions).to_have_count(3)
+    await expect(versions.first).to_contain_text("Restored")
+    await expect(page.get_by_test_id("version")).to_contain_text("Version 3")
+
+
+async def test_restoring_saves_unsaved_edits_first(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await type_into_the_notebook(page, "second")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await page.get_by_role("button", name="History").click()
+    await type_into_the_notebook(page, "not saved yet")
+    await page.get_by_role("button", name="Restore version 1").click()
+    await expect(page.get_by_test_id("versions").get_by_role("listitem")).to_have_count(4)
+    [notebook] = stack.inset.notebooks.values()
+    assert b"not saved yet" in notebook["versions"][2]["content"]
+
+
+async def test_renaming_beside_and_inside_the_notebook_agree(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "First title")
+    await page.get_by_role("button", name="Rename").click()
+    await page.get_by_label("Title").fill("Second title")
+    await page.get_by_role("button", name="Save title").click()
+    await expect(page.get_by_role("heading", name="Second title")).to_be_visible()
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+
+    [id] = stack.inset.notebooks
+    assert stack.inset.notebooks[id]["name"] == "Second title"
+    stack.inset.rename_inside_jupyter(id, "Third title")
+    await expect(page.get_by_role("heading", name="Third title")).to_be_visible()
+    await page.get_by_role("link", name="Analyses").click()
+    await expect(page.get_by_role("link", name="Third title")).to_be_visible()
+
+
+async def test_the_list_tells_versions_renames_deletes_and_undoes(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Rare diseases")
+    await page.get_by_role("link", name="Analyses").click()
+    row = page.get_by_test_id("analyses").get_by_role("listitem")
+    await expect(row).to_contain_text("Version 1, saved just now")
+
+    await page.get_by_role("button", name="Rename Rare diseases").click()
+    await page.get_by_label("Title").fill("Rarer diseases")
+    await page.get_by_role("button", name="Save title").click()
+    await page.get_by_role("button", name="Delete Rarer diseases").click()
+    await expect(row).to_have_count(0)
+    await page.get_by_role("button", name="Undo").click()
+    await expect(row).to_contain_text("Rarer diseases")
+
+
+async def test_ending_the_session_leaves_a_way_back_in(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await page.get_by_role("button", name="End session").click()
+    await expect(page.get_by_test_id("save-state")).to_have_text("Session ended")
+    await page.get_by_role("button", name="Open again").click()
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+
+
+async def test_a_problem_of_the_service_is_a_sentence_on_the_page(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await page.get_by_role("link", name="Analyses").click()
+    stack.inset.down = True
+    await page.reload()
+    expected = "The hub is unavailable. Notebooks can't be reached just now."
+    await expect(page.get_by_role("alert")).to_have_text(expected)
+    await expect(page.get_by_role("link", name="Malaria grants")).to_be_visible()
+
+
+async def test_logging_out_leaves_nothing_behind(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+    await page.get_by_role("button", name="Log out").click()
+    await expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    assert [s["state"] in ("ending", "ended") for s in stack.inset.sessions.values()] == [True]
+
+
+async def test_the_set_up_is_checked_when_somebody_asks_and_not_before(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+    found = page.get_by_role("list", name="What was found").get_by_role("listitem")
+    await expect(page.get_by_text("Everything that could be checked")).to_have_count(0)
+    await expect(found).to_have_count(0)
+
+    await page.get_by_text("Something wrong? Check the set-up").click()
+
+    await expect(page.get_by_text("Everything that could be checked is as it should be.")).to_be_visible()
+    codes = await found.evaluate_all("(items) => items.map(({ dataset }) => dataset.code)")
+    assert codes == ["service", "token", "notebook", "frame", "cookies"]
+    await page.get_by_text("Something wrong? Check the set-up").click()
+    stack.inset.refusing = FakeProblem(401, "token-audience", "Wrong audience", "The token's `aud` must be another.")
+
+    await page.get_by_text("Something wrong? Check the set-up").click()
+
+    await expect(found.nth(1)).to_contain_text("The token's `aud` must be another.")
+    await expect(page.get_by_text("1 of 3 checks found something.")).to_be_visible()

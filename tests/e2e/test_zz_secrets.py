@@ -1,0 +1,34 @@
+"""What the whole run has sent and logged, searched for what must never be there. Runs last, as its name makes it."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_no_hub_token_key_or_host_jwt_is_in_any_page_url_answer_or_log(stack, heard):
+    made = json.loads((stack.folder / "secrets.json").read_text())
+    signing_key = (stack.folder / "signing.pem").read_text().splitlines()[1]
+    tokens = [answer for url, answer in heard.answers if url.endswith("/token") and '"token":' in answer]
+    jwts = {json.loads(answer[answer.rindex("{") :])["token"] for answer in tokens}
+    assert len(heard.answers) > 500, "the tests before this one were not run, so this one would show nothing"
+    assert jwts
+
+    logs = {log.name: log.read_text(errors="replace") for log in (stack.folder / "logs").iterdir()}
+    assert "seat-001" in logs["jupyterhub.log"]
+    for secret in (made["hub_token"], made["demo_key"], signing_key, *jwts):
+        for name, text in logs.items():
+            assert secret not in text, f"in {name}"
+        assert not [url for url in heard.urls if secret in url]
+        told = [url for url, answer in heard.answers if secret in answer]
+        # The demo hands its own user his own token; that is what it is for.
+        assert all(secret in jwts and url == f"{stack.demo_url}/token" for url in told), told
+
+
+def test_no_ticket_is_in_any_log(stack, heard):
+    tickets = {json.loads(answer[answer.rindex("{") :])["url"].partition("#ticket=")[2]
+               for url, answer in heard.answers if url.endswith("/iframe-url") and '"url"' in answer}  # fmt: skip
+    assert tickets
+    for log in (stack.folder / "logs").iterdir():
+        assert not [ticket for ticket in tickets if ticket in log.read_text(errors="replace")], log.name

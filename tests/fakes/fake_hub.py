@@ -1,0 +1,387 @@
+"""A JupyterHub at the wire: its REST API, and behind its proxy the servers it started, with or without our bridge.
+
+It is believed because it passes the contract tests of the real one. What it can do beside: be down, slow, busy or
+talk nonsense, hold a spawn, fail it, and lose a server that was ready.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+SERVICE_TOKEN = "the-fake-hubs-service-token"
+SERVICE_SCOPES = [
+    f"{scope}!group=seats"
+    for scope in (
+        "delete:servers",
+        "read:servers",
+        "read:tokens",
+        "read:users:name",
+        "servers",
+        "start:servers",
+        "tokens",
+    )
+]
+
+Trouble = Literal["down", "slow", "error", "busy", "html"]
+
+
+@dataclass
+class FakeServer:
+    """A seat's server, from the request to start it until it has stopped."""
+
+    seat: str
+    options: dict[str, Any]
+    own_token: str = field(default_factory=lambda: uuid4().hex)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    failed: bool = False
+    last_activity: datetime = field(default_factory=lambda: datetime.now(UTC))
+    files: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What the bridge was given to watch, by notebook."""
+    known_paths: dict[str, str] = field(default_factory=dict)
+    """Where each notebook's file is, or was when the bridge last watched it."""
+    kernels: dict[str, str] = field(default_factory=dict)
+    page_edits: dict[str, str] = field(default_factory=dict)
+    """Unsaved edits of an open page, by path, which a flush brings to disk first."""
+    deaf: bool = False
+    """Answers nothing any more, though the hub still believes that it is there."""
+
+
+class FakeHub:
+    """The hub, and what a test can do to it."""
+
+    def __init__(self, *, seats: int = 3, bridged: bool = True) -> None:
+        self.seats = [f"seat-{number:03}" for number in range(1, seats + 1)]
+        self.bridged = bridged
+        self.servers: dict[str, FakeServer] = {}
+        self.tokens: dict[str, str] = {}
+        """Tokens minted for seats, each with its seat."""
+        self.notes: dict[str, str] = {}
+        """What each token is for, as its maker said."""
+        self.trouble: Trouble | None = None
+        self.public_url = "http://nb.localhost:8000"
+        self.isolated = True
+        """Whether each seat is a subdomain of the public URL."""
+        self.version = "6.1.1"
+        self.scopes = list(SERVICE_SCOPES)
+        self.clock_ahead = timedelta(0)
+        self.upgrades = True
+        """Whether the proxy passes websockets on."""
+        self.spawns_hold = False
+        self.spawns_fail = False
+        self.spawns_fail_later = False
+        self.requests: list[str] = []
+        self.cookies: list[str] = []
+        """What came as `Cookie`, which should be nothing."""
+        self.server_headers: dict[str, str] = {}
+        """What a server's user makes it send beside its answers."""
+        self.nonsense = False
+        """Have the bridges answer what they should not."""
+        self.service: httpx.AsyncClient | None = None
+        """How the bridges reach the service."""
+        everything = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+        self.app = Starlette(
+            routes=[
+                Route("/hub/api/", self._root),
+                Route("/hub/api/user", self._whoami),
+                Route("/hub/api/users/{seat}", self._user),
+                Route("/hub/api/users/{seat}/servers/", self._server_model),
+                Route("/hub/api/users/{seat}/server", self._server, methods=["POST", "DELETE"]),
+                Route("/hub/api/users/{seat}/server/progress", self._progress),
+                Route("/hub/api/users/{seat}/tokens", self._tokens, methods=["GET", "POST"]),
+                Route("/hub/api/users/{seat}/tokens/{id}", self._revoke, methods=["DELETE"]),
+                Route("/hub/{rest:path}", self._forbidden, methods=everything),
+                Route("/user/{seat}/{rest:path}", self._proxied, methods=everything),
+                WebSocketRoute("/user/{seat}/api/events/subscribe", self._socket),
+            ]
+        )
+
+    # -- what tests do -------------------------------------------------------------------------------
+
+    def server(self, seat: str = "seat-001") -> FakeServer:
+        """Look inside a seat's server."""
+        return self.servers[seat]
+
+    def finish_spawning(self, seat: str = "seat-001") -> None:
+        """Let a held spawn succeed, asked for already or in a moment."""
+        self.spawns_hold = False
+        if server := self.servers.get(seat):
+            server.ready.set()
+
+    def kill_server(self, seat: str = "seat-001") -> None:
+        """Have a server die, and the hub notice."""
+        del self.servers[seat]
+
+    async def save_in_jupyter(
+        self, path: str, text: str, *, seat: str = "seat-001", origin: str = "autosave"
+    ) -> httpx.Response:
+        """Save a file inside Jupyter, so that its bridge sends it."""
+        server = self.servers[seat]
+        server.files[path] = text
+        document = next(document for document in server.documents.values() if document["path"] == path)
+        return await self._send(server, document, origin)
+
+    async def credential(self, seat: str = "seat-001") -> dict[str, str]:
+        """Fetch a bridge's credential as the bridge does; gives the header to use."""
+        assert self.service
+        server = self.servers[seat]
+        answer = await self.service.post(
+            "/bridge/v1/credentials",
+            json={"server_id": server.options["server_id"]},
+            headers={"Authorization": f"token {server.own_token}"},
+        )
+        return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
+
+    # -- the hub's API -------------------------------------------------------------------------------
+
+    async def _root(self, request: Request) -> Response:
+        return await self._troubled() or self._dated(JSONResponse({"version": self.version}))
+
+    async def _forbidden(self, request: Request) -> Response:
+        return JSONResponse({"status": 403, "message": "Forbidden"}, 403)
+
+    async def _whoami(self, request: Request) -> Response:
+        if trouble := await self._troubled():
+            return trouble
+        token = _token(request)
+        seat = self.tokens.get(token) or next((s.seat for s in self.servers.values() if s.own_token == token), None)
+        if seat:
+            return JSONResponse({"kind": "user", "name": seat, "scopes": [f"access:servers!server={seat}/"]})
+        if token == SERVICE_TOKEN:
+            return JSONResponse({"kind": "service", "name": "inset", "scopes": self.scopes})
+        return JSONResponse({"status": 403, "message": "Missing or invalid credentials."}, 403)
+
+    async def _user(self, request: Request) -> Response:
+        if refused := await self._refused(request):
+            return refused
+        seat = request.path_params["seat"]
+        server = self.servers.get(seat)
+        return JSONResponse({"name": seat, "kind": "user", "servers": {"": self._model(server)} if server else {}})
+
+    async def _server_model(self, request: Request) -> Response:
+        if refused := await self._refused(request):
+            return refused
+        seat = request.path_params["seat"]
+        stopped = {"name": "", "ready": False, "stopped": True, "user_options": None, "full_url": self._full_url(seat)}
+        return JSONResponse(self._model(self.servers[seat]) if seat in self.servers else stopped)
+
+    async def _server(self, request: Request) -> Response:
+        if refused := await self._refused(request):
+            return refused
+        seat = request.path_params["seat"]
+        if request.method == "DELETE":
+            self.servers.pop(seat, None)
+            return Response(status_code=204)
+        if seat in self.servers:
+            if not self.servers[seat].ready.is_set():
+                return Response(status_code=202)
+            return JSONResponse({"status": 400, "message": f"{seat} is already running"}, 400)
+        if self.spawns_fail:
+            return JSONResponse({"status": 500, "message": "Unhandled error starting server secret-of-the-hub"}, 500)
+        server = self.servers[seat] = FakeServer(seat, (await request.json())["user_options"])
+        server.failed = self.spawns_fail_later
+        if not self.spawns_hold and not server.failed:
+            server.ready.set()
+        return Response(status_code=202)
+
+    async def _progress(self, request: Request) -> Response:
+        if refused := await self._refused(request):
+            return refused
+        server = self.servers.get(request.path_params["seat"])
+        if server is None:
+            return JSONResponse({"status": 404, "message": "not running"}, 404)
+        return StreamingResponse(self._steps(server), media_type="text/event-stream")
+
+    async def _steps(self, server: FakeServer) -> AsyncIterator[str]:
+        yield _event({"progress": 0, "message": "Server requested"})
+        while not server.ready.is_set():
+            if server.failed or self.servers.get(server.seat) is not server:
+                self.servers.pop(server.seat, None)
+                yield _event({"progress": 100, "failed": True, "message": "Spawn failed: secret-of-the-hub"})
+                return
+            await asyncio.sleep(0.01)
+        yield _event({"progress": 100, "ready": True, "url": f"/user/{server.seat}/"})
+
+    async def _revoke(self, request: Request) -> Response:
+        if refused := await self._refused(request):
+            return refused
+        gone = self.tokens.pop(request.path_params["id"], None)
+        return Response(status_code=204 if gone else 404)
+
+    async def _tokens(self, request: Request) -> Response:
+        if refused := await self._refused(request):
+            return refused
+        seat = request.path_params["seat"]
+        if request.method == "GET":
+            mine = [token for token, of in self.tokens.items() if of == seat]
+            return JSONResponse({"api_tokens": [{"id": token, "note": self.notes[token]} for token in mine]})
+        wish = await request.json()
+        if wish["scopes"] != [f"access:servers!server={seat}/"] or not isinstance(wish["expires_in"], int):
+            return JSONResponse({"status": 400, "message": "Bad scopes"}, 400)
+        token = uuid4().hex
+        self.tokens[token], self.notes[token] = seat, wish["note"]
+        return JSONResponse({"token": token, "user": seat}, 201)
+
+    def _model(self, server: FakeServer) -> dict[str, Any]:
+        ready = server.ready.is_set()
+        return {
+            "name": "",
+            "ready": ready,
+            "pending": None if ready else "spawn",
+            "stopped": False,
+            "url": f"/user/{server.seat}/",
+            "full_url": self._full_url(server.seat),
+            "last_activity": server.last_activity.isoformat(),
+            "user_options": server.options,
+        }
+
+    def _full_url(self, seat: str) -> str:
+        scheme, _, name = self.public_url.partition("://")
+        return f"{scheme}://{f'{seat}.' if self.isolated else ''}{name}/user/{seat}/"
+
+    def _dated(self, response: Response) -> Response:
+        if self.clock_ahead:
+            response.headers["Date"] = format_datetime(datetime.now(UTC) + self.clock_ahead, usegmt=True)
+        return response
+
+    async def _refused(self, request: Request) -> Response | None:
+        self.requests.append(f"{request.method} {request.url.path}")
+        self._note_cookies(request)
+        if trouble := await self._troubled():
+            return trouble
+        if _token(request) != SERVICE_TOKEN:
+            return JSONResponse({"status": 403, "message": "Forbidden"}, 403)
+        if request.path_params["seat"] not in self.seats:
+            return JSONResponse({"status": 404, "message": "Not Found"}, 404)
+        return None
+
+    def _note_cookies(self, request: Request) -> None:
+        if "Cookie" in request.headers:
+            self.cookies.append(request.headers["Cookie"])
+
+    async def _troubled(self) -> Response | None:
+        match self.trouble:
+            case "down":
+                raise ConnectionError("the fake hub drops the connection")
+            case "slow":
+                await asyncio.sleep(30)
+            case "error":
+                return JSONResponse({"status": 500, "message": "secret-of-the-hub"}, 500)
+            case "busy":
+                return JSONResponse({"status": 429, "message": "Too many"}, 429, headers={"Retry-After": "30"})
+            case "html":
+                return HTMLResponse("<h1>secret-of-the-hub</h1>")
+        return None
+
+    # -- its servers ---------------------------------------------------------------------------------
+
+    async def _proxied(self, request: Request) -> Response:
+        seat, rest = request.path_params["seat"], request.path_params["rest"]
+        server = self.servers.get(seat)
+        self._note_cookies(request)
+        if server is None or server.deaf:
+            return HTMLResponse("<h1>503 : Service Unavailable</h1>", 503)
+        if request.headers["Host"] != urlsplit(self._full_url(seat)).netloc:
+            return Response(status_code=302, headers={"Location": "/hub/login"})
+        if self.bridged and rest == "inset/enter":
+            ancestors = {"Content-Security-Policy": "frame-ancestors " + " ".join(server.options["origins"])}
+            return HTMLResponse("<h1>Opening</h1>", headers={**ancestors, **self.server_headers})
+        if self.tokens.get(_token(request)) != seat:
+            return JSONResponse({"message": "Forbidden"}, 403)
+        body = json.loads(await request.body() or "null")
+        if self.bridged and rest.startswith("inset/api/"):
+            ask_page = request.query_params.get("ask_page") != "false"
+            return await self._bridge(server, request.method, rest.removeprefix("inset/api/"), body, ask_page=ask_page)
+        if rest == "api/sessions":
+            return JSONResponse([{"id": id, "path": path} for id, path in server.kernels.items()])
+        if rest.startswith("api/sessions/"):
+            server.kernels.pop(rest.removeprefix("api/sessions/"))
+            return Response(status_code=204)
+        if rest.startswith("api/contents/"):
+            return _contents(server, request.method, unquote(rest.removeprefix("api/contents/")), body)
+        return JSONResponse({"message": "Not Found"}, 404)
+
+    async def _socket(self, socket: WebSocket) -> None:
+        seat = socket.path_params["seat"]
+        if not self.upgrades or self.tokens.get(socket.headers.get("Authorization", "")[6:]) != seat:
+            await socket.close()  # before it is accepted: 403
+            return
+        await socket.accept()
+        await socket.close()
+
+    async def _bridge(
+        self, server: FakeServer, method: str, rest: str, body: dict[str, Any], *, ask_page: bool
+    ) -> Response:
+        if method == "PUT":
+            notebook_id = rest.removeprefix("documents/")
+            # A document that was here before stays where it is, even under another name.
+            known = server.known_paths.setdefault(notebook_id, body["path"])
+            server.files[known] = body.pop("content")
+            server.documents[notebook_id] = {**body, "notebook_id": notebook_id, "path": known}
+            return JSONResponse({"bridge": "0.1.0", "protocol": 1, "path": known}, headers=self.server_headers)
+        if self.nonsense:
+            return JSONResponse({"version": "x", "sha256": 7})
+        if rest == "flush":
+            document = next((one for one in server.documents.values() if one["path"] == body["path"]), None)
+        else:
+            document = server.documents.pop(rest.removeprefix("documents/"), None)
+        if document is None:
+            return JSONResponse({"code": "unknown-document", "message": "Not attached"}, 404)
+        if ask_page and (edits := server.page_edits.pop(document["path"], None)):
+            server.files[document["path"]] = edits
+        if method == "DELETE":
+            server.kernels = {id: path for id, path in server.kernels.items() if path != document["path"]}
+        sent = await self._send(server, document, "save" if rest == "flush" else "stop")
+        if sent.status_code == 409:
+            return JSONResponse({key: sent.json()[key] for key in ("current_version", "kept_version")}, 409)
+        answer = sent.raise_for_status().json()
+        return JSONResponse(
+            {"version": answer["version"], "sha256": answer["sha256"], "flushed": True, "path": document["path"]}
+        )
+
+    async def _send(self, server: FakeServer, document: dict[str, Any], origin: str) -> httpx.Response:
+        assert self.service
+        answer = await self.service.put(
+            f"/bridge/v1/notebooks/{document['notebook_id']}/content",
+            content=server.files[document["path"]].encode(),
+            headers={
+                **await self.credential(server.seat),
+                "If-Match": f'"{document["version"]}"',
+                "Inset-Origin": origin,
+            },
+        )
+        told = answer.json()
+        document["version"] = told.get("version") or told.get("kept_version")
+        return answer
+
+
+def _contents(server: FakeServer, method: str, path: str, body: dict[str, Any] | None) -> Response:
+    if method == "PUT" and body and body["type"] == "directory":
+        return JSONResponse({"path": path}, 201)
+    if method == "PUT" and body:
+        server.files[path] = body["content"]
+        return JSONResponse({"path": path}, 201)
+    if path in server.files:
+        return JSONResponse({"path": path, "type": "file", "format": "text", "content": server.files[path]})
+    return JSONResponse({"message": f"file does not exist: {path}"}, 404)
+
+
+def _event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data)}\n\n"
+
+
+def _token(request: Request) -> str:
+    return request.headers.get("Authorization", "").removeprefix("token ")

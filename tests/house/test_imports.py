@@ -1,0 +1,98 @@
+"""Imports point one way, so that the tree can be read from the top down."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.support.real_hub import ROOT
+
+SERVICE = ROOT / "service" / "inset"
+
+# Each layer may import those below it, and modules of its own layer only where the order within it says so.
+LAYERS = [
+    ["__main__"],
+    ["cli"],
+    ["app"],
+    ["routes"],
+    ["middleware", "deps"],
+    ["problems", "once", "driver"],
+    ["steps", "upkeep"],
+    ["bridges", "doctor", "edge", "hosts", "users"],
+    ["sessions", "control"],
+    ["notebooks", "lifecycle"],
+    ["servers", "versions", "events", "callers", "rates", "signing"],
+    ["notebook_server", "hub", "jwks", "db"],
+    ["documents", "keys", "paging", "failures"],
+    ["models"],
+    ["errors", "settings", "clock"],
+    [""],
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+def _layer(module: str) -> str:
+    return module.removeprefix("inset").lstrip(".").split(".")[0]
+
+
+def _imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "inset":
+            if node.module == "inset":
+                found |= {alias.name if alias.name in RANK else "" for alias in node.names}
+            else:
+                found.add(_layer(node.module))
+        elif isinstance(node, ast.Import):
+            found |= {_layer(alias.name) for alias in node.names if alias.name.split(".")[0] == "inset"}
+    return found
+
+
+@pytest.mark.parametrize("file", sorted(SERVICE.rglob("*.py")), ids=lambda file: str(file.relative_to(SERVICE)))
+def test_the_services_imports_point_one_way(file: Path) -> None:
+    if "migrations" in file.parts:
+        return
+    layer = file.relative_to(SERVICE).with_suffix("").parts[0].replace("__init__", "")
+    for imported in _imports(file):
+        if imported != layer:
+            assert RANK[layer] < RANK[imported], f"{layer} must not import {imported}"
+
+
+def test_the_verbs_know_nothing_of_http() -> None:
+    for name in (
+        "sessions",
+        "notebooks",
+        "bridges",
+        "edge",
+        "versions",
+        "steps",
+        "servers",
+        "lifecycle",
+        "control",
+        "upkeep",
+        "hub",
+        "jwks",
+        "rates",
+        "users",
+    ):
+        text = (SERVICE / f"{name}.py").read_text()
+        assert "fastapi" not in text, name
+        assert "starlette" not in text, name
+
+
+@pytest.mark.parametrize(
+    ("folder", "foreign"),
+    [
+        ("service/inset", ("inset_hub", "inset_bridge", "demo")),
+        ("hub/inset_hub", ("inset", "inset_bridge", "demo")),
+        ("singleuser/inset_bridge", ("inset", "inset_hub", "demo")),
+        ("frontend-snippet/demo", ("inset_hub", "inset_bridge")),
+    ],
+)
+def test_the_parts_meet_over_http_and_never_import_each_other(folder: str, foreign: tuple[str, ...]) -> None:
+    for file in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules = [node.module]
+            assert not [module for module in modules if module.split(".")[0] in foreign], file

@@ -1,0 +1,183 @@
+"""The real service with its lifespan and a migrated database, on a socket, in front of a fake hub at the wire."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from inset.app import create_app
+from inset.cli import main
+from inset.db import open_database, upgrade
+from inset.hosts import apply_hosts
+from inset.settings import Settings
+from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
+from tests.support.hosts import AUDIENCE, TestHost, write_hosts_file
+from tests.support.serving import served
+
+
+@pytest.fixture
+def host() -> TestHost:
+    return TestHost()
+
+
+@pytest.fixture
+def other_host() -> TestHost:
+    return TestHost(
+        id="other",
+        kid="other-1",
+        signing_key="another secret, also longer than 32 characters",
+        origins=("https://other.example",),
+    )
+
+
+@pytest.fixture
+def hub() -> FakeHub:
+    return FakeHub()
+
+
+@pytest.fixture
+async def hub_url(hub: FakeHub) -> AsyncIterator[str]:
+    async with served(hub.app) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file as the migrations make it, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "inset.db"
+    upgrade(f"sqlite+aiosqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+async def settings(migrated: Path, tmp_path: Path, hub_url: str, host: TestHost, other_host: TestHost) -> Settings:
+    key = tmp_path / "signing.pem"
+    main(["keygen", str(key)])
+    settings = Settings(
+        public_url=AUDIENCE,
+        database_url=f"sqlite+aiosqlite:///{tmp_path}/inset.db",
+        signing_key_file=key,
+        hub={"token": SERVICE_TOKEN, "api_url": f"{hub_url}/hub/api", "proxy_url": hub_url, "seats": 3, "timeout": 1},
+        notebook_limit="2 MiB",
+        start_timeout=4,
+        check_interval=0.3,
+    )
+    shutil.copy(migrated, tmp_path / "inset.db")
+    async with open_database(settings.database_url) as database:
+        await apply_hosts(database, write_hosts_file(tmp_path / "hosts.toml", host, other_host))
+    return settings
+
+
+@asynccontextmanager
+async def running_service(settings: Settings, hub: FakeHub, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Run a replica of the service, and give a client of it."""
+    async with (
+        served(create_app(settings)) as url,
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
+        httpx.AsyncClient(base_url=url, timeout=20) as bridges,
+    ):
+        hub.service = bridges
+        yield client
+
+
+@pytest.fixture
+async def anonymous(settings: Settings, hub: FakeHub) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that sends no token of itself."""
+    async with running_service(settings, hub) as client:
+        yield client
+
+
+@pytest.fixture
+def client(anonymous: httpx.AsyncClient, host: TestHost) -> httpx.AsyncClient:
+    """Ada's client."""
+    anonymous.headers.update(host.bearer("ada"))
+    return anonymous
+
+
+@pytest.fixture
+def new_notebook(client: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def create(name: str = "Analysis", content: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = await client.post("/v1/notebooks", json={"name": name, "content": content or document("1 + 1")})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    return create
+
+
+@pytest.fixture
+def ready_session(client: httpx.AsyncClient, new_notebook: Any) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def open(notebook: dict[str, Any] | None = None) -> dict[str, Any]:
+        notebook = notebook or await new_notebook()
+        opened = await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})
+        assert opened.status_code == 202, opened.text
+        return await until(client, opened.json()["id"], "ready")
+
+    return open
+
+
+@pytest.fixture
+def command(settings, monkeypatch, capsys):
+    """Run `inset …` with the test's settings in its environment; gives exit code, output and errors."""
+    monkeypatch.setenv("INSET_PUBLIC_URL", settings.public_url)
+    monkeypatch.setenv("INSET_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("INSET_SIGNING_KEY_FILE", str(settings.signing_key_file))
+    monkeypatch.setenv("INSET_HUB__TOKEN", "unused")
+
+    async def run(*arguments: str) -> tuple[int, str, str]:
+        code = await asyncio.to_thread(main, list(arguments))
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+async def until(client: httpx.AsyncClient, session_id: str, *states: str) -> dict[str, Any]:
+    """Follow a session's events until it is in one of these states; gives it."""
+    async with asyncio.timeout(15):
+        async for kind, _ in events(client, session_id):
+            if kind in states:
+                return (await client.get(f"/v1/sessions/{session_id}")).json()
+    session = (await client.get(f"/v1/sessions/{session_id}")).json()
+    raise AssertionError(f"the session never was {states}: {session}")
+
+
+async def events(
+    client: httpx.AsyncClient, session_id: str, *, after: int | None = None, headers: dict[str, str] | None = None
+) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """Read a session's event stream."""
+    headers = {**(headers or {}), **({"Last-Event-ID": str(after)} if after is not None else {})}
+    async with client.stream("GET", f"/v1/sessions/{session_id}/events", headers=headers) as stream:
+        assert stream.status_code == 200
+        fields: dict[str, str] = {}
+        async for line in stream.aiter_lines():
+            name, _, value = line.partition(":")
+            if name:
+                fields[name] = value.strip()
+            elif line == "" and "data" in fields:
+                yield fields["event"], {"id": int(fields["id"]), **json.loads(fields["data"])}
+                fields = {}
+
+
+def document(*sources: str) -> dict[str, Any]:
+    """An nbformat 4 document with one code cell for each source."""
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
+        for n, source in enumerate(sources)
+    ]
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+
+
+def problem(answer: httpx.Response) -> str:
+    """Check that an answer is a well-formed problem, and give its name."""
+    assert answer.headers["Content-Type"] == "application/problem+json", answer.text
+    told = answer.json()
+    assert told["status"] == answer.status_code
+    assert told["title"]
+    assert told["detail"]
+    return str(told["type"]).removeprefix("urn:inset:problem:")

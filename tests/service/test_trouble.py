@@ -1,0 +1,254 @@
+"""What a session and a caller are told when the hub or a server does not do its part."""
+
+import asyncio
+import json
+
+import pytest
+from sqlalchemy import text
+
+from inset.db import open_database
+from tests.fakes.fake_hub import FakeServer
+from tests.service.conftest import document, problem, running_service, until
+
+SECRET = "secret-of-the-hub"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code"),
+    [
+        ("down", "hub-unavailable"),
+        ("slow", "hub-unavailable"),
+        ("error", "hub-unavailable"),
+        ("html", "hub-unavailable"),
+        ("busy", "hub-busy"),
+    ],
+)
+async def test_a_hub_in_trouble_fails_the_session_with_a_reason_and_nothing_of_its_own_words(
+    client, hub, new_notebook, trouble, code
+):
+    notebook = await new_notebook()
+    hub.trouble = trouble
+
+    session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+    failed = await until(client, session["id"], "failed")
+
+    assert failed["failure"]["code"] == code
+    assert failed["failure"]["title"]
+    assert SECRET not in json.dumps(failed)
+
+
+@pytest.mark.parametrize("trouble", ["down", "error", "html", "busy"])
+async def test_a_hub_that_comes_back_in_time_is_forgiven(client, hub, new_notebook, trouble):
+    notebook = await new_notebook()
+    hub.trouble = trouble
+    session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+    await asyncio.sleep(0.5)
+
+    hub.trouble = None
+
+    assert (await until(client, session["id"], "ready", "failed"))["state"] == "ready"
+
+
+async def test_a_spawn_that_fails_at_once_fails_the_session(client, hub, new_notebook):
+    notebook = await new_notebook()
+    hub.spawns_fail = True
+
+    session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+    failed = await until(client, session["id"], "failed")
+
+    assert failed["failure"]["code"] == "spawn-failed"
+    assert SECRET not in json.dumps(failed)
+
+
+async def test_a_spawn_that_fails_later_fails_the_session_and_frees_the_seat(client, hub, new_notebook):
+    hub.spawns_hold = True
+    session = (await client.post("/v1/sessions", json={"notebook_id": (await new_notebook())["id"]})).json()
+    async with asyncio.timeout(5):
+        while not hub.servers:
+            await asyncio.sleep(0.02)
+
+    hub.server().failed = True
+
+    assert (await until(client, session["id"], "failed"))["failure"]["code"] == "spawn-failed"
+    hub.spawns_hold = False
+    async with asyncio.timeout(5):
+        again = (await client.post("/v1/sessions", json={"notebook_id": session["notebook_id"]})).json()
+        assert (await until(client, again["id"], "ready"))["state"] == "ready"
+
+
+async def test_a_spawn_that_hangs_is_given_up_and_stopped(client, hub, new_notebook):
+    hub.spawns_hold = True
+
+    session = (await client.post("/v1/sessions", json={"notebook_id": (await new_notebook())["id"]})).json()
+    failed = await until(client, session["id"], "failed")
+
+    assert failed["failure"]["code"] == "start-timeout"
+    async with asyncio.timeout(5):
+        while hub.servers:
+            await asyncio.sleep(0.02)
+
+
+async def test_closing_a_session_that_is_still_starting_stops_the_start(client, hub, new_notebook):
+    hub.spawns_hold = True
+    session = (await client.post("/v1/sessions", json={"notebook_id": (await new_notebook())["id"]})).json()
+    async with asyncio.timeout(5):
+        while not hub.servers:
+            await asyncio.sleep(0.02)
+
+    await client.delete(f"/v1/sessions/{session['id']}")
+
+    async with asyncio.timeout(3):
+        await until(client, session["id"], "ended")
+    async with asyncio.timeout(5):
+        while hub.servers:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_server_that_dies_after_it_was_ready_fails_its_sessions(client, hub, ready_session):
+    session = await ready_session()
+
+    hub.kill_server()
+
+    assert (await until(client, session["id"], "failed"))["failure"]["code"] == "server-died"
+    assert problem(await client.post(f"/v1/sessions/{session['id']}/iframe-url")) == "session-over"
+
+
+async def test_saving_while_the_server_is_deaf_is_a_problem_and_not_a_lie(client, hub, ready_session):
+    session = await ready_session()
+    hub.server().deaf = True
+
+    answer = await client.post(f"/v1/sessions/{session['id']}/save")
+
+    assert answer.status_code == 503
+    assert problem(answer) == "server-gone"
+
+
+async def test_a_server_that_answers_nonsense_is_a_problem(client, hub, ready_session):
+    session = await ready_session()
+    hub.nonsense = True
+
+    assert problem(await client.post(f"/v1/sessions/{session['id']}/save")) == "server-gone"
+
+
+async def test_a_slow_upload_keeps_nobody_else_waiting(client, anonymous, host, new_notebook):
+    notebook = await new_notebook()
+
+    async def trickle():
+        for byte in json.dumps(document("slow")).encode():
+            yield bytes([byte])
+            await asyncio.sleep(0.01)
+
+    upload = asyncio.create_task(
+        client.put(f"/v1/notebooks/{notebook['id']}/content", content=trickle(), headers={"If-Match": '"1"'})
+    )
+    await asyncio.sleep(0.3)
+    async with asyncio.timeout(1):
+        made = await anonymous.post("/v1/notebooks", json={"name": "Quick"}, headers=host.bearer("grace"))
+
+    assert not upload.done()
+    assert made.status_code == 201
+    assert (await upload).status_code == 200
+
+
+async def test_an_accident_can_be_read_by_the_page_that_met_it(client, host, settings, new_notebook):
+    notebook = await new_notebook()
+    async with open_database(settings.database_url) as database, database.transaction() as db:
+        await db.exec(text("DROP TABLE bodies"))
+
+    answer = await client.get(f"/v1/notebooks/{notebook['id']}/content", headers={"Origin": host.origins[0]})
+
+    assert problem(answer) == "internal-error"
+    assert answer.headers["Access-Control-Allow-Origin"] == host.origins[0]
+
+
+async def test_saving_while_the_hub_is_down_is_a_problem_and_works_again_later(client, hub, ready_session):
+    session = await ready_session()
+    hub.trouble = "down"
+    answer = await client.post(f"/v1/sessions/{session['id']}/save")
+    assert problem(answer) == "hub-unavailable"
+    assert answer.headers["Retry-After"] == "5"
+
+    hub.trouble = None
+
+    assert (await client.post(f"/v1/sessions/{session['id']}/save")).status_code == 200
+
+
+async def test_a_hub_that_is_down_is_told_by_readyz_and_not_by_healthz(anonymous, hub):
+    assert (await anonymous.get("/readyz")).status_code == 200
+    hub.trouble = "down"
+
+    assert problem(await anonymous.get("/readyz")) == "hub-unavailable"
+    assert (await anonymous.get("/healthz")).json() == {"status": "ok"}
+
+
+async def test_a_seat_that_holds_somebody_elses_server_is_cleared_first(client, hub, ready_session):
+    stale = hub.servers["seat-001"] = FakeServer("seat-001", {"server_id": "of an older database"})
+    stale.ready.set()
+
+    await ready_session()
+
+    assert hub.server() is not stale
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/v1/nothing", "/v1/notebooks/a/b/c"])
+async def test_an_unknown_path_is_a_problem_too(client, path):
+    assert problem(await client.get(path)) == "not-found"
+
+
+async def test_a_wrong_method_is_a_problem_too(client):
+    assert problem(await client.put("/v1/notebooks")) == "method-not-allowed"
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"[]", b'"x"', b'{"name": 7}', b'{"name": "x", "extra": 1}'])
+async def test_a_malformed_request_is_told_where_it_is_wrong(client, body):
+    answer = await client.post("/v1/notebooks", content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 422
+    assert problem(answer) == "invalid-request"
+    assert answer.json()["errors"]
+
+
+async def test_an_error_that_nobody_foresaw_tells_nothing_of_itself(client, settings, new_notebook):
+    # A database that somebody has damaged: the service can do nothing about it, and must not tell of it.
+    notebook = await new_notebook(content=document("x"))
+    async with open_database(settings.database_url) as database, database.transaction() as db:
+        await db.exec(text("DROP TABLE bodies"))
+
+    answer = await client.get(f"/v1/notebooks/{notebook['id']}/content")
+
+    assert answer.status_code == 500
+    assert problem(answer) == "internal-error"
+    assert "bodies" not in answer.text
+
+
+async def test_a_server_that_shares_its_origin_fails_the_session(client, hub, new_notebook):
+    hub.isolated = False
+
+    session = (await client.post("/v1/sessions", json={"notebook_id": (await new_notebook())["id"]})).json()
+    failed = await until(client, session["id"], "ready", "failed")
+
+    assert failed["failure"]["code"] == "shared-origin"
+    assert "inset doctor" in failed["failure"]["detail"]
+    async with asyncio.timeout(5):
+        while hub.servers:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_shared_origin_that_is_acknowledged_lets_sessions_start(settings, hub, host):
+    hub.isolated = False
+    allowed = settings.model_copy(update={"allow_shared_origin": True})
+    async with running_service(allowed, hub, **host.bearer("ada")) as client:
+        notebook = (await client.post("/v1/notebooks", json={"name": "Shared", "content": document("1")})).json()
+        session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+
+        assert (await until(client, session["id"], "ready", "failed"))["state"] == "ready"
+
+
+async def test_a_hub_that_is_away_is_one_line_in_the_log_each_time(anonymous, hub, caplog):
+    hub.trouble = "down"
+
+    await anonymous.get("/readyz")
+
+    [told] = [record for record in caplog.records if "readyz" in record.getMessage()]
+    assert "hub-unavailable" in told.getMessage()
+    assert told.exc_info is None

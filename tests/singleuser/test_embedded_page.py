@@ -1,0 +1,205 @@
+"""Everything between the host's page and the service at once: SDK, entry, page extension and bridge, on a real hub."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Frame, Page
+
+from tests.fakes.fake_service import FakeService, FakeVersion
+from tests.singleuser.conftest import Seat, notebook
+from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium, chromium_page
+from tests.support.host_page import HostPage, host_page
+from tests.support.notebook_page import run_in_last_cell
+from tests.support.real_hub import RealHub
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+SEAT, SERVER_ID = "seat-003", "55555555-6666"
+
+
+@dataclass
+class Embedded:
+    """A stored notebook, loaded into a server that a host's page may frame."""
+
+    host: HostPage
+    page: Page
+    seat: Seat
+    notebook_id: str
+    path: str
+
+    def way_in(self, interface: str = "notebook", *, problem: str = "", expires_in: float = 3600) -> str:
+        """A signed URL, as the service would mint it; it lets in for so many seconds."""
+        ticket = self.seat.service.issue_ticket(
+            hub_token=self.seat.token,
+            notebook_id=self.notebook_id,
+            server_id=SERVER_ID,
+            next=f"/user/{SEAT}/{'lab/tree' if interface == 'lab' else 'notebooks'}/{self.path}",
+            problem=problem,
+            expires_in=expires_in,
+        )
+        return f"{self.seat.hub.seat_origin(SEAT)}/user/{SEAT}/inset/enter#ticket={ticket}"
+
+    async def open(self, *urls: str) -> Frame:
+        self.host.frame_urls = list(urls)
+        await self.page.goto(self.host.url)
+        await self.page.evaluate("notebook.ready")
+        return self.page.frames[1]
+
+    async def type(self, text: str) -> None:
+        await self.page.frames[1].locator(".jp-Notebook .cm-content").first.click()
+        await self.page.keyboard.press("Control+End")
+        await self.page.keyboard.type(f"\n{text}")
+        await self.page.wait_for_function("told.some(({ event, dirty }) => event === 'dirty' && dirty)")
+
+    @property
+    def newest(self) -> FakeVersion:
+        return self.seat.service.notebooks[self.notebook_id].newest
+
+
+def with_kernel(content: bytes) -> bytes:
+    """Jupyter asks the user for a kernel where the notebook names none."""
+    document = json.loads(content)
+    document["metadata"]["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return json.dumps(document).encode()
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def host() -> AsyncIterator[HostPage]:
+    async with host_page() as host:
+        yield host
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def framed(hub: RealHub, service: FakeService, host: HostPage) -> AsyncIterator[Seat]:
+    await hub.start_server(SEAT, server_id=SERVER_ID, origins=[host.origin])
+    token = await hub.mint_token(SEAT)
+    async with hub.seat(SEAT, token=token) as http, hub.seat(SEAT) as anonymous:
+        yield Seat(hub, service, token, http, anonymous)
+    await hub.stop_server(SEAT)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def embedded(framed: Seat, host: HostPage) -> AsyncIterator[Embedded]:
+    async with chromium_page() as page:
+        yield await stored(framed, host, page)
+
+
+async def stored(framed: Seat, host: HostPage, page: Page) -> Embedded:
+    host.minted = 0
+    content = with_kernel(notebook("1 + 1"))
+    notebook_id = framed.service.add_notebook(content)
+    path = f"work/{notebook_id}/analysis.ipynb"
+    (await framed.put_document(notebook_id, path, version=1, content=content)).raise_for_status()
+    return Embedded(host, page, framed, notebook_id, path)
+
+
+@pytest.mark.parametrize("interface", ["notebook", "lab"])
+async def test_a_save_of_the_host_is_a_version_of_the_service(interface: str, embedded: Embedded):
+    await embedded.open(embedded.way_in(interface))
+    await embedded.type("typed_by_the_user = 1")
+
+    saved = await embedded.page.evaluate("notebook.save()")
+
+    assert b"typed_by_the_user" in embedded.newest.content
+    assert embedded.newest.origin == "save"
+    assert saved == {"version": embedded.newest.number, "sha256": embedded.newest.sha256}
+
+
+async def test_a_frame_can_be_reloaded(embedded: Embedded):
+    frame = await embedded.open(embedded.way_in())
+
+    await frame.evaluate("location.reload()")
+
+    await embedded.page.wait_for_function("told.filter(({ event }) => event === 'ready').length === 2")
+    assert embedded.host.minted == 1
+
+
+async def test_an_expired_ticket_is_replaced(embedded: Embedded):
+    await embedded.open(embedded.way_in(problem="ticket-expired"), embedded.way_in())
+
+    assert embedded.host.minted == 2
+
+
+@pytest.mark.parametrize("cookies", [NO_THIRD_PARTY_COOKIES, NO_COOKIES], ids=["partitioned", "cookieless"])
+async def test_a_way_in_is_renewed_under_an_open_notebook(
+    framed: Seat, host: HostPage, tmp_path: Path, cookies: dict[str, Any]
+):
+    async with chromium(tmp_path / "profile", cookies) as browser:
+        page = browser.pages[0]
+        embedded = await stored(framed, host, page)
+        frame = await embedded.open(embedded.way_in(expires_in=20), embedded.way_in())
+        entered = time.monotonic()
+        await run_in_last_cell(frame, "before = 6 * 7")
+        sockets: list[str] = []
+        page.on("websocket", lambda socket: sockets.append(socket.url))
+
+        await _minted(host, 2)
+        await asyncio.sleep(entered + 22 - time.monotonic())  # the first way in is over by now, and looked for
+        await embedded.type("after = before")
+        saved = await page.evaluate("notebook.save()")
+
+    assert b"after = before" in embedded.newest.content
+    assert saved["version"] == embedded.newest.number
+    assert sockets == [], "the kernel's connection was cut"
+    assert host.minted == 2
+
+
+async def test_a_page_that_slept_past_its_way_in_is_let_in_again_with_its_edits(embedded: Embedded):
+    late = embedded.way_in(problem="ticket-expired")
+    frame = await embedded.open(
+        embedded.way_in(expires_in=25), embedded.way_in(expires_in=3), late, late, embedded.way_in()
+    )
+    await run_in_last_cell(frame, "before = 6 * 7")
+    await embedded.type("typed_before = 1")
+
+    await _minted(embedded.host, 5)
+    await run_in_last_cell(frame, "print('on', 'again')")
+    await frame.get_by_text("on again").wait_for()
+    await embedded.page.evaluate("notebook.save()")
+
+    assert b"typed_before" in embedded.newest.content
+
+
+async def _minted(host: HostPage, count: int) -> None:
+    async with asyncio.timeout(30):
+        while host.minted < count:
+            await asyncio.sleep(0.1)
+
+
+async def test_the_service_gets_unsaved_edits_when_it_asks(embedded: Embedded):
+    await embedded.open(embedded.way_in())
+    await embedded.type("not_saved_yet = 1")
+
+    answer = await embedded.seat.flush(embedded.path, ask_page=True)
+
+    assert answer.json()["flushed"] is True
+    assert b"not_saved_yet" in embedded.newest.content
+
+
+async def test_a_restored_version_shows_in_the_frame(embedded: Embedded):
+    frame = await embedded.open(embedded.way_in())
+    content = with_kernel(notebook("restored = 1"))
+    number = embedded.seat.service.notebooks[embedded.notebook_id].add(content, parent=1, origin="restore").number
+
+    await embedded.seat.put_document(embedded.notebook_id, embedded.path, version=number, content=content)
+
+    await frame.get_by_text("restored").wait_for()
+    assert (await embedded.page.evaluate("notebook.save()"))["version"] >= number
+
+
+async def test_a_session_that_ended_locks_its_frame_out(embedded: Embedded):
+    frame = await embedded.open(embedded.way_in())
+    await embedded.seat.http.delete(f"inset/api/documents/{embedded.notebook_id}")
+
+    embedded.host.frame_urls = [embedded.way_in(problem="session-over")]
+    await frame.evaluate("location.reload()")
+
+    await embedded.page.wait_for_function("told.at(-1).event === 'failed'", timeout=20_000)
+    assert (await embedded.page.evaluate("told.at(-1)"))["code"] == "session-over"

@@ -1,0 +1,262 @@
+"""The page side of the save bridge, in real JupyterLab and Notebook pages framed by a host on another site."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Frame, Page
+
+from tests.support.chromium import chromium_page
+from tests.support.host_page import HostPage, host_page
+from tests.support.plain_jupyter import EXTENSION, PlainJupyter, plain_jupyter
+from tests.support.real_hub import free_ports
+
+pytestmark = pytest.mark.browser
+
+PATH = "work/n1/story.ipynb"
+
+
+@pytest.fixture(scope="module")
+def host_port() -> int:
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="module")
+def jupyter(host_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainJupyter]:
+    assert EXTENSION.exists(), "build it first: npm ci && npm run build, in frontend-snippet/"
+    with plain_jupyter(tmp_path_factory.mktemp("jupyter"), origins=[f"http://host.localhost:{host_port}"]) as server:
+        yield server
+
+
+@pytest.fixture
+async def host(host_port: int, jupyter: PlainJupyter) -> AsyncIterator[HostPage]:
+    jupyter.write(PATH, "1 + 1")
+    async with host_page(port=host_port, frame_urls=[jupyter.page(PATH, interface="notebook")]) as host:
+        yield host
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with chromium_page() as page:
+        yield page
+
+
+@pytest.mark.parametrize("interface", ["notebook", "lab"])
+async def test_the_host_saves_what_the_user_typed(
+    interface: str, page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    host.frame_urls = [jupyter.page(PATH, interface=interface)]
+    frame = await open_notebook(page, host)
+
+    await type_into(frame, "a_new_line = 1")
+    await told(page, "dirty", dirty=True)
+    saved = await page.evaluate("notebook.save()")
+
+    assert "a_new_line" in jupyter.text(PATH)
+    assert saved["sha256"] == hashlib.sha256(jupyter.text(PATH).encode()).hexdigest()
+    await told(page, "saved", **saved, origin="save")
+    await told(page, "dirty", dirty=False)
+
+
+@pytest.mark.parametrize("interface", ["notebook", "lab"])
+async def test_the_users_own_save_reaches_the_host(
+    interface: str, page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    host.frame_urls = [jupyter.page(PATH, interface=interface)]
+    frame = await open_notebook(page, host)
+
+    await type_into(frame, "by_keyboard = 1")
+    await page.keyboard.press("Control+s")
+
+    await told(page, "saved", origin="save")
+    assert "by_keyboard" in jupyter.text(PATH)
+    assert jupyter.flushes(PATH)[-1] == {"path": PATH, "origin": "save"}
+
+
+async def test_an_autosave_reaches_the_host_as_one(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    frame = await open_notebook(page, host)
+
+    await type_into(frame, "by_itself = 1")
+    # What Jupyter's autosave timer does.
+    await frame.evaluate("jupyterapp.shell.currentWidget.context.save()")
+
+    await told(page, "saved", origin="autosave")
+    assert "by_itself" in jupyter.text(PATH)
+
+
+async def test_a_save_that_does_not_reach_the_database_is_an_error(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "kept_here = 1")
+
+    jupyter.refuse(503, code="service-unavailable", message="The service is away.")
+    try:
+        error = await failure(page, "notebook.save()")
+        await page.keyboard.press("Control+s")
+        await told(page, "saveFailed", code="service-unavailable")
+    finally:
+        jupyter.accept()
+
+    assert error == {"name": "EmbedError", "code": "save-failed", "message": "The service is away."}
+    assert "kept_here" in jupyter.text(PATH)
+
+
+async def test_a_save_over_a_newer_version_is_a_conflict(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    await open_notebook(page, host)
+
+    jupyter.refuse(409, code="version-conflict", current_version=8, kept_version=9)
+    try:
+        error = await failure(page, "notebook.save()")
+    finally:
+        jupyter.accept()
+
+    assert error["code"] == "conflict"
+
+
+async def test_the_server_asks_for_unsaved_edits(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "asked_for = 1")
+
+    jupyter.tell_pages(action="flush", path=PATH, request="r1")
+
+    await until(lambda: {"path": PATH, "origin": "save", "request": "r1"} in jupyter.flushes(PATH))
+    assert "asked_for" in jupyter.text(PATH)
+
+
+async def test_a_restored_version_appears_in_the_open_page(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "to_be_dropped = 1")
+    await told(page, "dirty", dirty=True)
+
+    jupyter.write(PATH, "from_an_old_version = 1")
+    jupyter.tell_pages(action="load", path=PATH)
+
+    await frame.get_by_text("from_an_old_version").wait_for()
+    await told(page, "dirty", dirty=False)
+    assert await frame.get_by_text("to_be_dropped").count() == 0
+
+
+async def test_a_frame_that_reloads_is_connected_again(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    frame = await open_notebook(page, host)
+
+    await frame.evaluate("location.reload()")
+
+    await until_in_page(page, "told.filter(({ event }) => event === 'ready').length === 2")
+    assert (await page.evaluate("notebook.save()"))["version"] >= 1
+    assert host.minted == 1
+
+
+async def test_a_page_that_is_not_framed_can_not_connect_to_itself(page: Page, jupyter: PlainJupyter) -> None:
+    await page.goto(jupyter.page(PATH, interface="notebook"))
+    await page.wait_for_function("globalThis.jupyterapp?.shell.currentWidget?.context.isReady")
+
+    assert await page.evaluate(CONNECT) == []
+
+
+async def test_only_the_page_around_can_connect(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    """A page of a listed origin inside the notebook, as an output could hold, is in the wrong place for it."""
+    host.frames["intruder"] = "<!doctype html>"
+    frame = await open_notebook(page, host)
+    flushes = len(jupyter.flushes(PATH))
+
+    await frame.evaluate(
+        "(url) => { document.body.appendChild(document.createElement('iframe')).src = url; }",
+        host.url + "frames/intruder",
+    )
+    await until(lambda: len(frame.child_frames) == 1)
+    [intruder] = frame.child_frames
+    await intruder.wait_for_url("**/frames/intruder")
+
+    assert await intruder.evaluate(CONNECT) == []
+    assert len(jupyter.flushes(PATH)) == flushes
+
+
+async def test_links_to_the_server_stay_in_the_frame(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    jupyter.write("work/n1/other.ipynb", "the_other = 1")
+    frame = await open_notebook(page, host)
+    await type_into(frame, "typed_before_leaving = 1")
+
+    # How Notebook opens a document from another: it would be a tab without the frame's cookie.
+    await frame.evaluate(f"window.open({jupyter.page('work/n1/other.ipynb', interface='notebook')!r}, '_blank')")
+
+    await frame.get_by_text("the_other").wait_for()
+    await until_in_page(page, "told.filter(({ event }) => event === 'ready').length === 2")
+    assert len(page.context.pages) == 1
+    assert "typed_before_leaving" in jupyter.text(PATH)
+
+
+@pytest.mark.parametrize(
+    "follow",
+    [
+        "(url) => { Object.assign(document.body.appendChild(document.createElement('a')), { href: url }).click(); }",
+        "(url) => { window.open(url); }",
+        "(url) => { window.open().location.href = url; }",
+    ],
+    ids=["link", "open", "open-blank"],
+)
+async def test_other_links_open_a_tab_that_can_not_reach_back(follow: str, page: Page, host: HostPage) -> None:
+    frame = await open_notebook(page, host)
+
+    async with page.context.expect_page() as opened:
+        await frame.evaluate(follow, host.url + "sdk/inset-notebook.css")
+
+    assert await (await opened.value).evaluate("window.opener") is None
+    assert frame.url.endswith(PATH)
+
+
+CONNECT = """async () => {
+    const answered = [];
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data }) => answered.push(data);
+    window.parent.postMessage({ protocol: 'notebook-embed/1', type: 'connect', version: 1 }, '*', [port2]);
+    port1.postMessage({ protocol: 'notebook-embed/1', type: 'save', request: '1' });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return answered;
+}"""
+
+
+async def open_notebook(page: Page, host: HostPage) -> Frame:
+    await page.goto(host.url)
+    await page.evaluate("notebook.ready")
+    frame = page.frames[1]
+    # Jupyter writes what it learns from a kernel into the notebook; an edit that comes first would be mixed up with it.
+    await frame.wait_for_function("jupyterapp.shell.currentWidget?.sessionContext.session?.kernel?.status === 'idle'")
+    return frame
+
+
+async def type_into(frame: Frame, text: str) -> None:
+    await frame.locator(".jp-Notebook .cm-content").first.click()
+    await frame.page.keyboard.press("Control+End")
+    await frame.page.keyboard.type(f"\n{text}")
+
+
+async def told(page: Page, event: str, **detail: Any) -> None:
+    """Wait until the host was told of such an event."""
+    await until_in_page(
+        page,
+        """told.some((one) => Object.entries(wanted).every(([key, value]) => one[key] === value))""",
+        wanted={"event": event, **detail},
+    )
+
+
+async def until_in_page(page: Page, expression: str, **names: Any) -> None:
+    try:
+        await page.wait_for_function(f"({{ wanted }}) => {expression}", arg={"wanted": None, **names}, timeout=20_000)
+    except Exception as exc:
+        raise AssertionError(f"{expression} {names}: {await page.evaluate('told')}") from exc
+
+
+async def failure(page: Page, expression: str) -> dict[str, str]:
+    """How a promise in the page is rejected."""
+    caught = f"{expression}.then(() => null, ({{ name, code, message }}) => ({{ name, code, message }}))"
+    error: dict[str, str] = await page.evaluate(caught)
+    return error
+
+
+async def until(fact: Any, *, patience: float = 10) -> None:
+    async with asyncio.timeout(patience):
+        while not await asyncio.to_thread(fact):
+            await asyncio.sleep(0.05)

@@ -1,0 +1,221 @@
+"""What the bridge asks of open pages, and how a session's end reaches them."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from tests.singleuser.conftest import SEAT, Seat, notebook
+from tests.singleuser.test_entry import Browser
+from tests.support.websocket import websocket
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Page:
+    """An open notebook: a kernel, its websocket, and the stream of events."""
+
+    def __init__(self, seat: Seat, browser: Browser, notebook_id: str, path: str) -> None:
+        self.seat, self.browser, self.notebook_id, self.path = seat, browser, notebook_id, path
+        self.kernel_id = ""
+        self.events: ClientConnection
+        self.kernel: ClientConnection
+
+    async def event(self) -> dict[str, Any]:
+        """The next that the bridge sent."""
+        async with asyncio.timeout(5):
+            while True:
+                event: dict[str, Any] = json.loads(await self.events.recv())
+                if event["schema_id"] == "https://inset/bridge/v1":
+                    return event
+
+    async def flush(self, **asked: Any) -> None:
+        answer = await self._post("flush", {"path": self.path, "origin": "save", **asked})
+        assert answer.status_code == 200, answer.text
+
+    async def absent(self, **asked: Any) -> None:
+        assert (await self._post("absent", asked)).status_code == 204
+
+    async def _post(self, endpoint: str, body: dict[str, Any]) -> httpx.Response:
+        xsrf = {"X-XSRFToken": self.browser.cookies["_xsrf"]}
+        return await self.browser.request("POST", f"inset/api/{endpoint}", json=body, headers=xsrf)
+
+
+@asynccontextmanager
+async def open_page(seat: Seat, browser: Browser) -> AsyncIterator[Page]:
+    """A notebook of its own, open in a browser."""
+    notebook_id, path = await seat.load("1")
+    await browser.enter(seat.ticket(notebook_id, path))
+    page = Page(seat, browser, notebook_id, path)
+    session = {"path": path, "name": "n", "type": "notebook", "kernel": {"name": "python3"}}
+    page.kernel_id = (await seat.http.post("api/sessions", json=session)).json()["kernel"]["id"]
+    channels = f"api/kernels/{page.kernel_id}/channels"
+    async with (
+        websocket(seat.hub, SEAT, "api/events/subscribe", cookies=browser.cookies) as page.events,
+        websocket(seat.hub, SEAT, channels, cookies=browser.cookies) as page.kernel,
+    ):
+        yield page
+    await seat.http.delete(f"inset/api/documents/{notebook_id}")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(seat: Seat) -> AsyncIterator[Page]:
+    async with open_page(seat, Browser(seat)) as page:
+        yield page
+
+
+async def test_a_kernel_runs_code_over_the_page_s_websocket(page: Page):
+    request = {
+        "header": {"msg_id": "m1", "username": "", "session": "s", "msg_type": "execute_request", "version": "5.3"},
+        "parent_header": {},
+        "metadata": {},
+        "content": {"code": "print(6 * 7)", "silent": False},
+        "channel": "shell",
+        "buffers": [],
+    }
+    await page.kernel.send(json.dumps(request))
+    async with asyncio.timeout(20):
+        while True:
+            message = json.loads(await page.kernel.recv())
+            if message["msg_type"] == "stream":
+                break
+    assert message["content"]["text"] == "42\n"
+
+
+async def test_a_flush_from_outside_asks_the_page_for_its_edits(page: Page):
+    flushing = asyncio.create_task(page.seat.flush(page.path, ask_page=True, origin="save"))
+
+    event = await page.event()
+    assert (event["action"], event["path"]) == ("flush", page.path)
+    await page.seat.save(page.path, "an edit that only the page had")
+    await page.flush(request=event["request"])
+
+    answer = (await flushing).json()
+    stored = page.seat.service.notebooks[page.notebook_id]
+    assert (answer["version"], answer["flushed"]) == (2, True)
+    assert stored.newest.content == notebook("an edit that only the page had")
+
+
+async def test_a_page_that_is_silent_is_waited_for_and_told_of(page: Page):
+    begun = time.monotonic()
+    answer = (await page.seat.flush(page.path, ask_page=True)).json()
+    assert answer["flushed"] is False
+    assert 2.5 < time.monotonic() - begun < 4
+
+
+async def test_without_a_page_the_file_is_all_there_is(seat: Seat):
+    _, path = await seat.load("1")
+    begun = time.monotonic()
+    assert (await seat.flush(path, ask_page=True)).json()["flushed"] is True
+    assert time.monotonic() - begun < 1
+
+
+async def test_a_page_of_another_notebook_says_so_and_is_not_waited_for(page: Page):
+    _, path = await page.seat.load("1")
+    begun = time.monotonic()
+    flushing = asyncio.create_task(page.seat.flush(path, ask_page=True))
+
+    await page.absent(request=(await page.event())["request"])
+
+    assert (await flushing).json()["flushed"] is True
+    assert time.monotonic() - begun < 1
+
+
+async def test_loading_another_version_tells_the_page_to_read_the_file_again(page: Page):
+    stored = page.seat.service.notebooks[page.notebook_id]
+    restored = stored.add(notebook("older"), parent=1, origin="restore")
+
+    await page.seat.put_document(page.notebook_id, page.path, version=restored.number, content=restored.content)
+
+    event = await page.event()
+    assert (event["action"], event["path"], event["version"]) == ("load", page.path, restored.number)
+
+
+async def test_detaching_saves_and_closes_the_notebook_s_kernel_and_connections(page: Page):
+    seat = page.seat
+    await seat.save(page.path, "last")
+
+    detaching = asyncio.create_task(seat.http.delete(f"inset/api/documents/{page.notebook_id}"))
+    await page.flush(request=(await page.event())["request"])
+    answer = (await detaching).json()
+
+    stored = seat.service.notebooks[page.notebook_id]
+    assert (answer["version"], answer["flushed"], answer["path"]) == (2, True, page.path)
+    assert stored.newest.content == notebook("last")
+    for connection in (page.kernel, page.events):
+        assert await closed(connection)
+    assert page.kernel_id not in [kernel["id"] for kernel in (await seat.http.get("api/kernels")).json()]
+    assert (await page.browser.page("lab")).status_code == 401
+    assert (await seat.flush(page.path)).status_code == 404
+
+
+async def test_ending_one_of_two_sessions_leaves_the_browser_the_other(page: Page):
+    seat = page.seat
+    other_id, other = await seat.load("1")
+    await page.browser.enter(seat.ticket(other_id, other))
+
+    await seat.http.delete(f"inset/api/documents/{page.notebook_id}")
+
+    assert await closed(page.kernel)
+    assert (await page.browser.page(f"notebooks/{other}")).status_code == 200
+    async with websocket(seat.hub, SEAT, "api/events/subscribe", cookies=page.browser.cookies):
+        pass
+
+
+async def test_a_browser_whose_time_is_over_is_cut_off_within_seconds(seat: Seat):
+    browser = Browser(seat)
+    await browser.enter(seat.ticket(*await seat.load("1"), expires_in=1))
+    assert (await browser.page("lab")).status_code == 200
+    async with websocket(seat.hub, SEAT, "api/events/subscribe", cookies=browser.cookies) as events:
+        assert await closed(events)
+    assert events.close_code == 4401
+    assert (await browser.page("lab")).status_code == 401
+
+
+async def test_a_late_save_after_detaching_still_reaches_its_notebook(seat: Seat):
+    notebook_id, path = await seat.load("1")
+    await seat.http.delete(f"inset/api/documents/{notebook_id}")
+    known = set(seat.service.notebooks)
+
+    await seat.save(path, "late")
+
+    stored = seat.service.notebooks[notebook_id]
+    await seat.service.until(lambda: stored.newest.content == notebook("late"))
+    assert set(seat.service.notebooks) == known
+
+
+async def test_a_page_is_not_asked_when_its_edits_are_not_wanted(page: Page):
+    begun = time.monotonic()
+    await page.seat.http.delete(f"inset/api/documents/{page.notebook_id}", params={"ask_page": "false"})
+
+    assert time.monotonic() - begun < 2
+    assert await closed(page.events)
+
+
+async def test_a_page_that_is_silent_is_out_in_time_though_the_service_is_away(page: Page):
+    page.seat.service.down = True
+    try:
+        detaching = asyncio.create_task(page.seat.http.delete(f"inset/api/documents/{page.notebook_id}"))
+        assert await closed(page.kernel)
+        assert await closed(page.events)
+    finally:
+        page.seat.service.down = False
+    await detaching
+
+
+async def closed(connection: ClientConnection) -> bool:
+    """Wait until the server has closed it."""
+    try:
+        async with asyncio.timeout(5):
+            while True:
+                await connection.recv()
+    except ConnectionClosed:
+        return True

