@@ -56,7 +56,15 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def settings(migrated: Path, tmp_path: Path, hub_url: str, host: TestHost, other_host: TestHost) -> Settings:
+def start_timeout() -> int:
+    """How long a session may start, in seconds: no test waits for it that does not shorten it."""
+    return 20
+
+
+@pytest.fixture
+async def settings(
+    migrated: Path, tmp_path: Path, hub_url: str, host: TestHost, other_host: TestHost, start_timeout: int
+) -> Settings:
     key = tmp_path / "signing.pem"
     main(["keygen", str(key)])
     settings = Settings(
@@ -65,7 +73,7 @@ async def settings(migrated: Path, tmp_path: Path, hub_url: str, host: TestHost,
         signing_key_file=key,
         hub={"token": SERVICE_TOKEN, "api_url": f"{hub_url}/hub/api", "proxy_url": hub_url, "seats": 3, "timeout": 1},
         notebook_limit="2 MiB",
-        start_timeout=4,
+        start_timeout=start_timeout,
         check_interval=0.3,
     )
     shutil.copy(migrated, tmp_path / "inset.db")
@@ -139,7 +147,7 @@ def command(settings, monkeypatch, capsys):
 
 async def until(client: httpx.AsyncClient, session_id: str, *states: str) -> dict[str, Any]:
     """Follow a session's events until it is in one of these states; gives it."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         async for kind, _ in events(client, session_id):
             if kind in states:
                 return (await client.get(f"/v1/sessions/{session_id}")).json()

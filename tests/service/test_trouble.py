@@ -13,6 +13,7 @@ from tests.service.conftest import document, problem, running_service, until
 SECRET = "secret-of-the-hub"
 
 
+@pytest.mark.parametrize("start_timeout", [4])
 @pytest.mark.parametrize(
     ("trouble", "code"),
     [
@@ -76,6 +77,7 @@ async def test_a_spawn_that_fails_later_fails_the_session_and_frees_the_seat(cli
         assert (await until(client, again["id"], "ready"))["state"] == "ready"
 
 
+@pytest.mark.parametrize("start_timeout", [4])
 async def test_a_spawn_that_hangs_is_given_up_and_stopped(client, hub, new_notebook):
     hub.spawns_hold = True
 
