@@ -59,6 +59,7 @@ async def store(
     await db.refresh(notebook)
     if became_current.rowcount:
         return Stored(version, created=True)
+    version.aside = "open"
     return Stored(version, created=True, conflict=_conflict(notebook, base=base, kept=number))
 
 

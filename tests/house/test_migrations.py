@@ -67,6 +67,29 @@ def test_a_database_of_the_first_schema_is_upgraded_with_all_that_is_in_it(tmp_p
     database.close()
 
 
+def test_versions_that_conflicts_had_kept_are_found_on_the_side(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    command.upgrade(migrations(_url(file)), "0003")
+    time = "2026-01-02 03:04:05.000000"
+    parents = {1: None, 2: 1, 3: 1, 4: 3, 5: 2}
+    database = sqlite3.connect(file)
+    with database:
+        database.execute(
+            "INSERT INTO notebooks VALUES ('n1', 'grants', 'ada', 'Reach', 5, 5, ?, ?, NULL)", (time, time)
+        )
+        for number, parent in parents.items():
+            row = ("n1", number, parent, "hash", 2, "api", "ada", 1, time)
+            database.execute(f"INSERT INTO versions VALUES ({', '.join('?' * len(row))})", row)
+    database.close()
+
+    upgrade(_url(file))
+
+    database = sqlite3.connect(file)
+    sides = dict(database.execute("SELECT number, aside FROM versions").fetchall())
+    database.close()
+    assert sides == {1: None, 2: None, 3: "open", 4: "open", 5: None}
+
+
 def test_every_migration_can_be_taken_back(tmp_path: Path) -> None:
     file = tmp_path / "back.db"
     upgrade(_url(file))

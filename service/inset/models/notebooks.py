@@ -10,8 +10,11 @@ from sqlmodel import Field, SQLModel
 
 from inset.clock import UtcDateTime, now
 
-Origin = Literal["api", "autosave", "save", "restore", "stop"]
-"""What made a version: a call of the API, Jupyter's autosave, somebody's save, a restore, or a server's stop."""
+Origin = Literal["api", "autosave", "save", "restore", "stop", "merge"]
+"""What made a version: a call of the API, Jupyter's autosave, somebody's save, a restore, a server's stop, a merge."""
+
+Aside = Literal["open", "settled"]
+"""Beside its notebook's line, since a conflict: `open` until somebody takes a side."""
 
 
 def _printable(name: str) -> str:
@@ -64,6 +67,12 @@ class Version(SQLModel, table=True):
     author: str
     valid: bool = True
     """False for what Jupyter saved and nbformat rejects: kept all the same, for refusing would lose work."""
+    label: str | None = Field(default=None, max_length=NAME_LENGTH)
+    """What a person calls it. A labelled version is kept by every retention."""
+    aside: str | None = Field(default=None, max_length=8)
+    """Whether it is beside its notebook's line, and whether that is settled: an `Aside`."""
+    merged: int | None = None
+    """The version on the side that this one took in."""
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
 
 
@@ -126,6 +135,12 @@ class VersionPublic(SQLModel):
     origin: Origin
     author: str
     valid: bool
+    label: str | None = Field(description="What a person calls it.")
+    aside: Aside | None = Field(
+        description="Null on the notebook's own line. A version that a conflict kept beside it is `open` until "
+        "somebody takes a side, and then `settled`."
+    )
+    merged: int | None = Field(description="The version on the side that this one took in.")
     created_at: datetime
 
 
