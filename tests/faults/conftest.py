@@ -8,7 +8,7 @@ import pytest
 from inset.settings import Settings
 from tests.fakes.fake_hub import SERVICE_TOKEN
 from tests.faults.replica import Replica
-from tests.service.conftest import host, hub, hub_url, migrated, other_host, settings  # noqa: F401
+from tests.service.conftest import host, hub, hub_url, migrated, other_host, settings, start_timeout  # noqa: F401
 from tests.support.real_hub import free_ports
 
 
