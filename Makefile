@@ -1,6 +1,8 @@
 # Everything Inset needs is installed into this checkout; Python 3.11 and make are all that must be there.
 PYTHON ?= python3
 BIN := .venv/bin
+# How many tests run at a time: they wait for browsers and servers more than they compute.
+WORKERS ?= 2
 
 .PHONY: help run test check soak lint openapi
 
@@ -16,7 +18,7 @@ test:  ## install, and run all tests against real parts
 	@$(PYTHON) dev/docker_engine.py
 	@$(MAKE) --no-print-directory lint
 	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS)
 
 check:  ## format, lint, types, imports, fast tests
 	@$(PYTHON) dev/install.py test
@@ -25,9 +27,10 @@ check:  ## format, lint, types, imports, fast tests
 	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
 	@$(BIN)/python -m pytest -q -x tests/house tests/service/test_callers.py tests/service/test_notebooks.py
 
-soak:  ## the long form of the faults: services killed during thousands of saves
+soak:  ## the long form of the faults: services and servers killed during thousands of saves
 	@$(PYTHON) dev/install.py test
-	@INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/faults
+	@INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} INSET_FAULT_KILLS=$${INSET_FAULT_KILLS:-30} \
+		$(BIN)/python -m pytest -q --timeout 3600 tests/faults
 
 lint:
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }

@@ -18,7 +18,7 @@ import pytest
 from tests.support.hosts import TestHost
 from tests.support.real_hub import ROOT, free_ports
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(500)
 
 NAMES = ("demo", "service", "hub", "hub_api", "proxy_api")
 
@@ -53,7 +53,7 @@ class Run:
 
     def ended(self) -> tuple[int, str]:
         """Wait for its end; gives its exit code and what it printed last."""
-        rest, _ = self.process.communicate(timeout=90)
+        rest, _ = self.process.communicate(timeout=180)
         return self.process.returncode, rest
 
     def children(self) -> dict[str, psutil.Process]:
@@ -84,7 +84,7 @@ def test_ctrl_c_ends_everything_and_a_second_run_has_the_data(tmp_path: Path) ->
         assert len(parts) >= 4, "hub, proxy, service and demo"
         headers = _host(tmp_path, ports).bearer("ada")
         service = f"http://127.0.0.1:{ports[1]}/v1/notebooks"
-        made = httpx.post(service, json={"name": "Kept"}, headers=headers)
+        made = httpx.post(service, json={"name": "Kept"}, headers=headers, timeout=60)
 
         first.process.send_signal(signal.SIGINT)
 
@@ -95,7 +95,8 @@ def test_ctrl_c_ends_everything_and_a_second_run_has_the_data(tmp_path: Path) ->
 
     with run(tmp_path, ports) as second:
         second.until_up()
-        kept = httpx.get(f"{service}/{made.json()['id']}", headers=_host(tmp_path, ports).bearer("ada"))
+        headers = _host(tmp_path, ports).bearer("ada")
+        kept = httpx.get(f"{service}/{made.json()['id']}", headers=headers, timeout=60)
         assert kept.json()["name"] == "Kept"
 
 

@@ -1,0 +1,18 @@
+"""How the tests are shared out among workers: what starts expensive parts stays on one of them."""
+
+from pathlib import Path
+
+import pytest
+
+_TESTS = Path(__file__).parent
+
+_WHOLE_FOLDERS = {"browsers", "docker", "e2e", "edge", "security"}
+"""Each of these starts a whole deployment once; the others start their parts by the file."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Name the group that a test belongs to; one worker runs a group, in its order."""
+    for item in items:
+        folder = item.path.parent
+        group = folder if folder.name in _WHOLE_FOLDERS else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(_TESTS))))
