@@ -1,5 +1,6 @@
 """What save bridges ask of the service: each acts for one server, and so for that server's user."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from urllib.parse import quote
@@ -112,7 +113,9 @@ class Bridge:
             next=f"/{base}{page}/{quote(str(session.path))}",
         )
 
-    async def save(self, notebook_id: str, document: Document, *, base: int, origin: Origin) -> Stored:
+    async def save(
+        self, notebook_id: str, document: Document, *, base: int, origin: Origin, unanswered: Sequence[str] = ()
+    ) -> Stored:
         """Store what Jupyter saved. Raises `VersionConflict`, having kept and told it, if `base` is not current.
 
         Raises `NotAllowed` too, and `NotebookTooLarge` beyond the host application's own limit.
@@ -122,7 +125,15 @@ class Bridge:
             # Left behind and not refused, for a session must be able to end.
             return Stored(await get_version(self._db, notebook.id, notebook.current), created=False)
         await self._check(document)
-        stored = await store(self._db, notebook, document, base=base, origin=origin, author=self._server.owner)
+        stored = await store(
+            self._db,
+            notebook,
+            document,
+            base=base,
+            origin=origin,
+            author=self._server.owner,
+            unanswered=unanswered,
+        )
         for session in await self._sessions(notebook_id):
             session.version = stored.version.number
             if stored.created:

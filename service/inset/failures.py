@@ -17,7 +17,7 @@ _REASONS = {
     ),
     "server-died": (
         "The notebook server has stopped",
-        "It ended unexpectedly. The last saved version is safe: open the notebook again.",
+        "It ended unexpectedly. What Jupyter had saved is safe: open the notebook again.",
     ),
     "hub-unavailable": (
         "The notebook hub is not available",

@@ -11,7 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.clock import now
 from inset.events import tell
 from inset.failures import failure
-from inset.models import OPEN, Session, SessionState
+from inset.models import OPEN, Server, ServerState, Session, SessionState
+from inset.models.capabilities import read
 from inset.servers import let_go
 
 AT_ONCE = ("revoked",)
@@ -70,3 +71,18 @@ async def fail(db: AsyncSession, session: Session, code: str) -> None:
     if await move(db, session, to=SessionState.FAILED, expected=OPEN, failure=reason, ended_at=now()):
         tell(db, session.id, "failed", **reason)
         await let_go(db, session.server_id)
+
+
+async def bury(db: AsyncSession, server: Server) -> None:
+    """Give the sessions of a server up that was found dead, and have it recover what it still owes.
+
+    Its seat is free only when that is done, and what opened it is gone too.
+    """
+    await db.refresh(server, with_for_update=True)
+    if server.state is not ServerState.RUNNING:
+        return
+    server.died_at = now()
+    owes = "edit" in read(server.may)
+    server.state = ServerState.RECOVERING if owes else ServerState.STOPPING
+    for session in (await db.exec(select(Session).where(Session.server_id == server.id))).all():
+        await fail(db, session, "server-died")

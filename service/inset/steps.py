@@ -13,7 +13,7 @@ from inset.db import Database
 from inset.errors import ServerGone, Upstream, VersionConflict
 from inset.events import tell
 from inset.hub import HubClient, SpawnFailed
-from inset.lifecycle import AT_ONCE, end, fail, move, report_progress
+from inset.lifecycle import AT_ONCE, bury, end, fail, move, report_progress
 from inset.models import STARTING, Host, Server, ServerState, Session, SessionState
 from inset.models.capabilities import read
 from inset.servers import ServerDialler, frame_note, has_own_origin, seat_for
@@ -164,7 +164,11 @@ class Steps:
                 await save_session(db, self._servers, session, "stop")
         except ServerGone:
             # Gone for good, or only for a moment? The hub knows.
-            return await self._is_down(server)
+            if not await self._is_down(server):
+                return False
+            async with self._database.transaction() as db:
+                await bury(db, await db.get_one(Server, server.id))
+            return True
         except VersionConflict:
             return True  # kept on the side, and told
         except Upstream:
@@ -189,11 +193,21 @@ class Steps:
         return running is None or running.server_id != server.id
 
     async def _still_ending_elsewhere(self, session: Session) -> bool:
+        """Tell whether a save may still come from where the notebook was open before."""
         ending = select(Session.id).where(
             Session.notebook_id == session.notebook_id, col(Session.state) == SessionState.ENDING
         )
+        recovering = (
+            select(Session.id)
+            .join(Server, col(Server.id) == Session.server_id)
+            .where(
+                Session.notebook_id == session.notebook_id,
+                col(Server.died_at).is_not(None),
+                col(Server.state) != ServerState.STOPPED,
+            )
+        )
         async with self._database.transaction(read_only=True) as db:
-            return (await db.exec(ending)).first() is not None
+            return (await db.exec(ending)).first() is not None or (await db.exec(recovering)).first() is not None
 
     async def _tell_progress(self, session_id: str, percent: int, message: str) -> None:
         async with self._database.transaction() as db:

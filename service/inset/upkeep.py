@@ -1,4 +1,5 @@
-"""Looking after servers: stopping those let go, noticing those that died or idle, sweeping what has expired."""
+"""Looking after servers: stopping those let go, noticing those that died or idle, recovering what the dead still owe,
+sweeping what has expired."""
 
 import asyncio
 import logging
@@ -11,8 +12,8 @@ from sqlmodel import col, select
 from inset.clock import now
 from inset.db import Database
 from inset.errors import Upstream
-from inset.hub import HubClient
-from inset.lifecycle import begin_ending, fail
+from inset.hub import HubClient, SpawnFailed
+from inset.lifecycle import begin_ending, bury
 from inset.models import (
     OPEN,
     CallCount,
@@ -24,11 +25,14 @@ from inset.models import (
     SessionEvent,
     UsedTicket,
 )
+from inset.models.capabilities import read
 
 log = logging.getLogger(__name__)
 
 _ROUND_SECONDS = 0.5
 _STOP_INTERVAL = timedelta(seconds=1)
+_RECOVERY = timedelta(seconds=60)
+"""How long it is tried to start a server that died once more."""
 _SWEEP_INTERVAL = timedelta(minutes=5)
 _CLOCKS_APART = timedelta(minutes=5)
 _EVENTS_KEPT = timedelta(days=7)
@@ -68,8 +72,9 @@ class Upkeep:
 
     async def _round(self) -> None:
         stopping = await self._take(ServerState.STOPPING, _STOP_INTERVAL)
+        recovering = await self._take(ServerState.RECOVERING, _STOP_INTERVAL)
         running = await self._take(ServerState.RUNNING, self._check_interval)
-        await asyncio.gather(*map(self._stop, stopping), *map(self._check, running))
+        await asyncio.gather(*map(self._stop, stopping), *map(self._recover, recovering), *map(self._check, running))
         if self._swept_at + _SWEEP_INTERVAL < now():
             await self._sweep()
 
@@ -109,17 +114,36 @@ class Upkeep:
             return
         if running is None or running.server_id != server.id:
             log.warning("server %s in %s has died", server.id, server.seat)
-            await self._bury(server)
+            async with self._database.transaction() as db:
+                await bury(db, await db.get_one(Server, server.id))
         elif running.last_activity and running.last_activity + self._idle_timeout < now():
             await self._end_idle(server)
 
-    async def _bury(self, server: Server) -> None:
+    async def _recover(self, server: Server) -> None:
+        """Start a dead server once more, if its folder survived, and have it stopped: it sends what it owed."""
+        try:
+            if await self._is_on_its_way(server):
+                return
+        except SpawnFailed:
+            log.error("server %s: could not be started again; what it had not sent is lost", server.id)
+        except Upstream as exc:
+            log.warning("server %s: could not be recovered yet (%s)", server.id, exc.slug)
+            if not _given_up(server):
+                return
         async with self._database.transaction() as db:
-            # Its seat is free only when what opened it is gone too: that is the business of stopping.
             (await db.get_one(Server, server.id)).state = ServerState.STOPPING
-            using = select(Session).where(Session.server_id == server.id, col(Session.state).in_(OPEN))
-            for session in (await db.exec(using)).all():
-                await fail(db, session, "server-died")
+
+    async def _is_on_its_way(self, server: Server) -> bool:
+        """Tell whether to wait for a dead server's next start, asking for it where there is none."""
+        if _given_up(server):
+            return False
+        running = await self._hub.server(server.seat)
+        if running is None:
+            # Its old frames must not come back in; nor may anybody frame it.
+            await self._hub.revoke_tokens(server.seat)
+            await self._hub.start(server.seat, server_id=server.id, origins=[], may=read(server.may))
+            return True
+        return not running.ready
 
     async def _end_idle(self, server: Server) -> None:
         async with self._database.transaction() as db:
@@ -141,3 +165,7 @@ class Upkeep:
             await db.exec(delete(CallCount).where(col(CallCount.minute) < now() - _CLOCKS_APART))
             await db.exec(delete(SessionEvent).where(col(SessionEvent.created_at) < now() - _EVENTS_KEPT))
             await db.exec(delete(IdempotencyKey).where(col(IdempotencyKey.created_at) < now() - KEY_LIFETIME))
+
+
+def _given_up(server: Server) -> bool:
+    return server.died_at is None or server.died_at + _RECOVERY < now()

@@ -1,5 +1,6 @@
 """The one piece of code that stores a version, whoever asks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import or_, update
@@ -25,13 +26,26 @@ class Stored:
 
 
 async def store(
-    db: AsyncSession, notebook: Notebook, document: Document, *, base: int, origin: Origin, author: str
+    db: AsyncSession,
+    notebook: Notebook,
+    document: Document,
+    *,
+    base: int,
+    origin: Origin,
+    author: str,
+    unanswered: Sequence[str] = (),
 ) -> Stored:
-    """Append a version to a notebook, as its current one or, where `base` is no longer current, on the side."""
+    """Append a version to a notebook, as its current one or, where `base` is no longer current, on the side.
+
+    `unanswered` are the hashes of what the writer has sent on this base without hearing of it: where one of them was
+    stored, the document is based on that.
+    """
     if base:
         await get_version(db, notebook.id, base)
     # Whoever stores the same notebook at this moment waits here, so that what follows is decided on what is so.
     await db.refresh(notebook, with_for_update=True)
+    if unanswered:
+        base = await _last_stored(db, notebook, unanswered, author=author, after=base) or base
     same = await _same(db, notebook, document, base=base)
     if same:
         if origin == "save" and same.origin == "autosave":
@@ -93,6 +107,19 @@ async def _same(db: AsyncSession, notebook: Notebook, document: Document, *, bas
     """Find the version that this document already is: the current one, the base, or one whose answer got lost."""
     known = or_(col(Version.number).in_((notebook.current, base)), col(Version.parent) == base)
     wanted = select(Version).where(Version.notebook_id == notebook.id, Version.sha256 == document.sha256, known)
+    return (await db.exec(wanted.order_by(col(Version.number).desc()))).first()
+
+
+async def _last_stored(
+    db: AsyncSession, notebook: Notebook, hashes: Sequence[str], *, author: str, after: int
+) -> int | None:
+    """Find the newest of a writer's versions that are one of these contents."""
+    wanted = select(Version.number).where(
+        Version.notebook_id == notebook.id,
+        Version.number > after,
+        Version.author == author,
+        col(Version.sha256).in_(hashes),
+    )
     return (await db.exec(wanted.order_by(col(Version.number).desc()))).first()
 
 

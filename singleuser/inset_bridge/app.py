@@ -42,8 +42,10 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
 
     @classmethod
     def make_serverapp(cls, **kwargs: Any) -> ServerApp:
-        # Language servers: the image has none, and every start would look for them.
-        kwargs["jpserver_extensions"] = {"jupyter_lsp": False, **kwargs.get("jpserver_extensions", {})}
+        # Language servers: the image has none, and every start would look for them. nbdime is the service's, and would
+        # open handlers of its own where both share one environment.
+        without = {"jupyter_lsp": False, "nbdime": False}
+        kwargs["jpserver_extensions"] = {**without, **kwargs.get("jpserver_extensions", {})}
         serverapp: ServerApp = super().make_serverapp(**kwargs)
         return serverapp
 
@@ -77,6 +79,8 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         service = Service(self.http, hub_token=self.inset.hub_token, server_id=self.inset.server_id)
         root = Path(app.contents_manager.root_dir)
         journal, files = Journal(root / ".inset" / "journal.json", log=self.log), Files(root)
+        for document in journal:
+            files.mend(document.path)
         kernels = Kernels(app.session_manager)
         read_only = "edit" not in self.inset.may
         self.sender = Sender(service, journal, files, log=self.log, read_only=read_only)

@@ -63,7 +63,7 @@ class Documents:
             held = document.version
             if held != version or not self._files.exists(document.path):
                 self._files.write(document.path, content)
-                document.version, document.sha256 = version, sha256
+                document.version, document.sha256, document.unanswered = version, sha256, []
                 document.sent, document.autosaved = hashlib.sha256(content).hexdigest(), False
             self._journal.write()
         if held not in (0, version):

@@ -1,6 +1,7 @@
 """The notebooks' files, as exact bytes."""
 
 import asyncio
+import json
 import os
 import time
 from pathlib import Path, PurePosixPath
@@ -36,9 +37,20 @@ class Files:
         new.write_bytes(content)
         os.replace(new, file)
 
+    def mend(self, path: str) -> None:
+        """Put the last whole content back where a crash has cut a save off: at the start, when none is under way."""
+        file = self._root / path
+        under_way = _under_way(file)
+        if not under_way.exists():
+            return
+        try:
+            json.loads(file.read_bytes())
+            under_way.unlink()
+        except (OSError, ValueError):
+            os.replace(under_way, file)
+
     def _read(self, file: Path) -> bytes:
-        # Jupyter saves in place, in a thread, and keeps the old content in a file beside it while it does.
-        under_way = Path(path_to_intermediate(str(file)))  # type: ignore[no-untyped-call]
+        under_way = _under_way(file)
         give_up = time.monotonic() + 5
         while True:
             quiet = not under_way.exists()
@@ -46,10 +58,15 @@ class Files:
             content = file.read_bytes()
             after = file.stat()
             same = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
-            # A save that was killed half-way leaves its file there for ever.
+            # What a crash has left there is mended at the next start only.
             if (quiet and same and not under_way.exists()) or time.monotonic() > give_up:
                 return content
             time.sleep(0.01)
+
+
+def _under_way(file: Path) -> Path:
+    """Jupyter saves in place, in a thread, and keeps the old content in this file beside it while it does."""
+    return Path(path_to_intermediate(str(file)))  # type: ignore[no-untyped-call]
 
 
 def notebook_path(path: object) -> str:

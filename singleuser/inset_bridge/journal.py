@@ -30,6 +30,8 @@ class Document:
     """That version's hash, as the service says it."""
     sent: str = ""
     """Hash of the file's bytes when they last were that version."""
+    unanswered: list[str] = field(default_factory=list)
+    """Hashes of what was sent since then without an answer: what landed of it is what the next one is based on."""
     saved: bool = False
     """Saved since `version` was loaded or sent."""
     renamed: bool = False
@@ -49,11 +51,31 @@ class Document:
     def owed(self) -> bool:
         return self.saved or self.renamed
 
+    def sending(self, digest: str) -> list[str]:
+        """Note a content that is about to be sent; gives those before it."""
+        before = [one for one in self.unanswered if one != digest]
+        self.unanswered = [*before, digest][-_UNANSWERED:]
+        return before
+
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _KEPT}
 
 
-_KEPT = ("path", "notebook_id", "version", "sha256", "sent", "saved", "renamed", "attached", "key", "autosaved")
+_UNANSWERED = 50
+"""With the sender's back-off, those of the last three quarters of an hour."""
+_KEPT = (
+    "path",
+    "notebook_id",
+    "version",
+    "sha256",
+    "sent",
+    "unanswered",
+    "saved",
+    "renamed",
+    "attached",
+    "key",
+    "autosaved",
+)
 
 
 class Journal:

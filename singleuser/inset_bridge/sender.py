@@ -117,14 +117,17 @@ class Sender:
                 document.version, document.sha256 = created.version, created.sha256
                 document.renamed = document.path != path
             elif digest != document.sent or (origin == "save" and document.autosaved):
+                unanswered = document.sending(digest)
+                # Before it is sent: after a crash nobody else would know.
+                self._journal.write()
                 stored = await self._service.put_content(
-                    document.notebook_id, content, base=document.version, origin=origin
+                    document.notebook_id, content, base=document.version, origin=origin, unanswered=unanswered
                 )
-                document.version, document.sha256 = stored.version, stored.sha256
+                document.version, document.sha256, document.unanswered = stored.version, stored.sha256, []
                 document.autosaved = origin == "autosave"
         except VersionConflict as exc:
             # Later saves stay on the side that was opened here.
-            document.version, document.sha256 = exc.kept_version, digest
+            document.version, document.sha256, document.unanswered = exc.kept_version, digest, []
             document.sent, document.saved = digest, document.saves != saves
             exc.extra["sha256"] = digest
             raise

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,9 +85,16 @@ class Service:
                 next=str(body["next"]),
             )
 
-    async def put_content(self, notebook_id: str, content: bytes, *, base: int, origin: str) -> Stored:
-        """Raises VersionConflict if `base` is no longer the newest: the content is kept then, too."""
+    async def put_content(
+        self, notebook_id: str, content: bytes, *, base: int, origin: str, unanswered: Sequence[str] = ()
+    ) -> Stored:
+        """Raises VersionConflict if `base` is no longer the newest: the content is kept then, too.
+
+        `unanswered` are the hashes of earlier contents sent on this base, of which nobody knows whether they landed.
+        """
         headers = {"Content-Type": "application/x-ipynb+json", "If-Match": f'"{base}"', "Inset-Origin": origin}
+        if unanswered:
+            headers["Inset-Unanswered"] = ",".join(unanswered)
         body = await self._call("PUT", f"{_notebook(notebook_id)}/content", content=content, headers=headers)
         with _translated():
             return Stored(int(body["version"]), str(body["sha256"]))

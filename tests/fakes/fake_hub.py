@@ -56,6 +56,8 @@ class FakeServer:
     kernels: dict[str, str] = field(default_factory=dict)
     page_edits: dict[str, str] = field(default_factory=dict)
     """Unsaved edits of an open page, by path, which a flush brings to disk first."""
+    owed: dict[str, str] = field(default_factory=dict)
+    """What Jupyter has written and the bridge not yet sent, by path: it does so when it is stopped."""
     deaf: bool = False
     """Answers nothing any more, though the hub still believes that it is there."""
 
@@ -67,6 +69,8 @@ class FakeHub:
         self.seats = [f"seat-{number:03}" for number in range(1, seats + 1)]
         self.bridged = bridged
         self.servers: dict[str, FakeServer] = {}
+        self.dead: dict[str, FakeServer] = {}
+        """Those that were killed, by their id: the next start of one finds its folder."""
         self.tokens: dict[str, str] = {}
         """Tokens minted for seats, each with its seat."""
         self.notes: dict[str, str] = {}
@@ -123,7 +127,8 @@ class FakeHub:
 
     def kill_server(self, seat: str = "seat-001") -> None:
         """Have a server die, and the hub notice."""
-        del self.servers[seat]
+        server = self.servers.pop(seat)
+        self.dead[server.options["server_id"]] = server
 
     async def save_in_jupyter(
         self, path: str, text: str, *, seat: str = "seat-001", origin: str = "autosave"
@@ -183,7 +188,9 @@ class FakeHub:
             return refused
         seat = request.path_params["seat"]
         if request.method == "DELETE":
-            self.servers.pop(seat, None)
+            if server := self.servers.get(seat):
+                await self._send_owed(server)
+                self.servers.pop(seat, None)
             return Response(status_code=204)
         if seat in self.servers:
             if not self.servers[seat].ready.is_set():
@@ -191,7 +198,10 @@ class FakeHub:
             return JSONResponse({"status": 400, "message": f"{seat} is already running"}, 400)
         if self.spawns_fail:
             return JSONResponse({"status": 500, "message": "Unhandled error starting server secret-of-the-hub"}, 500)
-        server = self.servers[seat] = FakeServer(seat, (await request.json())["user_options"])
+        options = (await request.json())["user_options"]
+        server = self.servers[seat] = FakeServer(seat, options)
+        if before := self.dead.pop(options["server_id"], None):
+            server.documents, server.owed = before.documents, before.owed
         server.failed = self.spawns_fail_later
         if not self.spawns_hold and not server.failed:
             server.ready.set()
@@ -351,6 +361,12 @@ class FakeHub:
         return JSONResponse(
             {"version": answer["version"], "sha256": answer["sha256"], "flushed": True, "path": document["path"]}
         )
+
+    async def _send_owed(self, server: FakeServer) -> None:
+        for document in server.documents.values():
+            if owed := server.owed.pop(document["path"], None):
+                server.files[document["path"]] = owed
+                await self._send(server, document, "stop")
 
     async def _send(self, server: FakeServer, document: dict[str, Any], origin: str) -> httpx.Response:
         assert self.service

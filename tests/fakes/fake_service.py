@@ -77,6 +77,8 @@ class FakeService:
         """False for a service from before there were control streams."""
         self.calls: list[str] = []
         self.down = False
+        self.loses_answers = False
+        """Stores what it is sent, and its answer gets lost."""
         self.largest = 10_000_000
         self.app = Starlette(
             routes=[
@@ -200,12 +202,16 @@ class FakeService:
         if len(content) > self.largest:
             return _problem(413, "notebook-too-large")
         base = int(request.headers["If-Match"].strip('"'))
+        unanswered = request.headers.get("Inset-Unanswered", "").split(",")
+        base = max([base, *[held.number for held in notebook.versions if held.sha256 in unanswered]])
         origin = request.headers["Inset-Origin"]
         for held in notebook.versions:
             if held.content == content and (held.number in (base, notebook.current) or held.parent == base):
                 held.origin = origin if (held.origin, origin) == ("autosave", "save") else held.origin
                 return JSONResponse({"version": held.number, "sha256": held.sha256, "created": False})
         stored = notebook.add(content, parent=base, origin=origin)
+        if self.loses_answers:
+            return Response(status_code=502)
         if notebook.current != stored.number:
             return _problem(409, "version-conflict", current_version=notebook.current, kept_version=stored.number)
         return JSONResponse({"version": stored.number, "sha256": stored.sha256, "created": True})

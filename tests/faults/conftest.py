@@ -6,25 +6,25 @@ import httpx
 import pytest
 
 from inset.settings import Settings
-from tests.fakes.fake_hub import SERVICE_TOKEN
 from tests.faults.replica import Replica
 from tests.service.conftest import host, hub, hub_url, migrated, other_host, settings, start_timeout  # noqa: F401
 from tests.support.real_hub import free_ports
 
 
 @pytest.fixture
-async def new_replica(settings: Settings, tmp_path) -> AsyncIterator[Callable[[], Replica]]:  # noqa: F811
+async def new_replica(settings: Settings, tmp_path) -> AsyncIterator[Callable[..., Replica]]:  # noqa: F811
     replicas: list[Replica] = []
 
-    def make() -> Replica:
-        [port] = free_ports(1)
+    def make(port: int | None = None) -> Replica:
+        port = port or free_ports(1)[0]
         environment = {
             "INSET_PUBLIC_URL": settings.public_url,
             "INSET_DATABASE_URL": settings.database_url,
             "INSET_SIGNING_KEY_FILE": str(settings.signing_key_file),
-            "INSET_HUB__TOKEN": SERVICE_TOKEN,
+            "INSET_HUB__TOKEN": settings.hub.token.get_secret_value(),
             "INSET_HUB__API_URL": settings.hub.api_url,
             "INSET_HUB__PROXY_URL": settings.hub.proxy_url,
+            "INSET_HUB__SEATS": str(settings.hub.seats),
         }
         replicas.append(Replica(environment, port, tmp_path / f"replica-{port}.log"))
         return replicas[-1]

@@ -147,7 +147,7 @@ def command(settings, monkeypatch, capsys):
 
 async def until(client: httpx.AsyncClient, session_id: str, *states: str) -> dict[str, Any]:
     """Follow a session's events until it is in one of these states; gives it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for kind, _ in events(client, session_id):
             if kind in states:
                 return (await client.get(f"/v1/sessions/{session_id}")).json()

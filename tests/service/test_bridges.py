@@ -1,6 +1,7 @@
 """What the save bridges inside servers may call, and what they may not."""
 
 import asyncio
+import hashlib
 import json
 from urllib.parse import quote
 
@@ -161,6 +162,43 @@ async def test_a_save_sent_again_because_its_answer_got_lost_makes_one_version(
     assert (again.json()["version"], again.json()["created"]) == (2, False)
     history = (await client.get(f"/v1/notebooks/{notebook['id']}/versions")).json()["items"]
     assert len(history) == 2
+
+
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["alone", "while somebody else saved"])
+async def test_a_save_that_follows_one_whose_answer_got_lost_is_a_conflict_with_others_only(
+    client, hub, anonymous, new_notebook, ready_session, meanwhile
+):
+    notebook = await new_notebook()
+    await ready_session(notebook)
+    path = f"/bridge/v1/notebooks/{notebook['id']}/content"
+    headers = {**await hub.credential(), "If-Match": '"1"'}
+    lost, last = (json.dumps(document(source)).encode() for source in ("lost", "last"))
+    await anonymous.put(path, content=lost, headers=headers)
+    if meanwhile:
+        await client.put(
+            f"/v1/notebooks/{notebook['id']}/content", json=document("theirs"), headers={"If-Match": '"2"'}
+        )
+
+    unanswered = ",".join(hashlib.sha256(content).hexdigest() for content in (b"never arrived", lost))
+    answer = await anonymous.put(path, content=last, headers={**headers, "Inset-Unanswered": unanswered})
+
+    newest = (await client.get(f"/v1/notebooks/{notebook['id']}/versions")).json()["items"][0]
+    assert newest["parent"] == 2
+    if meanwhile:
+        assert problem(answer) == "version-conflict"
+        assert newest["aside"] == "open"
+    else:
+        assert answer.json()["version"] == newest["number"] == 3
+
+
+async def test_odd_hashes_of_unanswered_saves_are_refused(hub, anonymous, new_notebook, ready_session):
+    notebook = await new_notebook()
+    await ready_session(notebook)
+    headers = {**await hub.credential(), "If-Match": '"1"', "Inset-Unanswered": "'; drop"}
+
+    answer = await anonymous.put(f"/bridge/v1/notebooks/{notebook['id']}/content", content=b"{}", headers=headers)
+
+    assert problem(answer) == "invalid-request"
 
 
 async def test_an_autosaved_version_that_is_then_saved_on_purpose_counts_as_saved(

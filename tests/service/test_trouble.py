@@ -115,6 +115,49 @@ async def test_a_server_that_dies_after_it_was_ready_fails_its_sessions(client, 
     assert problem(await client.post(f"/v1/sessions/{session['id']}/iframe-url")) == "session-over"
 
 
+@pytest.mark.parametrize("closed", [False, True], ids=["in use", "closed just before it was noticed"])
+async def test_what_a_server_that_died_had_written_is_stored_before_its_notebook_opens_again(
+    client, hub, ready_session, closed
+):
+    session = await ready_session()
+    [written] = hub.server().documents.values()
+    hub.server().owed[written["path"]] = json.dumps(document("written, and not sent"))
+
+    hub.kill_server()
+    if closed:
+        await client.delete(f"/v1/sessions/{session['id']}")
+    await until(client, session["id"], "failed", "ended")
+    again = (await client.post("/v1/sessions", json={"notebook_id": session["notebook_id"]})).json()
+
+    assert (await until(client, again["id"], "ready"))["version"] == 2
+    content = (await client.get(f"/v1/notebooks/{session['notebook_id']}/content")).json()
+    assert content["cells"][0]["source"] == "written, and not sent"
+    assert hub.server("seat-002").files
+    async with asyncio.timeout(5):
+        while "seat-001" in hub.servers:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_server_that_died_and_cannot_start_again_gives_its_seat_back(
+    client, host, hub, new_notebook, ready_session
+):
+    session = await ready_session()
+    hub.spawns_fail = True
+    hub.kill_server()
+    await until(client, session["id"], "failed")
+    async with asyncio.timeout(10):
+        while hub.requests.count("POST /hub/api/users/seat-001/server") < 2:
+            await asyncio.sleep(0.02)
+    hub.spawns_fail = False
+
+    again = (await client.post("/v1/sessions", json={"notebook_id": session["notebook_id"]})).json()
+    assert (await until(client, again["id"], "ready"))["version"] == 1
+    client.headers.update(host.bearer("grace"))
+    await ready_session()
+
+    assert sorted(hub.servers) == ["seat-001", "seat-002"]
+
+
 async def test_saving_while_the_server_is_deaf_is_a_problem_and_not_a_lie(client, hub, ready_session):
     session = await ready_session()
     hub.server().deaf = True

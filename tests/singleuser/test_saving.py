@@ -75,6 +75,21 @@ async def test_saves_while_the_service_is_down_succeed_and_the_newest_is_sent_la
     assert [version.number for version in stored.versions] == [1, 2]
 
 
+async def test_a_save_after_one_whose_answer_got_lost_is_no_conflict_with_it(seat: Seat):
+    notebook_id, path = await seat.load("1")
+    stored = seat.service.notebooks[notebook_id]
+    seat.service.loses_answers = True
+    try:
+        await seat.save(path, "2")
+        await seat.service.until(lambda: len(stored.versions) == 2)
+        await seat.save(path, "3")
+    finally:
+        seat.service.loses_answers = False
+
+    assert (await seat.flush(path)).status_code == 200
+    assert (stored.newest.content, stored.newest.parent, stored.current) == (notebook("3"), 2, 3)
+
+
 async def test_what_is_not_sent_yet_is_on_disk(seat: Seat):
     notebook_id, path = await seat.load("1")
     journal = next(seat.hub.data.glob(f"seats/{SEAT}/*/.inset/journal.json"))

@@ -92,6 +92,22 @@ async def test_a_server_that_crashed_and_comes_back_sends_what_it_owed(ending: S
     await service.until(lambda: service.notebooks[notebook_id].newest.content == notebook("before the crash"))
 
 
+@pytest.mark.parametrize("left", [b"", notebook("the new one")], ids=["cut off", "just written"])
+async def test_a_save_that_a_crash_has_cut_off_is_undone(ending: Seat, left: bytes):
+    hub, service = ending.hub, ending.service
+    notebook_id, path = await ending.load("1")
+    [file] = hub.data.glob(f"seats/{SEAT}/*/{path}")
+    os.kill(_server_process(hub).pid, signal.SIGKILL)
+    file.with_name(f".~{file.name}").write_bytes(notebook("the one before"))
+    file.write_bytes(left)
+
+    await _until_the_hub_sees_it(hub)
+    await hub.start_server(SEAT, server_id="33333333-4444")
+    await hub.stop_server(SEAT)
+
+    assert service.notebooks[notebook_id].newest.content == (left or notebook("the one before"))
+
+
 async def test_another_user_s_server_finds_nothing_of_one_that_crashed(ending: Seat):
     hub = ending.hub
     _, path = await ending.load("secret")

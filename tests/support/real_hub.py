@@ -47,7 +47,7 @@ def proxy_command() -> str:
     return shlex.join([str(node), str(ROOT / "hub" / "node_modules" / ".bin" / "configurable-http-proxy")])
 
 
-@dataclass(frozen=True)
+@dataclass
 class RealHub:
     port: int
     """The proxy's, on 127.0.0.1."""
@@ -57,6 +57,9 @@ class RealHub:
     data: Path
     log_file: Path
     """What the hub, the proxy and every server wrote."""
+    config: Path
+    settings: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def public_url(self) -> str:
@@ -76,6 +79,31 @@ class RealHub:
 
     def seat_origin(self, seat: str) -> str:
         return f"http://{self.seat_host(seat)}"
+
+    async def start(self) -> None:
+        """Start it, or start it again, and wait until it answers."""
+        self.process = self._started()
+        await self._until_ready(self.process)
+
+    async def kill(self) -> None:
+        """End the hub itself without a word. Its proxy and its servers run on."""
+        assert self.process
+        self.process.kill()
+        while self.process.poll() is None:
+            await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        """SIGTERM lets the hub stop its servers and its proxy."""
+        process = self.process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 60
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                process.kill()
+            await asyncio.sleep(0.05)
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
@@ -127,6 +155,12 @@ class RealHub:
             answer = await api.post(f"/users/{seat}/tokens", json=body)
             return str(answer.raise_for_status().json()["token"])
 
+    def _started(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "jupyterhub", "-f", str(self.config)]
+        env = {**os.environ, **self.settings}
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(command, env=env, cwd=self.data, stdout=log, stderr=log, start_new_session=True)
+
     async def _until(self, api: httpx.AsyncClient, seat: str, reached: Any) -> dict[str, Any]:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -135,6 +169,18 @@ class RealHub:
                 return server
             await asyncio.sleep(0.1)
         raise AssertionError("the hub did not get there in 60 s\n" + self.log_end())
+
+    async def _until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        async with httpx.AsyncClient(headers={"Host": self.public_url.removeprefix("http://")}) as http:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and process.poll() is None:
+                try:
+                    if (await http.get(f"{self.bind_url}/hub/api/")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.1)
+        raise AssertionError(f"the hub did not come up ({process.poll()})\n{self.log_end()}")
 
 
 @asynccontextmanager
@@ -145,51 +191,22 @@ async def real_hub(
     port, api_port, proxy_api_port = free_ports(3)
     data = folder / "hub"
     data.mkdir(parents=True, exist_ok=True)
-    hub = RealHub(port, api_port, "service-token-of-the-tests", data, folder / "hub.log")
+    log_file = folder / "hub.log"
+    token = "service-token-of-the-tests"
     settings = {
-        "INSET_HUB_PUBLIC_URL": hub.public_url,
-        "INSET_HUB_BIND": hub.bind_url,
+        "INSET_HUB_PUBLIC_URL": f"http://nb.localhost:{port}",
+        "INSET_HUB_BIND": f"http://127.0.0.1:{port}",
         "INSET_HUB_API_PORT": str(api_port),
         "INSET_HUB_PROXY_API_PORT": str(proxy_api_port),
-        "INSET_HUB_TOKEN": hub.token,
+        "INSET_HUB_TOKEN": token,
         "INSET_HUB_DATA": str(data),
         "INSET_SEATS": "7",
         "INSET_PROXY_COMMAND": proxy_command(),
+        **(env or {}),
     }
-    process = _start(hub, config, {**settings, **(env or {})})
+    hub = RealHub(port, api_port, token, data, log_file, config, settings)
     try:
-        await _until_ready(hub, process)
+        await hub.start()
         yield hub
     finally:
-        await _end(process)
-
-
-def _start(hub: RealHub, config: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "jupyterhub", "-f", str(config)]
-    env = {**os.environ, **settings}
-    with hub.log_file.open("ab") as log:
-        return subprocess.Popen(command, env=env, cwd=hub.data, stdout=log, stderr=log, start_new_session=True)
-
-
-async def _until_ready(hub: RealHub, process: subprocess.Popen[bytes]) -> None:
-    async with httpx.AsyncClient(headers={"Host": hub.public_url.removeprefix("http://")}) as http:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if (await http.get(f"{hub.bind_url}/hub/api/")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
-    raise AssertionError(f"the hub did not come up ({process.poll()})\n{hub.log_end()}")
-
-
-async def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM lets the hub stop its servers and its proxy."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + 60
-    while process.poll() is None:
-        if time.monotonic() > deadline:
-            process.kill()
-        await asyncio.sleep(0.05)
+        await hub.stop()

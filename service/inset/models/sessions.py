@@ -35,10 +35,15 @@ OVER = (SessionState.ENDED, SessionState.FAILED)
 
 
 class ServerState(StrEnum):
-    """Where a server stands, as the service knows it. A stopped one has given its seat back."""
+    """Where a server stands, as the service knows it.
+
+    One that died is recovering while it is started once more, for nobody but the service: to send what it still owed.
+    A stopped one has given its seat back.
+    """
 
     STARTING = "starting"
     RUNNING = "running"
+    RECOVERING = "recovering"
     STOPPING = "stopping"
     STOPPED = "stopped"
 
@@ -82,6 +87,8 @@ class Server(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
     checked_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
     """When a replica last took it on itself to look the server up, or to stop it."""
+    died_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When it was found dead."""
 
 
 class Session(SQLModel, table=True):

@@ -41,6 +41,7 @@ router = APIRouter(prefix="/bridge/v1", tags=["save bridge"])
 
 _RENEWED_BEFORE = timedelta(seconds=1)
 """A stream ends so long before its credential does."""
+_HASHES = "^([0-9a-f]{64}(,[0-9a-f]{64}){0,99})?$"
 _FILE = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
 
 
@@ -144,10 +145,18 @@ async def save_content(
     bridge: BridgeDep,
     if_match: Annotated[str | None, Header(max_length=200)] = None,
     inset_origin: Annotated[Origin, Header()] = "autosave",
+    inset_unanswered: Annotated[
+        str, Header(pattern=_HASHES, description="Hashes of what was sent on this base and got no answer, by commas.")
+    ] = "",
 ) -> BridgeSaved:
-    """Store a file that Jupyter saved, byte for byte, valid or not. Refusing it would lose somebody's work."""
+    """Store a file that Jupyter saved, byte for byte, valid or not. Refusing it would lose somebody's work.
+
+    A save that follows others whose answers got lost names them in `Inset-Unanswered`: it is based on the last of
+    them that was stored, and so is no conflict with what the same server has sent before.
+    """
     document = await asyncio.to_thread(document_from_jupyter, await request.body())
-    stored = await bridge.save(id, document, base=base_version(if_match), origin=inset_origin)
+    unanswered = inset_unanswered.split(",") if inset_unanswered else []
+    stored = await bridge.save(id, document, base=base_version(if_match), origin=inset_origin, unanswered=unanswered)
     version = stored.version
     return BridgeSaved(notebook_id=id, version=version.number, sha256=version.sha256, created=stored.created)
 

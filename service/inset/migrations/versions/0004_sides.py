@@ -1,4 +1,4 @@
-"""Versions on the side, as such: labelled, open until somebody takes a side, and the merges that took both."""
+"""Versions on the side, as such, with their labels and merges; servers that died, with what they still owe."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,9 +32,13 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("aside", sa.String(length=8), nullable=True))
         batch_op.add_column(sa.Column("merged", sa.Integer(), nullable=True))
     op.execute(_MARK_SIDES)
+    with op.batch_alter_table("servers") as batch_op:
+        batch_op.add_column(sa.Column("died_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("servers") as batch_op:
+        batch_op.drop_column("died_at")
     with op.batch_alter_table("versions") as batch_op:
         for column in ("merged", "aside", "label"):
             batch_op.drop_column(column)
