@@ -132,7 +132,8 @@ def test_metadata_of_different_keys_merge():
          [code("a", "changed")], [("a", "cells")]),
         ([A], [A, code("n", "mine")], [A, code("n", "theirs")], [("n", "cells")]),
         ([A, B, C], [B, A, C], [A, C, B], None),
-        ([A, B], [code("a", "m"), code("b", "m")], [code("a", "t"), code("b", "t")], [("a", "source"), ("b", "source")]),
+        ([A, B], [code("a", "m"), code("b", "m")], [code("a", "t"), code("b", "t")],
+         [("a", "source"), ("b", "source")]),
     ],
 )  # fmt: skip
 def test_what_both_sides_changed_in_their_own_ways_is_named(base, mine, theirs, unsettled):

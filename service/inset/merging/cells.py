@@ -25,32 +25,36 @@ class Aligned:
 
 
 def align(old: list[Json], new: list[Json]) -> Aligned:
-    """Find the old cells among the new: by id, or by content without one; what is left over, where it looks alike."""
+    """Find the old cells among the new, by id; without ids by content, and what is left over where it looks alike."""
     aligned = Aligned(kept={}, added={index: [] for index in range(len(old) + 1)})
     by_name = SequenceMatcher(None, [_name(cell) for cell in old], [_name(cell) for cell in new], autojunk=False)
     i, j = 0, 0
     for block in by_name.get_matching_blocks():
-        _align_alike(old, new, range(i, block.a), range(j, block.b), aligned)
+        _align_others(old[i : block.a], new[j : block.b], i, aligned)
         i, j = block.a + block.size, block.b + block.size
         aligned.kept.update(zip(range(block.a, i), new[block.b : j], strict=True))
     return aligned
 
 
-def _align_alike(old: list[Json], new: list[Json], olds: range, news: range, aligned: Aligned) -> None:
-    # Between two cells that are found already, for the time that this takes grows with the square of their number.
-    outlines = ({"cells": [_outline(cells[n]) for n in part]} for cells, part in ((old, olds), (new, news)))
+def _align_others(old: list[Json], new: list[Json], start: int, aligned: Aligned) -> None:
+    """Align what lies between two cells that are found, from the old index `start` on."""
+    if all("id" in cell for cell in (*old, *new)):
+        # Of other ids they are others, however much they look alike.
+        aligned.added[start + len(old)] += new
+        return
     removed: set[int] = set()
     added: Counter[int] = Counter()
+    outlines = ({"cells": [_outline(cell) for cell in cells]} for cells in (old, new))
     for change in next((patch.diff for patch in diff_notebooks(*outlines)), []):
         if change.op == "removerange":
             removed.update(range(change.key, change.key + change.length))
         elif change.op == "addrange":
             added[change.key] += len(change.valuelist)
-    rest = (new[n] for n in news)
-    for index in range(len(olds) + 1):
-        aligned.added[olds.start + index] += islice(rest, added[index])
-        if index < len(olds) and index not in removed:
-            aligned.kept[olds[index]] = next(rest)
+    rest = iter(new)
+    for index in range(len(old) + 1):
+        aligned.added[start + index] += islice(rest, added[index])
+        if index < len(old) and index not in removed:
+            aligned.kept[start + index] = next(rest)
 
 
 def _name(cell: Json) -> str:
