@@ -2,6 +2,7 @@
 
 import { embedNotebook } from '/sdk/inset-notebook.js';
 import { watchCheckup } from './checkup.js';
+import { watchConflicts } from './conflicts.js';
 import { clockTime } from './format.js';
 import { watchHistory } from './history.js';
 import { act, fetchToken, inset, refuse, serviceUrl, showProblem } from './inset.js';
@@ -28,8 +29,10 @@ const notebook = embedNotebook({
     historyPanel.refresh();
   },
   onSaveFailed: ({ message }) => update({ save: 'failed', note: message }),
-  onConflict: ({ currentVersion: current, keptVersion: kept }) =>
-    showProblem(new Error(`Version ${current} was saved elsewhere meanwhile. What you saved is kept as version ${kept}.`)),
+  onConflict: ({ keptVersion, currentVersion }) => {
+    historyPanel.refresh();
+    conflicts.ask(keptVersion, currentVersion);
+  },
   onRenamed: refresh,
   onEnding: () => update({ phase: 'busy', note: 'Saving and closing…' }),
   onEnded: () => update({ phase: 'ended', note: 'Session ended', dirty: false }),
@@ -77,9 +80,17 @@ function update(change) {
   $('end').hidden = view.phase !== 'open';
 }
 
+const conflicts = watchConflicts(notebookId, {
+  onResolved: () => {
+    refresh();
+    historyPanel.refresh();
+  },
+});
+
 const historyPanel = watchHistory(notebookId, {
   saveFirst: async () => { if (view.dirty) await notebook.save(); },
   onRestored: refresh,
+  onResolve: conflicts.ask,
 });
 
 watchCheckup($('checkup'), { notebookId, notebook });
