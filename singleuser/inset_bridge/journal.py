@@ -42,6 +42,10 @@ class Document:
     """Whether `version` was sent as an autosave: a save that the user asks for then says so of the same content."""
     saves: int = 0
     """Counts saves in this process: tells a sender that another came while it was sending."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """By the hash of the file's bytes, the versions that they were here: what a page shows is one of these."""
+    apart: bool = False
+    """Whether a page shows something else than the file, since another page saved it."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     """Held while its content is on the way, so that each send is based on the one before."""
 
@@ -49,11 +53,21 @@ class Document:
     def owed(self) -> bool:
         return self.saved or self.renamed
 
+    def know(self, digest: str, version: int) -> None:
+        """Note which version some bytes are; the last hundred are enough for the pages that are open."""
+        self.versions.pop(digest, None)
+        self.versions[digest] = version
+        for oldest in list(self.versions)[:-100]:
+            del self.versions[oldest]
+
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _KEPT}
 
 
-_KEPT = ("path", "notebook_id", "version", "sha256", "sent", "saved", "renamed", "attached", "key", "autosaved")
+_KEPT = (
+    "path", "notebook_id", "version", "sha256", "sent", "saved", "renamed", "attached", "key", "autosaved", "versions",
+    "apart",
+)  # fmt: skip
 
 
 class Journal:

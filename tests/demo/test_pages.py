@@ -235,7 +235,7 @@ async def test_a_conflict_offers_its_ways_out_and_the_keyboard_reaches_them(page
     mine = {"cell_type": "code", "id": "c1", "metadata": {}, "source": ["grants = 7\n", "grants"], "outputs": []}
     stack.inset.keep_aside(id, json.dumps({"cells": [mine]}).encode(), base=1)
     dialog = page.get_by_role("dialog", name="This notebook was changed in two places")
-    await expect(dialog).to_contain_text("Version 2 was saved elsewhere")
+    await expect(dialog).to_contain_text("Version 2 (“theirs”) was saved")
     await expect(dialog).to_contain_text("kept as version 3")
 
     stack.inset.unsettled = [{"cell": "c1", "part": "source"}, {"cell": None, "part": "notebook metadata"}]

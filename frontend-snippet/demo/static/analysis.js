@@ -23,15 +23,16 @@ const notebook = embedNotebook({
   onReady: () => update({ phase: 'open', save: 'idle' }),
   onDirty: ({ dirty }) => update({ dirty }),
   onSaving: () => update({ save: 'saving' }),
-  onSaved: () => {
+  onSaved: ({ origin }) => {
     update({ save: 'idle' });
+    if (origin === 'merge' || origin === 'restore') conflicts.over();
     refresh();
     historyPanel.refresh();
   },
   onSaveFailed: ({ message }) => update({ save: 'failed', note: message }),
   onConflict: ({ keptVersion, currentVersion }) => {
     historyPanel.refresh();
-    conflicts.ask(keptVersion, currentVersion);
+    conflicts.told(keptVersion, currentVersion);
   },
   onRenamed: refresh,
   onEnding: () => update({ phase: 'busy', note: 'Saving and closing…' }),

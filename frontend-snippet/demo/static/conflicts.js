@@ -7,20 +7,30 @@ const PARTS = {
 };
 const $ = (id) => document.getElementById(id);
 
-/** Wire the dialog up. `ask` opens it for the version that was kept beside the current one. */
+/** Wire the dialog up. `ask` opens it for the version that was kept beside the current one; `told` unless put off. */
 export function watchConflicts(notebookId, { onResolved }) {
   const path = `/v1/notebooks/${notebookId}`;
   const buttons = [...$('conflict').querySelectorAll('[data-take]')];
   let kept = null;
+  let putOff = false;
 
   function ask(newest, current) {
     kept = newest;
     $('conflict-text').textContent =
-      `Version ${current} was saved elsewhere while you worked on an older one. Your work is kept as version ${kept}. `
-      + 'Whichever you choose, both stay in the history.';
+      `Version ${current} (“theirs”) was saved while an older one was worked on here, or in another window. `
+      + `That work is kept as version ${kept} (“mine”). Whichever you choose, both stay in the history.`;
     if ($('conflict').open) return;
     $('unsettled').hidden = $('conflict-problem').hidden = true;
     $('conflict').showModal();
+  }
+
+  function told(newest, current) {
+    if (!putOff) ask(newest, current);
+  }
+
+  /** Somebody has decided in another window. */
+  function over() {
+    if ($('conflict').open) $('conflict').close();
   }
 
   async function take(side) {
@@ -28,6 +38,7 @@ export function watchConflicts(notebookId, { onResolved }) {
     $('conflict-problem').hidden = true;
     try {
       if (side) await inset(`${path}/versions/${kept}/resolve`, { method: 'POST', body: { take: side } });
+      putOff = !side;
       $('conflict').close();
       if (side) onResolved();
     } catch (problem) {
@@ -63,5 +74,7 @@ export function watchConflicts(notebookId, { onResolved }) {
     if (!button.hasAttribute('aria-disabled')) take(button.dataset.take);
   }));
 
-  return { ask };
+  $('conflict').addEventListener('cancel', () => { putOff = true; });
+
+  return { ask, told, over };
 }
