@@ -25,10 +25,16 @@ async def two_cells(page: Page, api, title: str) -> str:
     await fieldnotes.opened(page)
     path = f"/v1/notebooks/{await fieldnotes.notebook_id(page)}"
     await fieldnotes.end_session(page)
-    put = await api.put(f"{path}/content", json=document("# one", "# two"), headers={"If-Match": '"1"'})
-    assert put.status_code == 200, put.text
+    await put(api, path, document("# one", "# two"))
     await page.reload()
     return path
+
+
+async def put(api, path: str, content: dict) -> None:
+    """Store a document as a host's backend does, which has read the current version."""
+    current = (await api.get(path)).json()["version"]
+    answer = await api.put(f"{path}/content", json=content, headers={"If-Match": f'"{current}"'})
+    assert answer.status_code == 200, answer.text
 
 
 async def sources(api, path: str) -> list[str]:
@@ -68,9 +74,7 @@ async def test_two_tabs_that_change_different_cells_are_merged(page: Page, brows
 async def test_a_hosts_put_into_the_cell_that_is_typed_in_is_named_and_the_user_decides(page: Page, api, pictures):
     path = await two_cells(page, api, "Put by the host")
     frame = await fieldnotes.opened(page)
-    current = (await api.get(path)).json()["version"]
-    put = await api.put(f"{path}/content", json=document("# one", "# the host's"), headers={"If-Match": f'"{current}"'})
-    assert put.status_code == 200, put.text
+    await put(api, path, document("# one", "# the host's"))
     await replace_cell(frame, 1, "# the page's")
     await page.locator("#save").click()
 
