@@ -29,7 +29,7 @@ const notebook = embedNotebook({
     refresh();
     historyPanel.refresh();
   },
-  onSaveFailed: ({ message }) => update({ save: 'failed', note: message }),
+  onSaveFailed: ({ code, message }) => update({ save: 'failed', note: code === 'conflict' ? message : `Save failed: ${message}` }),
   onConflict: ({ keptVersion, currentVersion }) => {
     historyPanel.refresh();
     conflicts.told(keptVersion, currentVersion);
@@ -65,7 +65,7 @@ async function rename(title) {
 function controls() {
   if (view.phase !== 'open') return ['Save', false, view.note];
   if (view.save === 'saving') return ['Saving…', false, 'Saving…'];
-  if (view.save === 'failed') return ['Save again', true, `Save failed: ${view.note}`];
+  if (view.save === 'failed') return ['Save again', true, view.note];
   return view.dirty ? ['Save', true, 'Unsaved changes'] : ['Saved', false, 'All changes saved'];
 }
 
