@@ -83,6 +83,7 @@ function update(change) {
 
 const conflicts = watchConflicts(notebookId, {
   onResolved: () => {
+    update({ save: 'idle' });
     refresh();
     historyPanel.refresh();
   },

@@ -23,12 +23,15 @@ export function keepBeside(context: DocumentRegistry.IContext<DocumentRegistry.I
   const inside = context as unknown as Inside;
   const ask = inside._raiseConflict?.bind(context);
   if (!ask) return;
-  let kept: { opened: string; hash: string } | undefined;
+  let kept: { opened: string; hash: string; text: string } | undefined;
   inside._raiseConflict = async (onDisk, options) => {
     const opened = inside.contentsModel?.hash ?? '';
-    const basedOn = kept?.opened === opened ? kept.hash : opened;
+    const before = kept?.opened === opened ? kept : undefined;
+    const text = JSON.stringify(options.content);
+    // Autosave tries again and again what it could not save.
+    if (before?.text === text) throw new KeptBeside();
     try {
-      kept = { opened, hash: await bridge.keep(context.path, options.content, basedOn) };
+      kept = { opened, text, hash: await bridge.keep(context.path, options.content, before?.hash ?? opened) };
     } catch {
       return ask(onDisk, options);
     }
