@@ -45,8 +45,11 @@ export interface EmbedEvents {
   saved: SavedVersion & { origin: string };
   /** A save did not reach the database. Jupyter's server keeps the content and keeps trying. */
   saveFailed: { code: string; message: string };
-  /** Someone else saved a newer version; ours was kept on the side. */
-  conflict: { currentVersion: number; keptVersion: number };
+  /**
+   * Someone else saved a newer version than the one that ours is based on; ours was kept on the side. Comes again when
+   * more is saved there, with the newest version kept. The service takes the user's decision at the path `resolve`.
+   */
+  conflict: { baseVersion: number; currentVersion: number; keptVersion: number; resolve: string };
   /** The notebook was renamed inside Jupyter. */
   renamed: { name: string };
   /** The session is being saved and closed: within so many seconds its edits are asked for, and the frame is cut. */

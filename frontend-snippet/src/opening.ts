@@ -114,7 +114,12 @@ export class Opening {
         break;
       case 'conflict':
         if (event.kept_version <= this.#past) break;
-        listener.happened('conflict', { currentVersion: event.current_version, keptVersion: event.kept_version });
+        listener.happened('conflict', {
+          baseVersion: event.base_version,
+          currentVersion: event.current_version,
+          keptVersion: event.kept_version,
+          resolve: event.resolve,
+        });
         break;
       case 'renamed':
         listener.happened('renamed', { name: event.name });

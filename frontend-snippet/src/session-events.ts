@@ -9,7 +9,7 @@ export type SessionEvent =
   | { event: 'progress'; percent: number; message: string }
   | { event: 'ready'; embeddable: boolean }
   | { event: 'saved'; version: number; sha256: string; origin: string }
-  | { event: 'conflict'; current_version: number; kept_version: number }
+  | { event: 'conflict'; base_version: number; current_version: number; kept_version: number; resolve: string }
   | { event: 'renamed'; name: string }
   | { event: 'ending'; reason: string; in?: number }
   | { event: 'ended'; reason: string }

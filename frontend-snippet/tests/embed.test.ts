@@ -206,6 +206,15 @@ test('the versions of a session that is joined are history', async () => {
   assert.deepEqual(told.map(({ event }) => event), ['ready']);
 });
 
+test('a conflict names the versions, and where to resolve it', async () => {
+  const { service, start, told } = embed();
+  await (await start()).open();
+  const resolve = '/v1/notebooks/n1/versions/4/resolve';
+  service.send('conflict', { base_version: 2, current_version: 3, kept_version: 4, resolve });
+  const { detail } = await until(() => told.find(({ event }) => event === 'conflict'));
+  assert.deepEqual(detail, { baseVersion: 2, currentVersion: 3, keptVersion: 4, resolve });
+});
+
 test('save() says why it did not work', async () => {
   const { start, notebook, told } = embed({ timeouts: { save: 30 } });
   await assert.rejects(notebook.save(), { code: 'not-ready' });

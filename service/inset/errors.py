@@ -6,7 +6,8 @@
     ├── Forbidden 403 ──────── OriginNotAllowed, NotAllowed, BackendOnly, TicketInvalid, TicketExpired, TicketUsed,
     │                          TicketForAnotherServer
     ├── NotFound 404 ───────── NotebookNotFound, VersionNotFound, SessionNotFound
-    ├── Conflict 409 ───────── VersionConflict, NotEmbeddable, SessionNotReady, NotebookInUse, SessionLimit
+    ├── Conflict 409 ───────── VersionConflict, NotOnTheSide, MergeConflict, NotMergeable, NotEmbeddable,
+    │                          SessionNotReady, NotebookInUse, SessionLimit
     ├── SessionOver 410
     ├── NotebookTooLarge 413
     ├── Invalid 422 ────────── InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, InvalidCursor, KeyReused
@@ -19,7 +20,7 @@ A problem's `type` is `urn:inset:problem:<slug>`. Slugs are stable: callers bran
 `SpawnFailed` and its like are not raised to a caller: they are the reasons of a failed session.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 
@@ -290,13 +291,47 @@ class VersionConflict(Conflict):
 
     slug, title = "version-conflict", "Notebook has changed"
 
-    def __init__(self, *, base: int, current: int, kept: int) -> None:
+    def __init__(self, *, base: int, current: int, kept: int, resolve: str | None) -> None:
+        way_out = "; `resolve` is where to take a side or merge the two." if resolve else ", which is an older one."
         super().__init__(
-            f"Version {base} is no longer current. What you sent is kept as version {kept}.",
+            f"Version {base} is no longer current. What you sent is kept as version {kept}{way_out}",
             base_version=base,
             current_version=current,
             kept_version=kept,
+            resolve=resolve,
         )
+
+
+class NotOnTheSide(Conflict):
+    """The version is one of its notebook's own line: no conflict has kept it, so there is nothing to resolve."""
+
+    slug, title = "not-on-the-side", "Nothing to resolve"
+
+    def __init__(self) -> None:
+        super().__init__("No conflict has kept this version beside the current one. An old one can be restored.")
+
+
+class MergeConflict(Conflict):
+    """Both sides changed the same things, which `unsettled` names. Nothing was changed: take one of the sides."""
+
+    slug, title = "merge-conflict", "Both sides changed the same"
+
+    def __init__(self, unsettled: Sequence[Mapping[str, Any]], *, current: int, kept: int) -> None:
+        super().__init__(
+            f"Versions {current} and {kept} change the same in {len(unsettled)} places. Take `mine` or `theirs`.",
+            unsettled=list(unsettled),
+            current_version=current,
+            kept_version=kept,
+        )
+
+
+class NotMergeable(Conflict):
+    """One of the versions is no valid notebook, or the two have nothing in common. Take one of the sides."""
+
+    slug, title = "not-mergeable", "Not mergeable"
+
+    def __init__(self) -> None:
+        super().__init__("One of the versions to be merged is no valid notebook. Take `mine` or `theirs`.")
 
 
 class NotEmbeddable(Conflict):

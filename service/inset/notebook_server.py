@@ -37,6 +37,8 @@ class Loaded(BaseModel):
 class _Conflict(BaseModel):
     current_version: int
     kept_version: int
+    resolve: str | None = None
+    """Bridges that are older than this say nothing."""
 
 
 class _Error(BaseModel):
@@ -126,7 +128,9 @@ class NotebookServer:
 def _flushed(response: httpx.Response, *, base: int) -> Flushed:
     if response.status_code == 409:
         conflict = _parsed(response, _Conflict, ok=409)
-        raise VersionConflict(base=base, current=conflict.current_version, kept=conflict.kept_version)
+        raise VersionConflict(
+            base=base, current=conflict.current_version, kept=conflict.kept_version, resolve=conflict.resolve
+        )
     return _parsed(response, Flushed)
 
 

@@ -19,10 +19,12 @@ from inset.models import (
     NotebookPublic,
     Origin,
     Session,
+    Take,
     Version,
     VersionList,
     VersionPublic,
 )
+from inset.sides import resolve
 from inset.versions import Stored, get_version, read_document, store
 
 
@@ -138,6 +140,17 @@ class Notebooks:
         return await store(
             self._db, notebook, document, base=notebook.current, origin="restore", author=self._caller.user
         )
+
+    async def resolve(self, id: str, number: int, take: Take) -> Stored:
+        """Settle a version on the side; raises as `sides.resolve` does."""
+        return await resolve(self._db, await self.find(id), number, take, author=self._caller.user, limit=self._limit)
+
+    async def label(self, id: str, number: int, label: str | None) -> VersionPublic:
+        """Have a version called something, or nothing any more. Raises `VersionNotFound`."""
+        await self.find(id)
+        version = await get_version(self._db, id, number)
+        version.label = label
+        return VersionPublic.model_validate(version.model_dump())
 
     async def find(self, id: str) -> Notebook:
         """Find a notebook's row."""

@@ -1,7 +1,9 @@
 """What can be done with one user's notebook sessions."""
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
@@ -37,6 +39,7 @@ from inset.models import (
     SessionList,
     SessionPublic,
     SessionState,
+    Take,
     VersionPublic,
 )
 from inset.models.capabilities import read, written
@@ -143,17 +146,14 @@ class Sessions:
 
         Raises `VersionNotFound`; if a session is running also `ServerGone` or `HubUnavailable`.
         """
-        await self._notebooks.version(notebook_id, number)
-        session = await self._opened(notebook_id)
-        running = session if session and session.state is SessionState.READY else None
-        if running:
-            with contextlib.suppress(VersionConflict):  # what the page had is kept on the side
-                await save_session(self._db, self._servers, running, "save")
-        stored = await self._notebooks.restore(notebook_id, number)
-        if running:
-            tell_stored(self._db, running, stored)
-            await load_session(self._db, self._servers, running)
-        return VersionPublic.model_validate(stored.version.model_dump())
+        return await self._make_current(notebook_id, number, self._notebooks.restore)
+
+    async def resolve(self, notebook_id: str, number: int, take: Take) -> VersionPublic:
+        """Settle a version on the side, in a running session too, whose unsaved edits belong to it.
+
+        Raises as `Notebooks.resolve` does; if a session is running also `ServerGone` or `HubUnavailable`.
+        """
+        return await self._make_current(notebook_id, number, partial(self._notebooks.resolve, take=take))
 
     async def find(self, id: str) -> Session:
         """Find a session's row."""
@@ -161,6 +161,21 @@ class Sessions:
         if session is None or (session.host_id, session.owner) != (self._caller.host_id, self._caller.user):
             raise SessionNotFound
         return session
+
+    async def _make_current(
+        self, notebook_id: str, number: int, append: Callable[[str, int], Awaitable[Stored]]
+    ) -> VersionPublic:
+        await self._notebooks.version(notebook_id, number)
+        session = await self._opened(notebook_id)
+        running = session if session and session.state is SessionState.READY else None
+        if running:
+            with contextlib.suppress(VersionConflict):  # what the page had is kept on the side
+                await save_session(self._db, self._servers, running, "save")
+        stored = await append(notebook_id, number)
+        if running:
+            tell_stored(self._db, running, stored)
+            await load_session(self._db, self._servers, running)
+        return VersionPublic.model_validate(stored.version.model_dump())
 
     async def _wait_for_others(self) -> None:
         """Where sessions are limited, have them opened one after the other: what is counted is then what is so."""

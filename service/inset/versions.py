@@ -40,17 +40,18 @@ async def store(
     `unanswered` are the hashes of what the writer has sent on this base without hearing of it: where one of them was
     stored, the document is based on that.
     """
-    if base:
-        await get_version(db, notebook.id, base)
     # Whoever stores the same notebook at this moment waits here, so that what follows is decided on what is so.
     await db.refresh(notebook, with_for_update=True)
     if unanswered:
         base = await _last_stored(db, notebook, unanswered, author=author, after=base) or base
+    based_on = await get_version(db, notebook.id, base) if base else None
     same = await _same(db, notebook, document, base=base)
+    if based_on and same is not based_on:
+        await _supersede(db, based_on)
     if same:
         if origin == "save" and same.origin == "autosave":
             same.origin = origin  # somebody now means it: retention must not take it for one of many
-        return Stored(same, created=False, conflict=_conflict(notebook, base=base, kept=same.number))
+        return Stored(same, created=False, conflict=_conflict(notebook, base=base, kept=same))
     number = await _next_number(db, notebook.id)
     version = Version(
         notebook_id=notebook.id,
@@ -74,7 +75,7 @@ async def store(
     if became_current.rowcount:
         return Stored(version, created=True)
     version.aside = "open"
-    return Stored(version, created=True, conflict=_conflict(notebook, base=base, kept=number))
+    return Stored(version, created=True, conflict=_conflict(notebook, base=base, kept=version))
 
 
 async def get_version(db: AsyncSession, notebook_id: str, number: int) -> Version:
@@ -123,5 +124,15 @@ async def _last_stored(
     return (await db.exec(wanted.order_by(col(Version.number).desc()))).first()
 
 
-def _conflict(notebook: Notebook, *, base: int, kept: int) -> VersionConflict | None:
-    return None if notebook.current == kept else VersionConflict(base=base, current=notebook.current, kept=kept)
+async def _supersede(db: AsyncSession, version: Version) -> None:
+    """Of a line beside the notebook's own, only the newest version waits for somebody to take a side."""
+    await db.refresh(version)
+    if version.aside == "open":
+        version.aside = "settled"
+
+
+def _conflict(notebook: Notebook, *, base: int, kept: Version) -> VersionConflict | None:
+    if notebook.current == kept.number:
+        return None
+    resolve = f"/v1/notebooks/{notebook.id}/versions/{kept.number}/resolve" if kept.aside else None
+    return VersionConflict(base=base, current=notebook.current, kept=kept.number, resolve=resolve)

@@ -1,5 +1,6 @@
 """`inset/api/…`: what the service and the page ask of the bridge. HTTP in, one verb, HTTP out."""
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,7 @@ from inset_bridge import __version__
 from inset_bridge.documents import Documents
 from inset_bridge.entry import write_json_error
 from inset_bridge.errors import BadRequest
-from inset_bridge.files import notebook_path
+from inset_bridge.files import notebook_bytes, notebook_path
 from inset_bridge.pages import Pages
 
 PROTOCOL = 1
@@ -70,6 +71,17 @@ class FlushHandler(_Handler):
             # Even when sending failed: the page's edits are in the file, and whoever asked finds that out for himself.
             self.pages.answered(str(body.get("request", "")))
         self.finish(asdict(flushed))
+
+
+class KeepHandler(_Handler):
+    @authenticated
+    @authorized
+    async def post(self) -> None:
+        """A page can't save what it holds, for another page saved the file meanwhile: both are kept."""
+        body = self.body()
+        content = await asyncio.to_thread(notebook_bytes, body.get("content"))
+        path = notebook_path(body.get("path"))
+        self.finish({"hash": await self.documents.keep(path, content, based_on=_text(body, "hash"))})
 
 
 class AbsentHandler(_Handler):

@@ -12,7 +12,7 @@ from jupyterhub.singleuser.extension import JupyterHubSingleUser
 from tornado.ioloop import PeriodicCallback
 
 from inset_bridge import cookies
-from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler
+from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepHandler
 from inset_bridge.authorizer import CapabilityAuthorizer
 from inset_bridge.control import Control
 from inset_bridge.documents import Documents
@@ -100,6 +100,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
                 (r"/inset/api/documents/([A-Za-z0-9-]+)", DocumentHandler, api),
                 (r"/inset/api/flush", FlushHandler, api),
                 (r"/inset/api/absent", AbsentHandler, api),
+                (r"/inset/api/keep", KeepHandler, api),
             ]
         )
         if not read_only:

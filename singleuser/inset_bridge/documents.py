@@ -57,16 +57,18 @@ class Documents:
             document = Document(path, notebook_id)
             self._journal.add(document)
         else:
-            await self._send_before_loading(document)
+            await self._send_file(document)
         async with document.lock:
             document.attached = True
-            held = document.version
+            held, apart = document.version, document.apart
             if held != version or not self._files.exists(document.path):
                 self._files.write(document.path, content)
                 document.version, document.sha256, document.unanswered = version, sha256, []
                 document.sent, document.autosaved = hashlib.sha256(content).hexdigest(), False
+                document.know(document.sent, version)
+            document.apart = False
             self._journal.write()
-        if held not in (0, version):
+        if apart or held not in (0, version):
             self._pages.tell_to_load(document.path, version)
         return document.path
 
@@ -78,6 +80,18 @@ class Documents:
         answered = await self._pages.ask_to_save(path) if ask_page else True
         await self._sender.send(document, origin)
         return Flushed(document.version, document.sha256, answered, document.path)
+
+    async def keep(self, path: str, content: bytes, *, based_on: str) -> str:
+        """Keep what a page holds and can't save, for another page saved the file meanwhile; gives its bytes' hash.
+
+        `based_on` is the hash of what the page began with. Raises UnknownDocument where nobody knows that here.
+        """
+        document = self._journal.at(path)
+        if document is None or not document.attached or based_on not in document.versions:
+            raise UnknownDocument
+        # First what the other page saved: the service would else take this for the newer one of the two.
+        await self._send_file(document)
+        return await self._sender.keep(document, content, base=document.versions[based_on])
 
     async def detach(self, notebook_id: str, *, ask_page: bool) -> Flushed:
         """Let a notebook's browsers out, with `ask_page` after they saved; then flush it and end its kernels.
@@ -120,7 +134,7 @@ class Documents:
         self._journal.write()
         self._sender.wake()
 
-    async def _send_before_loading(self, document: Document) -> None:
-        """What was saved here and is about to be replaced is kept by the service, on the side if it must be."""
+    async def _send_file(self, document: Document) -> None:
+        """What was saved here is kept by the service before something else takes its place, on the side if it must."""
         with suppress(VersionConflict):
             await self._sender.send(document, "autosave")

@@ -67,11 +67,12 @@ class VersionConflict(BridgeError):
 
     code, status = "version-conflict", 409
 
-    def __init__(self, *, current_version: int, kept_version: int) -> None:
+    def __init__(self, *, current_version: int, kept_version: int, resolve: str | None) -> None:
         super().__init__(
             "Someone else saved this notebook; both versions are kept.",
             current_version=current_version,
             kept_version=kept_version,
+            resolve=resolve,
         )
         self.kept_version = kept_version
 

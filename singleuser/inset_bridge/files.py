@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path, PurePosixPath
 
+import nbformat
 from jupyter_server.services.contents.fileio import path_to_intermediate
 
 from inset_bridge.errors import BadRequest, UnreadableFile
@@ -77,6 +78,16 @@ def notebook_path(path: object) -> str:
     if path != "/".join(parts) or any(part.startswith(".") for part in parts):
         raise BadRequest("path leaves the folder")
     return path
+
+
+def notebook_bytes(content: object) -> bytes:
+    """Write what a page calls a notebook as Jupyter would into its file. Raises BadRequest."""
+    try:
+        text = nbformat.writes(nbformat.from_dict(content), version=nbformat.NO_CONVERT)
+    except Exception as exc:
+        # Whatever nbformat stumbles over: the page has Jupyter's own way left.
+        raise BadRequest("content is no notebook") from exc
+    return bytes(f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 def is_notebook(path: str) -> bool:

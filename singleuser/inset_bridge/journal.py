@@ -11,7 +11,7 @@ import logging
 import os
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,10 @@ class Document:
     """Whether `version` was sent as an autosave: a save that the user asks for then says so of the same content."""
     saves: int = 0
     """Counts saves in this process: tells a sender that another came while it was sending."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """By the hash of the file's bytes, the versions that they were here: what a page shows is one of these."""
+    apart: bool = False
+    """Whether a page shows something else than the file, since another page saved it."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     """Held while its content is on the way, so that each send is based on the one before."""
 
@@ -57,25 +61,20 @@ class Document:
         self.unanswered = [*before, digest][-_UNANSWERED:]
         return before
 
+    def know(self, digest: str, version: int) -> None:
+        """Note which version some bytes are; the last hundred are enough for the pages that are open."""
+        self.versions.pop(digest, None)
+        self.versions[digest] = version
+        for oldest in list(self.versions)[:-100]:
+            del self.versions[oldest]
+
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _KEPT}
 
 
 _UNANSWERED = 50
 """With the sender's back-off, those of the last three quarters of an hour."""
-_KEPT = (
-    "path",
-    "notebook_id",
-    "version",
-    "sha256",
-    "sent",
-    "unanswered",
-    "saved",
-    "renamed",
-    "attached",
-    "key",
-    "autosaved",
-)
+_KEPT = tuple(each.name for each in fields(Document) if each.name not in ("saves", "lock"))
 
 
 class Journal:

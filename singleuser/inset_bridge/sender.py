@@ -77,6 +77,19 @@ class Sender:
             finally:
                 self._journal.write()
 
+    async def keep(self, document: Document, content: bytes, *, base: int) -> str:
+        """Have the service keep what one page holds beside what another has saved; gives the hash of the bytes."""
+        digest = hashlib.sha256(content).hexdigest()
+        async with document.lock:
+            try:
+                stored = await self._service.put_content(document.notebook_id, content, base=base, origin="save")
+                document.know(digest, stored.version)
+            except VersionConflict as exc:
+                document.know(digest, exc.kept_version)
+            document.apart = True
+            self._journal.write()
+        return digest
+
     async def _woken(self, *, within: float | None) -> None:
         try:
             async with asyncio.timeout(within):
@@ -129,6 +142,7 @@ class Sender:
             # Later saves stay on the side that was opened here.
             document.version, document.sha256, document.unanswered = exc.kept_version, digest, []
             document.sent, document.saved = digest, document.saves != saves
+            document.know(digest, exc.kept_version)
             exc.extra["sha256"] = digest
             raise
         except NotebookTooLarge:
@@ -136,6 +150,7 @@ class Sender:
             document.saved = document.saves != saves
             raise
         document.sent, document.saved = digest, document.saves != saves
+        document.know(digest, document.version)
 
     async def _send_path(self, document: Document) -> None:
         if document.renamed and document.notebook_id:

@@ -230,7 +230,11 @@ def _parse(answer: httpx.Response) -> dict[str, Any]:
     slug = str(body.get("type", "")).removeprefix(_PROBLEM)
     if slug == "version-conflict":
         with _translated():
-            raise VersionConflict(current_version=int(body["current_version"]), kept_version=int(body["kept_version"]))
+            raise VersionConflict(
+                current_version=int(body["current_version"]),
+                kept_version=int(body["kept_version"]),
+                resolve=body.get("resolve"),
+            )
     if slug == "notebook-too-large" or answer.status_code == 413:
         raise NotebookTooLarge
     raise RefusedByService(slug)

@@ -1,5 +1,6 @@
 """The demo's pages in a real browser, with the built SDK, in front of a fake Inset and a fake notebook frame."""
 
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -223,3 +224,53 @@ async def test_the_set_up_is_checked_when_somebody_asks_and_not_before(page: Pag
 
     await expect(found.nth(1)).to_contain_text("The token's `aud` must be another.")
     await expect(page.get_by_text("1 of 3 checks found something.")).to_be_visible()
+
+
+async def test_a_conflict_offers_its_ways_out_and_the_keyboard_reaches_them(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+    [id] = stack.inset.notebooks
+    stack.inset.save(id, b"{}", origin="api", author="ada")
+    mine = {"cell_type": "code", "id": "c1", "metadata": {}, "source": ["grants = 7\n", "grants"], "outputs": []}
+    stack.inset.keep_aside(id, json.dumps({"cells": [mine]}).encode(), base=1)
+    dialog = page.get_by_role("dialog", name="This notebook was changed in two places")
+    await expect(dialog).to_contain_text("Version 2 (“theirs”) was saved")
+    await expect(dialog).to_contain_text("kept as version 3")
+
+    stack.inset.unsettled = [{"cell": "c1", "part": "source"}, {"cell": None, "part": "notebook metadata"}]
+    await expect(dialog.get_by_role("button", name="Merge both")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(dialog.get_by_role("listitem")).to_have_text(
+        ["Cell 1 “grants = 7”: its text", "The notebook’s own settings"]
+    )
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+
+    # What was put off is found again in the history.
+    await page.get_by_role("button", name="History").click()
+    await expect(page.get_by_test_id("versions").get_by_role("listitem").first).to_contain_text("Not in the current")
+    await page.get_by_role("button", name="Resolve version 3").click()
+    await dialog.get_by_role("button", name="Keep mine").click()
+    await expect(dialog).to_be_hidden()
+    await expect(page.get_by_test_id("version")).to_contain_text("Version 4")
+    await expect(page.get_by_role("button", name="Resolve version 3")).to_have_count(0)
+
+
+async def test_a_conflict_that_cannot_be_resolved_just_now_says_so_and_stays(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+    [id] = stack.inset.notebooks
+    stack.inset.save(id, b"{}", origin="api", author="ada")
+    stack.inset.keep_aside(id, b"{}", base=1)
+    dialog = page.get_by_role("dialog", name="This notebook was changed in two places")
+    stack.inset.refusing = FakeProblem(503, "server-gone", "Notebook server is gone", "Open the notebook again.")
+
+    await dialog.get_by_role("button", name="Keep theirs").click()
+
+    await expect(dialog.get_by_role("alert")).to_have_text("Notebook server is gone. Open the notebook again.")
+    stack.inset.refusing = None
+    await dialog.get_by_role("button", name="Keep theirs").click()
+    await expect(dialog).to_be_hidden()
+    await expect(page.get_by_test_id("version")).to_contain_text("Version 2")

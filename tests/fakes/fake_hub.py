@@ -356,7 +356,7 @@ class FakeHub:
             server.kernels = {id: path for id, path in server.kernels.items() if path != document["path"]}
         sent = await self._send(server, document, "save" if rest == "flush" else "stop")
         if sent.status_code == 409:
-            return JSONResponse({key: sent.json()[key] for key in ("current_version", "kept_version")}, 409)
+            return JSONResponse({key: sent.json()[key] for key in ("current_version", "kept_version", "resolve")}, 409)
         answer = sent.raise_for_status().json()
         return JSONResponse(
             {"version": answer["version"], "sha256": answer["sha256"], "flushed": True, "path": document["path"]}

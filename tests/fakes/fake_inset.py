@@ -23,9 +23,10 @@ FRAME = Path(__file__).with_name("fake_frame.html")
 
 
 class FakeProblem(Exception):
-    def __init__(self, status: int, slug: str, title: str, detail: str = "") -> None:
+    def __init__(self, status: int, slug: str, title: str, detail: str = "", **members: Any) -> None:
         self.status = status
-        self.body = {"type": f"urn:inset:problem:{slug}", "title": title, "status": status, "detail": detail}
+        told = {"type": f"urn:inset:problem:{slug}", "title": title, "status": status, "detail": detail}
+        self.body = {**told, **members}
 
 
 class FakeInset:
@@ -35,6 +36,8 @@ class FakeInset:
         self.audience, self.key, self.host_id, self.frames, self.origin = audience, key, host_id, frames, origin
         self.down = False
         self.refusing: FakeProblem | None = None
+        self.unsettled: list[dict[str, Any]] = []
+        """What no merge settles."""
         self.step = 0.0
         """Seconds that each step of opening a session takes."""
         self.notebooks: dict[str, dict[str, Any]] = {}
@@ -45,23 +48,26 @@ class FakeInset:
     def save(self, notebook_id: str, content: bytes, *, origin: str, author: str) -> dict[str, Any]:
         """Store a version, and tell the notebook's live sessions."""
         notebook = self.notebooks[notebook_id]
-        version = {
-            "number": len(notebook["versions"]) + 1,
-            "parent": len(notebook["versions"]) or None,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "size": len(content),
-            "origin": origin,
-            "author": author,
-            "created_at": _now(),
-            "valid": True,
-            "content": content,
-        }
+        version = _version(notebook, content, origin=origin, author=author)
         notebook["versions"].append(version)
         notebook["updated_at"] = version["created_at"]
         for session in self._live(notebook["owner"]):
             if session["notebook_id"] == notebook_id:
                 told = {"version": version["number"], **{k: version[k] for k in ("sha256", "origin", "author")}}
                 _emit(session, "saved", told)
+        return version
+
+    def keep_aside(self, notebook_id: str, content: bytes, *, base: int) -> dict[str, Any]:
+        """Store what a session's page saved on top of an old version, and tell the notebook's live sessions."""
+        notebook = self.notebooks[notebook_id]
+        current = _public(notebook)["version"]
+        version = _version(notebook, content, origin="autosave", author=notebook["owner"])
+        notebook["versions"].append(version | {"parent": base, "aside": "open"})
+        for session in self._live(notebook["owner"]):
+            if session["notebook_id"] == notebook_id:
+                told = {"base_version": base, "current_version": current, "kept_version": version["number"]}
+                resolve = f"/v1/notebooks/{notebook_id}/versions/{version['number']}/resolve"
+                _emit(session, "conflict", {**told, "resolve": resolve})
         return version
 
     def open(self, notebook_id: str) -> dict[str, Any]:
@@ -186,6 +192,22 @@ class FakeInset:
             old = notebook["versions"][n - 1]
             return _without_content(self.save(id, old["content"], origin="restore", author=notebook["owner"]))
 
+        @app.post("/v1/notebooks/{id}/versions/{n}/resolve", status_code=201)
+        async def resolve(request: Request, id: str, n: int) -> dict[str, Any]:
+            notebook, take = self._notebook(request, id), (await request.json())["take"]
+            kept = notebook["versions"][n - 1]
+            if kept["aside"] is None:
+                raise FakeProblem(409, "not-on-the-side", "Nothing to resolve")
+            if take == "merge" and self.unsettled:
+                members = {"unsettled": self.unsettled, "current_version": n - 1, "kept_version": n}
+                raise FakeProblem(409, "merge-conflict", "Both sides changed the same", **members)
+            kept["aside"] = "settled"
+            if take != "theirs":
+                origin = "merge" if take == "merge" else "restore"
+                self.save(id, kept["content"], origin=origin, author=notebook["owner"])["merged"] = n
+            current = _public(notebook)["version"]
+            return _without_content(notebook["versions"][current - 1])
+
     def _add_sessions(self, app: FastAPI) -> None:
         @app.post("/v1/sessions", status_code=202)
         async def open_session(request: Request) -> dict[str, Any]:
@@ -267,8 +289,25 @@ def _emit(session: dict[str, Any], event: str, data: dict[str, Any]) -> None:
     session["changed"].set()
 
 
+def _version(notebook: dict[str, Any], content: bytes, *, origin: str, author: str) -> dict[str, Any]:
+    return {
+        "number": len(notebook["versions"]) + 1,
+        "parent": len(notebook["versions"]) or None,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+        "origin": origin,
+        "author": author,
+        "created_at": _now(),
+        "valid": True,
+        "label": None,
+        "aside": None,
+        "merged": None,
+        "content": content,
+    }
+
+
 def _public(notebook: dict[str, Any]) -> dict[str, Any]:
-    last = notebook["versions"][-1]
+    last = next(version for version in reversed(notebook["versions"]) if version["aside"] is None)
     shown = {k: notebook[k] for k in ("id", "name", "created_at", "updated_at")}
     return shown | {"version": last["number"], "size": last["size"], "sha256": last["sha256"]}
 

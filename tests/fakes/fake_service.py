@@ -213,7 +213,14 @@ class FakeService:
         if self.loses_answers:
             return Response(status_code=502)
         if notebook.current != stored.number:
-            return _problem(409, "version-conflict", current_version=notebook.current, kept_version=stored.number)
+            resolve = f"/v1/notebooks/{request.path_params['id']}/versions/{stored.number}/resolve"
+            return _problem(
+                409,
+                "version-conflict",
+                current_version=notebook.current,
+                kept_version=stored.number,
+                resolve=resolve,
+            )
         return JSONResponse({"version": stored.number, "sha256": stored.sha256, "created": True})
 
     async def _rename(self, request: Request) -> Response:

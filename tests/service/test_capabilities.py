@@ -95,6 +95,8 @@ async def test_who_may_not_edit_changes_nothing_stored(client, host, new_noteboo
         ("DELETE", url, None),
         ("POST", f"{url}/undelete", None),
         ("POST", f"{url}/versions/1/restore", None),
+        ("POST", f"{url}/versions/1/resolve", {"take": "mine"}),
+        ("PATCH", f"{url}/versions/1", {"label": "Mine"}),
         ("POST", f"/v1/sessions/{session['id']}/save", None),
     ]:
         answer = await client.request(method, path, json=body, headers={**looking, "If-Match": '"1"'})

@@ -1,6 +1,7 @@
 """What the bridge asks of open pages, and how a session's end reaches them."""
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -43,6 +44,10 @@ class Page:
 
     async def absent(self, **asked: Any) -> None:
         assert (await self._post("absent", asked)).status_code == 204
+
+    async def keep(self, source: str, *, based_on: bytes) -> httpx.Response:
+        digest = hashlib.sha256(based_on).hexdigest()
+        return await self._post("keep", {"path": self.path, "content": json.loads(notebook(source)), "hash": digest})
 
     async def _post(self, endpoint: str, body: dict[str, Any]) -> httpx.Response:
         xsrf = {"X-XSRFToken": self.browser.cookies["_xsrf"]}
@@ -219,3 +224,44 @@ async def closed(connection: ClientConnection) -> bool:
                 await connection.recv()
     except ConnectionClosed:
         return True
+
+
+async def test_what_a_page_holds_while_another_has_saved_is_kept_beside_it_in_one_line(page: Page):
+    stored = page.seat.service.notebooks[page.notebook_id]
+    await page.seat.save(page.path, "another page's")
+
+    first = await page.keep("mine", based_on=notebook("1"))
+    again = await page.keep("mine, later", based_on=notebook("mine"))
+
+    assert first.json() == {"hash": hashlib.sha256(notebook("mine")).hexdigest()}
+    assert again.status_code == 200, again.text
+    assert [(version.content, version.parent) for version in stored.versions[1:]] == [
+        (notebook("another page's"), 1),
+        (notebook("mine"), 1),
+        (notebook("mine, later"), 3),
+    ]
+    assert stored.current == 2
+    assert await page.seat.text(page.path) == notebook("another page's").decode()
+
+
+async def test_a_page_whose_work_was_kept_beside_the_file_shows_what_is_decided(page: Page):
+    await page.seat.save(page.path, "another page's")
+    await page.keep("mine", based_on=notebook("1"))
+
+    # Theirs was taken: the file is as it was, and this page is not.
+    content = notebook("another page's")
+    await page.seat.put_document(page.notebook_id, page.path, version=2, content=content)
+
+    event = await page.event()
+    assert (event["action"], event["version"]) == ("load", 2)
+
+
+async def test_what_nobody_knows_the_beginning_of_is_left_to_jupyters_own_question(page: Page):
+    answers = [
+        await page.keep("mine", based_on=b"something else"),
+        await page._post("keep", {"path": page.path, "content": 7, "hash": "x"}),
+        await page._post("keep", {"path": "work/other.ipynb", "content": json.loads(notebook("x")), "hash": "x"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [404, 400, 404]
+    assert len(page.seat.service.notebooks[page.notebook_id].versions) == 1

@@ -118,6 +118,7 @@ async def test_a_save_over_another_ones_version_is_kept_on_the_side(seat: Seat):
         "message": "Someone else saved this notebook; both versions are kept.",
         "current_version": 2,
         "kept_version": 3,
+        "resolve": f"/v1/notebooks/{notebook_id}/versions/3/resolve",
         "sha256": hashlib.sha256(notebook("mine")).hexdigest(),
     }
     await seat.save(path, "mine again")

@@ -2,6 +2,7 @@
 
 import { embedNotebook } from '/sdk/inset-notebook.js';
 import { watchCheckup } from './checkup.js';
+import { watchConflicts } from './conflicts.js';
 import { clockTime } from './format.js';
 import { watchHistory } from './history.js';
 import { act, fetchToken, inset, refuse, serviceUrl, showProblem } from './inset.js';
@@ -22,14 +23,17 @@ const notebook = embedNotebook({
   onReady: () => update({ phase: 'open', save: 'idle' }),
   onDirty: ({ dirty }) => update({ dirty }),
   onSaving: () => update({ save: 'saving' }),
-  onSaved: () => {
+  onSaved: ({ origin }) => {
     update({ save: 'idle' });
+    if (origin === 'merge' || origin === 'restore') conflicts.over();
     refresh();
     historyPanel.refresh();
   },
-  onSaveFailed: ({ message }) => update({ save: 'failed', note: message }),
-  onConflict: ({ currentVersion: current, keptVersion: kept }) =>
-    showProblem(new Error(`Version ${current} was saved elsewhere meanwhile. What you saved is kept as version ${kept}.`)),
+  onSaveFailed: ({ code, message }) => update({ save: 'failed', note: code === 'conflict' ? message : `Save failed: ${message}` }),
+  onConflict: ({ keptVersion, currentVersion }) => {
+    historyPanel.refresh();
+    conflicts.told(keptVersion, currentVersion);
+  },
   onRenamed: refresh,
   onEnding: () => update({ phase: 'busy', note: 'Saving and closing…' }),
   onEnded: () => update({ phase: 'ended', note: 'Session ended', dirty: false }),
@@ -61,7 +65,7 @@ async function rename(title) {
 function controls() {
   if (view.phase !== 'open') return ['Save', false, view.note];
   if (view.save === 'saving') return ['Saving…', false, 'Saving…'];
-  if (view.save === 'failed') return ['Save again', true, `Save failed: ${view.note}`];
+  if (view.save === 'failed') return ['Save again', true, view.note];
   return view.dirty ? ['Save', true, 'Unsaved changes'] : ['Saved', false, 'All changes saved'];
 }
 
@@ -77,9 +81,18 @@ function update(change) {
   $('end').hidden = view.phase !== 'open';
 }
 
+const conflicts = watchConflicts(notebookId, {
+  onResolved: () => {
+    update({ save: 'idle' });
+    refresh();
+    historyPanel.refresh();
+  },
+});
+
 const historyPanel = watchHistory(notebookId, {
   saveFirst: async () => { if (view.dirty) await notebook.save(); },
   onRestored: refresh,
+  onResolve: conflicts.ask,
 });
 
 watchCheckup($('checkup'), { notebookId, notebook });

@@ -10,7 +10,7 @@ const ORIGINS = {
 const $ = (id) => document.getElementById(id);
 
 /** Wire the panel up. `saveFirst` runs before a restore, so that no unsaved edit is lost. */
-export function watchHistory(notebookId, { saveFirst, onRestored }) {
+export function watchHistory(notebookId, { saveFirst, onRestored, onResolve }) {
   const path = `/v1/notebooks/${notebookId}`;
   let cursor = null;
 
@@ -27,14 +27,16 @@ export function watchHistory(notebookId, { saveFirst, onRestored }) {
   }
 
   function row(version, current) {
-    const { number, parent, created_at, origin, size: bytes, valid } = version;
+    const { number, parent, created_at, origin, size: bytes, valid, aside } = version;
     const isCurrent = number === current;
     const name = element('strong', { textContent: `Version ${number}` });
     const meta = [dateTime(created_at), parent ? ORIGINS[origin] ?? origin : 'Created', size(bytes)];
     if (isCurrent) meta.unshift('Current');
+    if (aside === 'open') meta.unshift('Not in the current version yet');
     if (!valid) meta.push('not a valid notebook');
     const buttons = [button('View', number, () => look(number))];
-    if (!isCurrent) buttons.push(button('Restore', number, () => restore(number)));
+    if (aside === 'open') buttons.push(button('Resolve', number, () => onResolve(number, current)));
+    else if (!isCurrent) buttons.push(button('Restore', number, () => restore(number)));
     const item = element('li', {}, name, element('span', { className: 'meta', textContent: meta.join(' · ') }));
     item.ariaCurrent = String(isCurrent);
     item.append(element('span', { className: 'buttons' }, ...buttons));

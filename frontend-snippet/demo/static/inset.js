@@ -4,8 +4,9 @@ export const serviceUrl = document.querySelector('meta[name="inset-service"]').c
 
 /** A refusal, by Inset or by this site, in words for the user. */
 export class Problem extends Error {
-  constructor({ title, detail }) {
+  constructor({ title, detail, ...members }) {
     super(detail ? `${title.replace(/\.$/, '')}. ${detail}` : title);
+    this.members = members;
   }
 }
 
@@ -18,9 +19,11 @@ export async function fetchToken() {
 }
 
 /** Call Inset and give its answer, parsed; a path with a file behind it can ask for the Response. */
-export async function inset(path, { method = 'GET', raw = false } = {}) {
+export async function inset(path, { method = 'GET', body, raw = false } = {}) {
   const headers = { Authorization: `Bearer ${await fetchToken()}` };
-  const response = await fetch(serviceUrl + path, { method, headers }).catch(() => {
+  if (body) headers['Content-Type'] = 'application/json';
+  const request = { method, headers, body: body && JSON.stringify(body) };
+  const response = await fetch(serviceUrl + path, request).catch(() => {
     throw new Problem({ title: 'The notebook service can’t be reached', detail: 'Please try again in a moment.' });
   });
   await refuse(response);
@@ -31,7 +34,7 @@ export async function inset(path, { method = 'GET', raw = false } = {}) {
 export async function refuse(response) {
   if (response.ok) return;
   const problem = await response.json().catch(() => ({}));
-  throw new Problem({ title: problem.title ?? `That didn’t work (status ${response.status})`, detail: problem.detail });
+  throw new Problem({ ...problem, title: problem.title ?? `That didn’t work (status ${response.status})` });
 }
 
 /** Show an error in the page's notice; without one, take the notice away. */

@@ -11,9 +11,12 @@ from inset.models.notebooks import (
     NotebookPublic,
     NotebookRename,
     Origin,
+    Take,
     Version,
+    VersionLabel,
     VersionList,
     VersionPublic,
+    VersionResolve,
 )
 from inset.models.once import IdempotencyKey, UsedTicket
 from inset.models.sessions import (
@@ -71,8 +74,11 @@ __all__ = [
     "SessionList",
     "SessionPublic",
     "SessionState",
+    "Take",
     "UsedTicket",
     "Version",
+    "VersionLabel",
     "VersionList",
     "VersionPublic",
+    "VersionResolve",
 ]

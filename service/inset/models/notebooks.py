@@ -16,6 +16,9 @@ Origin = Literal["api", "autosave", "save", "restore", "stop", "merge"]
 Aside = Literal["open", "settled"]
 """Beside its notebook's line, since a conflict: `open` until somebody takes a side."""
 
+Take = Literal["mine", "theirs", "merge"]
+"""What becomes current: the version on the side, the current one as it is, or what both of them changed."""
+
 
 def _printable(name: str) -> str:
     name = name.strip()
@@ -142,6 +145,24 @@ class VersionPublic(SQLModel):
     )
     merged: int | None = Field(description="The version on the side that this one took in.")
     created_at: datetime
+
+
+class VersionLabel(SQLModel):
+    """What a person calls a version."""
+
+    model_config = {"json_schema_extra": {"examples": [{"label": "As submitted"}]}, "extra": "forbid"}
+
+    label: Name | None = Field(description="Up to 200 printable characters; null takes the label away.")
+
+
+class VersionResolve(SQLModel):
+    """Which side of a conflict is taken."""
+
+    model_config = {"json_schema_extra": {"examples": [{"take": "merge"}]}, "extra": "forbid"}
+
+    take: Take = Field(
+        description="`mine`: the version on the side. `theirs`: the current one. `merge`: what both changed."
+    )
 
 
 class VersionList(SQLModel):

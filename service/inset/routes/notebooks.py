@@ -16,18 +16,30 @@ from inset.errors import (
     InvalidCursor,
     InvalidRequest,
     KeyReused,
+    MergeConflict,
     NotAllowed,
     NotANotebook,
     NotebookInUse,
     NotebookNotFound,
     NotebookTooLarge,
     NotJson,
+    NotMergeable,
+    NotOnTheSide,
     ServerGone,
     UnsupportedNbformat,
     VersionConflict,
     VersionNotFound,
 )
-from inset.models import NotebookCreate, NotebookList, NotebookPublic, NotebookRename, VersionList, VersionPublic
+from inset.models import (
+    NotebookCreate,
+    NotebookList,
+    NotebookPublic,
+    NotebookRename,
+    VersionLabel,
+    VersionList,
+    VersionPublic,
+    VersionResolve,
+)
 from inset.notebooks import Content
 from inset.problems import responses
 
@@ -166,6 +178,16 @@ async def get_version(id: str, number: Number, notebooks: NotebooksDep) -> Versi
     return await notebooks.version(id, number)
 
 
+@router.patch(
+    "/{id}/versions/{number}",
+    dependencies=[needs("edit")],
+    responses=responses(NotAllowed, NotebookNotFound, VersionNotFound, InvalidRequest),
+)
+async def label_version(id: str, number: Number, changes: VersionLabel, notebooks: NotebooksDep) -> VersionPublic:
+    """Give a version a label, or take it away."""
+    return await notebooks.label(id, number, changes.label)
+
+
 @router.get(
     "/{id}/versions/{number}/content",
     response_class=Response,
@@ -196,6 +218,29 @@ async def restore_version(id: str, number: Number, sessions: SessionsDep, once: 
     If the notebook is open in a session, unsaved edits are saved as a version first, and the page shows the old one.
     """
     return await once.run((id, number), lambda: sessions.restore(id, number), VersionPublic)
+
+
+@router.post(
+    "/{id}/versions/{number}/resolve",
+    status_code=201,
+    dependencies=[needs("edit")],
+    responses=responses(
+        NotAllowed, NotebookNotFound, VersionNotFound, NotOnTheSide, MergeConflict, NotMergeable, NotebookTooLarge,
+        InvalidRequest, KeyReused, HubUnavailable, HubBusy, ServerGone,
+    ),
+)  # fmt: skip
+async def resolve_version(
+    id: str, number: Number, resolution: VersionResolve, sessions: SessionsDep, once: OnceDep
+) -> VersionPublic:
+    """Settle a version that a conflict has kept on the side, together with what was saved on top of it there.
+
+    `mine` and `merge` append a version, whose `merged` names the one that they took in; `theirs` leaves the current
+    one, which is the answer then. A merge goes by cells, from what both have in common; what both sides changed is
+    told as `merge-conflict`, whose `unsettled` names each `cell` and `part`, and nothing is changed. A version that is
+    settled already is left as it is. A session that has the notebook open shows what is current then.
+    """
+    take = resolution.take
+    return await once.run((id, number, take), lambda: sessions.resolve(id, number, take), VersionPublic)
 
 
 def etag(version: int) -> str:

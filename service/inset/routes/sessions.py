@@ -96,7 +96,7 @@ async def follow_session(
     | `progress` | `percent`, `message`, `state` |
     | `ready` | `embeddable`, `version` |
     | `saved` | `version`, `sha256`, `origin`, `author` |
-    | `conflict` | `base_version`, `current_version`, `kept_version` |
+    | `conflict` | `base_version`, `current_version`, `kept_version`, `resolve`: the path to take a side at |
     | `renamed` | `name` |
     | `ending` | `reason`: `closed`, `idle`, `policy-changed` or `revoked`; `in`: seconds until its pages are cut |
     | `ended` | `reason`; the stream closes |

@@ -43,6 +43,15 @@ export class Bridge {
     await ServerConnection.makeRequest(`${this.#url}absent`, init, this.#settings);
   }
 
+  /** Have the database keep `content`, which began as the bytes of this hash, beside what is newer; gives its own hash. */
+  async keep(path: string, content: unknown, hash: string): Promise<string> {
+    const init = { method: 'POST', body: JSON.stringify({ path, content, hash }) };
+    const response = await ServerConnection.makeRequest(`${this.#url}keep`, init, this.#settings);
+    const answer = (await response.json()) as { hash?: string; code?: string; message?: string };
+    if (response.ok && answer.hash !== undefined) return answer.hash;
+    throw new FlushError(answer.code ?? 'save-failed', answer.message ?? 'The notebook did not reach the database.');
+  }
+
   /** Wait until the database has what the file at `path` holds. `request` settles the server's own waiting. */
   async flush(path: string, origin: Origin, request?: string): Promise<Flushed> {
     const init = { method: 'POST', body: JSON.stringify({ path, origin, request }) };

@@ -11,6 +11,7 @@ import { Notebook, save } from './notebook.js';
 import { PageAround } from './page-around.js';
 import { Renewal } from './renewal.js';
 import { obeyServer } from './server-events.js';
+import { keepBeside } from './two-pages.js';
 
 /** The user's own ways to save; all others are autosaves. */
 const SAVE_COMMANDS = ['docmanager:save', 'docmanager:save-all'];
@@ -27,6 +28,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const bridge = new Bridge(api, app.serviceManager.serverSettings);
     const may = readMay();
     restrict(app, tracker, menus, may);
+    if (may.has('edit')) {
+      tracker.forEach(({ context }) => { keepBeside(context, bridge); });
+      tracker.widgetAdded.connect((_, { context }) => { keepBeside(context, bridge); });
+    }
     obeyServer(app.serviceManager, tracker, bridge, may);
     if (window.parent !== window) embed(app, tracker, bridge, may);
   },

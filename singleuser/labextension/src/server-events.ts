@@ -4,6 +4,7 @@ import type { ServiceManager } from '@jupyterlab/services';
 import type { Bridge } from './bridge.js';
 import type { May } from './capabilities.js';
 import { save } from './notebook.js';
+import { KeptBeside } from './two-pages.js';
 
 const SCHEMA = 'https://inset/bridge/v1';
 
@@ -21,7 +22,8 @@ export function obeyServer(services: ServiceManager.IManager, tracker: INotebook
     async function flush(path: string, request: string): Promise<void> {
       // The server waits for every page, since it can't see which of them shows the notebook, and may change it.
       if (!context || !may.has('edit')) return bridge.absent(request);
-      if (context.model.dirty) await save(context);
+      // What was kept beside the file is in the database as well.
+      if (context.model.dirty) await save(context).catch((error: unknown) => { if (!(error instanceof KeptBeside)) throw error; });
       await bridge.flush(path, 'save', request);
     }
 
