@@ -1,5 +1,6 @@
 """What can be done with one user's stored notebooks."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,11 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset import paging
 from inset.callers import Caller
 from inset.clock import now
+from inset.diffs import compare
 from inset.documents import Document
-from inset.errors import NotebookInUse, NotebookNotFound, NotebookTooLarge
+from inset.errors import DiffTooLarge, NotebookInUse, NotebookNotFound, NotebookTooLarge
 from inset.models import (
     OVER,
     Notebook,
+    NotebookDiff,
     NotebookList,
     NotebookPublic,
     Origin,
@@ -24,6 +27,9 @@ from inset.models import (
     VersionPublic,
 )
 from inset.versions import Stored, get_version, read_document, store
+
+COMPARED = 64 * 1024 * 1024
+"""The most bytes that two versions may have together to be compared."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,26 @@ class Notebooks:
         """Describe a version. Raises `VersionNotFound`."""
         await self.find(id)
         return VersionPublic.model_validate((await get_version(self._db, id, number)).model_dump())
+
+    async def sides(self, id: str, old: int, new: int | None) -> tuple[str, Version, Version]:
+        """Find two versions to compare, the current one unless `new` is named, and the notebook's name.
+
+        Raises `VersionNotFound`.
+        """
+        notebook = await self.find(id)
+        return (
+            notebook.name,
+            await get_version(self._db, id, old),
+            await get_version(self._db, id, notebook.current if new is None else new),
+        )
+
+    async def diff(self, old: Version, new: Version) -> NotebookDiff:
+        """Find out how one version became another. Raises `NotComparable` or `DiffTooLarge`."""
+        if old.size + new.size > COMPARED:
+            raise DiffTooLarge(COMPARED)
+        documents = [await read_document(self._db, version) for version in (old, new)]
+        await self._db.commit()  # the comparison takes its time, and needs no connection
+        return await asyncio.to_thread(compare, old, documents[0], new, documents[1])
 
     async def restore(self, id: str, number: int) -> Stored:
         """Append a version with an old one's content. Raises `VersionNotFound`."""

@@ -23,6 +23,7 @@ LAYERS = [
     ["notebooks", "lifecycle"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
     ["notebook_server", "hub", "jwks", "db"],
+    ["diffs", "diff_page"],
     ["documents", "keys", "paging", "failures"],
     ["models"],
     ["errors", "settings", "clock"],
@@ -62,6 +63,8 @@ def test_the_verbs_know_nothing_of_http() -> None:
     for name in (
         "sessions",
         "notebooks",
+        "diffs",
+        "diff_page",
         "bridges",
         "edge",
         "versions",

@@ -1,6 +1,7 @@
 """The tables, each beside the shapes in which the API takes and gives it."""
 
 from inset.models.capabilities import EVERY_CAPABILITY, Capability
+from inset.models.diffs import CellChange, Change, DiffLine, Hunk, NotebookDiff
 from inset.models.hosts import Algorithm, CallCount, Host, HostKey, Limits, Revocation
 from inset.models.notebooks import (
     NAME_LENGTH,
@@ -46,9 +47,13 @@ __all__ = [
     "Body",
     "CallCount",
     "Capability",
+    "CellChange",
+    "Change",
+    "DiffLine",
     "Failure",
     "Host",
     "HostKey",
+    "Hunk",
     "IdempotencyKey",
     "IframeUrl",
     "IframeUrlCreate",
@@ -56,6 +61,7 @@ __all__ = [
     "Limits",
     "Notebook",
     "NotebookCreate",
+    "NotebookDiff",
     "NotebookList",
     "NotebookPublic",
     "NotebookRename",

@@ -1,16 +1,19 @@
 """`/v1/notebooks`: stored notebooks, their content and their history."""
 
 import asyncio
+import hashlib
 import re
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
+from inset import diff_page
 from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, SessionsDep, needs
 from inset.documents import empty_document, parsed_document, uploaded_document
 from inset.errors import (
     BaseVersionRequired,
+    DiffTooLarge,
     HubBusy,
     HubUnavailable,
     InvalidCursor,
@@ -18,6 +21,7 @@ from inset.errors import (
     KeyReused,
     NotAllowed,
     NotANotebook,
+    NotComparable,
     NotebookInUse,
     NotebookNotFound,
     NotebookTooLarge,
@@ -27,7 +31,15 @@ from inset.errors import (
     VersionConflict,
     VersionNotFound,
 )
-from inset.models import NotebookCreate, NotebookList, NotebookPublic, NotebookRename, VersionList, VersionPublic
+from inset.models import (
+    NotebookCreate,
+    NotebookDiff,
+    NotebookList,
+    NotebookPublic,
+    NotebookRename,
+    VersionList,
+    VersionPublic,
+)
 from inset.notebooks import Content
 from inset.problems import responses
 
@@ -43,6 +55,14 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
         "headers": {"ETag": {"schema": {"type": "string"}}},
     },
     304: {"description": "The version named in `If-None-Match` is the one asked for."},
+}
+_DIFF: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "`ETag` names both contents.",
+        "content": {"text/html": {"schema": {"type": "string"}}},
+        "headers": {"ETag": {"schema": {"type": "string"}}},
+    },
+    304: {"description": "The reader has it: `If-None-Match` names it."},
 }
 _UPLOAD = {
     "requestBody": {
@@ -196,6 +216,57 @@ async def restore_version(id: str, number: Number, sessions: SessionsDep, once: 
     If the notebook is open in a session, unsaved edits are saved as a version first, and the page shows the old one.
     """
     return await once.run((id, number), lambda: sessions.restore(id, number), VersionPublic)
+
+
+@router.get(
+    "/{id}/diff",
+    response_model=NotebookDiff,
+    dependencies=[needs("download")],
+    responses={
+        **_DIFF,
+        **responses(NotAllowed, NotebookNotFound, VersionNotFound, NotComparable, DiffTooLarge, InvalidRequest),
+    },
+)
+async def compare_versions(
+    id: str,
+    response: Response,
+    notebooks: NotebooksDep,
+    old: Annotated[int, Query(alias="from", ge=1, lt=2**31, description="The version before.")],
+    new: Annotated[
+        int | None, Query(alias="to", ge=1, lt=2**31, description="The version after; left out: the current one.")
+    ] = None,
+    format: Annotated[Literal["json", "html"] | None, Query(description="Instead of `Accept`.")] = None,
+    accept: Annotated[str, Header(max_length=1000)] = "",
+    if_none_match: Annotated[str | None, Header(max_length=200)] = None,
+) -> NotebookDiff | Response:
+    """Compare two versions by their cells: as JSON, or as a page that shows text alone.
+
+    Cells are paired by their ids, and by what they say where that fails. An invalid version is compared, too, as long
+    as it has cells. Running a cell again with the same outputs is no change.
+    """
+    as_page = format == "html" or (format is None and _prefers_html(accept))
+    name, before, after = await notebooks.sides(id, old, new)
+    facts = f"{name} {before.number} {before.sha256} {after.number} {after.sha256} {as_page}"
+    tag = f'"{hashlib.sha256(facts.encode()).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
+    if if_none_match == tag:
+        return Response(status_code=304, headers=headers)
+    diff = await notebooks.diff(before, after)
+    if not as_page:
+        response.headers.update(headers)
+        return diff
+    headers |= {
+        "Content-Disposition": "inline",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": diff_page.POLICY,
+    }
+    page = await asyncio.to_thread(diff_page.written, name, diff)
+    return Response(page, media_type="text/html", headers=headers)
+
+
+def _prefers_html(accept: str) -> bool:
+    wanted = [kind.partition(";")[0].strip() for kind in accept.lower().split(",")]
+    return next((kind for kind in wanted if kind in ("text/html", "application/json")), "") == "text/html"
 
 
 def etag(version: int) -> str:
