@@ -105,4 +105,10 @@ class Settings(BaseSettings):
     """Acknowledges that seats share one origin, where users of one browser can attack each other."""
 
     undelete_for: Duration = timedelta(days=30)
-    """How long a deleted notebook can still be brought back."""
+    """How long a deleted notebook can still be brought back. Then `inset notebooks purge` removes it for good."""
+
+    autosaves_by_minute_after: Duration = timedelta(hours=1)
+    """After how long `inset versions thin` leaves one autosave a minute."""
+
+    autosaves_by_day_after: Duration = timedelta(days=30)
+    """After how long it leaves one autosave a day."""

@@ -18,7 +18,7 @@ LAYERS = [
     ["middleware", "deps"],
     ["problems", "once", "driver"],
     ["steps", "upkeep"],
-    ["bridges", "doctor", "edge", "hosts", "users"],
+    ["bridges", "doctor", "edge", "hosts", "retention", "users"],
     ["sessions", "control"],
     ["notebooks", "lifecycle"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
@@ -63,6 +63,7 @@ def test_the_verbs_know_nothing_of_http() -> None:
     for name in (
         "sessions",
         "notebooks",
+        "retention",
         "diffs",
         "diff_page",
         "bridges",

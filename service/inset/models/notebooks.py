@@ -60,7 +60,7 @@ class Version(SQLModel, table=True):
     notebook_id: str = Field(foreign_key="notebooks.id", primary_key=True)
     number: int = Field(primary_key=True)
     parent: int | None = None
-    """The version this one was based on. A conflicting write has an old one."""
+    """The version this one was based on. A conflicting write has an old one; retention may have removed it."""
     sha256: str
     size: int
     origin: str
