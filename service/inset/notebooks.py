@@ -20,12 +20,14 @@ from inset.models import (
     NotebookDiff,
     NotebookList,
     NotebookPublic,
+    NotebookStored,
     Origin,
     Session,
     Version,
     VersionList,
     VersionPublic,
 )
+from inset.receipts import Receipts
 from inset.versions import Stored, get_version, read_document, store
 
 COMPARED = 64 * 1024 * 1024
@@ -44,19 +46,22 @@ class Content:
 class Notebooks:
     """The stored notebooks of one user. Somebody else's and none at all are the same `NotebookNotFound`."""
 
-    def __init__(self, db: AsyncSession, caller: Caller, *, limit: int, undelete_for: timedelta) -> None:
+    def __init__(
+        self, db: AsyncSession, caller: Caller, receipts: Receipts, *, limit: int, undelete_for: timedelta
+    ) -> None:
         self._db = db
         self._caller = caller
+        self._receipts = receipts
         self._limit = limit
         self._undelete_for = undelete_for
 
-    async def create(self, name: str, document: Document) -> NotebookPublic:
+    async def create(self, name: str, document: Document) -> NotebookStored:
         """Store a new notebook as its version 1. Raises `NotebookTooLarge`."""
         self._check_size(document)
         notebook = await create_notebook(
             self._db, self._caller.host_id, self._caller.user, name, document, origin="api"
         )
-        return await self._public(notebook)
+        return await self._stored(notebook)
 
     async def list(self, *, query: str | None, cursor: str | None, limit: int) -> NotebookList:
         """List the user's notebooks, newest first, those whose name contains `query` (any case) if it is given."""
@@ -107,7 +112,7 @@ class Notebooks:
         version = await get_version(self._db, id, notebook.current if number is None else number)
         return Content(notebook.name, version.number, await read_document(self._db, version))
 
-    async def replace(self, id: str, document: Document, *, base: int) -> NotebookPublic:
+    async def replace(self, id: str, document: Document, *, base: int) -> NotebookStored:
         """Make a document the newest version. Raises `VersionConflict`, having kept it, if `base` is not current.
 
         Raises `NotebookTooLarge` too.
@@ -118,7 +123,7 @@ class Notebooks:
         if stored.conflict:
             await self._db.commit()  # what was sent is kept, although the answer is a problem
             raise stored.conflict
-        return await self._public(notebook)
+        return await self._stored(notebook)
 
     async def versions(self, id: str, *, cursor: str | None, limit: int) -> VersionList:
         """List a notebook's history, newest first."""
@@ -136,6 +141,10 @@ class Notebooks:
         """Describe a version. Raises `VersionNotFound`."""
         await self.find(id)
         return VersionPublic.model_validate((await get_version(self._db, id, number)).model_dump())
+
+    async def receipt(self, id: str, number: int) -> str:
+        """Sign the receipt of a version, the same at any time. Raises `VersionNotFound`."""
+        return self._receipts.sign(await self.find(id), await get_version(self._db, id, number))
 
     async def sides(self, id: str, old: int, new: int | None) -> tuple[str, Version, Version]:
         """Find two versions to compare, the current one unless `new` is named, and the notebook's name.
@@ -180,6 +189,11 @@ class Notebooks:
 
     def _mine(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         return col(Notebook.host_id) == self._caller.host_id, col(Notebook.owner) == self._caller.user
+
+    async def _stored(self, notebook: Notebook) -> NotebookStored:
+        version = await get_version(self._db, notebook.id, notebook.current)
+        told = _public(notebook, version).model_dump()
+        return NotebookStored(**told, receipt=self._receipts.sign(notebook, version))
 
     async def _public(self, notebook: Notebook) -> NotebookPublic:
         return _public(notebook, await get_version(self._db, notebook.id, notebook.current))

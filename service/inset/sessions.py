@@ -32,12 +32,13 @@ from inset.models import (
     Notebook,
     Progress,
     Saved,
+    SavedNow,
     Server,
     Session,
     SessionList,
     SessionPublic,
     SessionState,
-    VersionPublic,
+    VersionStored,
 )
 from inset.models.capabilities import read, written
 from inset.notebook_server import Flushed, FlushOrigin, NotebookServer
@@ -129,16 +130,18 @@ class Sessions:
         # In the fragment, which browsers keep to themselves: no log and no Referer ever holds it.
         return IframeUrl(url=f"{server.url}inset/enter#ticket={ticket}", expires_at=expires_at)
 
-    async def save(self, id: str) -> Saved:
+    async def save(self, id: str) -> SavedNow:
         """Bring what is in the session's server, unsaved edits of an open page included, into the database now.
 
         Raises `VersionConflict`, having kept it on the side, `SessionNotReady`, `SessionOver`, `ServerGone` or
         `HubUnavailable`.
         """
         session, _ = await self._ready(id)
-        return await save_session(self._db, self._servers, session, "save")
+        saved = await save_session(self._db, self._servers, session, "save")
+        receipt = await self._notebooks.receipt(session.notebook_id, saved.version)
+        return SavedNow(**saved.model_dump(), receipt=receipt)
 
-    async def restore(self, notebook_id: str, number: int) -> VersionPublic:
+    async def restore(self, notebook_id: str, number: int) -> VersionStored:
         """Make an old version current again, in a running session too, whose unsaved edits become a version first.
 
         Raises `VersionNotFound`; if a session is running also `ServerGone` or `HubUnavailable`.
@@ -153,7 +156,8 @@ class Sessions:
         if running:
             tell_stored(self._db, running, stored)
             await load_session(self._db, self._servers, running)
-        return VersionPublic.model_validate(stored.version.model_dump())
+        receipt = await self._notebooks.receipt(notebook_id, stored.version.number)
+        return VersionStored(**stored.version.model_dump(exclude={"notebook_id"}), receipt=receipt)
 
     async def find(self, id: str) -> Session:
         """Find a session's row."""

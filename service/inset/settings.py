@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     """The service's address as its callers know it: the `aud` that a host's JWT must carry."""
 
     signing_key_file: Path
-    """A PEM file with the P-256 private key that signs tickets and the bridges' credentials (ES256)."""
+    """A PEM file with the P-256 private key that signs tickets, bridges' credentials and receipts (ES256)."""
 
     hub: HubSettings
     """How the service reaches its JupyterHub."""

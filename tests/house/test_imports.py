@@ -21,6 +21,7 @@ LAYERS = [
     ["bridges", "doctor", "edge", "hosts", "retention", "users"],
     ["sessions", "control"],
     ["notebooks", "lifecycle"],
+    ["receipts"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
     ["notebook_server", "hub", "jwks", "db"],
     ["diffs", "diff_page"],

@@ -11,10 +11,12 @@ from inset.models.notebooks import (
     NotebookList,
     NotebookPublic,
     NotebookRename,
+    NotebookStored,
     Origin,
     Version,
     VersionList,
     VersionPublic,
+    VersionStored,
 )
 from inset.models.once import IdempotencyKey, UsedTicket
 from inset.models.sessions import (
@@ -27,6 +29,7 @@ from inset.models.sessions import (
     Interface,
     Progress,
     Saved,
+    SavedNow,
     Server,
     ServerState,
     Session,
@@ -65,10 +68,12 @@ __all__ = [
     "NotebookList",
     "NotebookPublic",
     "NotebookRename",
+    "NotebookStored",
     "Origin",
     "Progress",
     "Revocation",
     "Saved",
+    "SavedNow",
     "Server",
     "ServerState",
     "Session",
@@ -81,4 +86,5 @@ __all__ = [
     "Version",
     "VersionList",
     "VersionPublic",
+    "VersionStored",
 ]

@@ -118,6 +118,12 @@ class NotebookPublic(SQLModel):
     updated_at: datetime
 
 
+class NotebookStored(NotebookPublic):
+    """A notebook whose current version was stored just now, or was stored before with equal content."""
+
+    receipt: str = Field(description="A signed proof of that version (`docs/receipts.md`).")
+
+
 class NotebookList(SQLModel):
     """One page of a user's notebooks, newest first."""
 
@@ -142,6 +148,12 @@ class VersionPublic(SQLModel):
     )
     merged: int | None = Field(description="The version on the side that this one took in.")
     created_at: datetime
+
+
+class VersionStored(VersionPublic):
+    """A version that was stored just now."""
+
+    receipt: str = Field(description="A signed proof of it (`docs/receipts.md`).")
 
 
 class VersionList(SQLModel):

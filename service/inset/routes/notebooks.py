@@ -37,11 +37,14 @@ from inset.models import (
     NotebookList,
     NotebookPublic,
     NotebookRename,
+    NotebookStored,
     VersionList,
     VersionPublic,
+    VersionStored,
 )
 from inset.notebooks import Content
 from inset.problems import responses
+from inset.receipts import Receipt
 
 router = APIRouter(prefix="/v1/notebooks", tags=["notebooks"])
 
@@ -83,11 +86,11 @@ _UPLOAD = {
 )
 async def create_notebook(
     new: NotebookCreate, response: Response, notebooks: NotebooksDep, once: OnceDep
-) -> NotebookPublic:
+) -> NotebookStored:
     """Create a notebook: an empty one, or one with a document of yours as its version 1."""
     parse = empty_document if new.content is None else partial(parsed_document, new.content)
     document = await asyncio.to_thread(parse)
-    created = await once.run(new, lambda: notebooks.create(new.name, document), NotebookPublic)
+    created = await once.run(new, lambda: notebooks.create(new.name, document), NotebookStored)
     response.headers["Location"] = f"/v1/notebooks/{created.id}"
     return created
 
@@ -160,7 +163,7 @@ async def replace_content(
     response: Response,
     notebooks: NotebooksDep,
     if_match: Annotated[str | None, Header(max_length=200, description='The version you read, as in `"3"`.')] = None,
-) -> NotebookPublic:
+) -> NotebookStored:
     """Store a document as the newest version, if nobody has stored another since the one in `If-Match`.
 
     Otherwise it is kept beside the current version, and the answer names both. A session that has the notebook open
@@ -202,6 +205,12 @@ async def get_version_content(
     return _content(await notebooks.content(id, number), if_none_match)
 
 
+@router.get("/{id}/versions/{number}/receipt", responses=responses(NotebookNotFound, VersionNotFound, InvalidRequest))
+async def get_receipt(id: str, number: Number, notebooks: NotebooksDep) -> Receipt:
+    """Get the signed proof of a version: the same facts at any time, as long as the version is there."""
+    return Receipt(receipt=await notebooks.receipt(id, number))
+
+
 @router.post(
     "/{id}/versions/{number}/restore",
     status_code=201,
@@ -210,12 +219,12 @@ async def get_version_content(
         NotAllowed, NotebookNotFound, VersionNotFound, InvalidRequest, KeyReused, HubUnavailable, HubBusy, ServerGone
     ),
 )
-async def restore_version(id: str, number: Number, sessions: SessionsDep, once: OnceDep) -> VersionPublic:
+async def restore_version(id: str, number: Number, sessions: SessionsDep, once: OnceDep) -> VersionStored:
     """Make an old version current again, as a new one on top of the history.
 
     If the notebook is open in a session, unsaved edits are saved as a version first, and the page shows the old one.
     """
-    return await once.run((id, number), lambda: sessions.restore(id, number), VersionPublic)
+    return await once.run((id, number), lambda: sessions.restore(id, number), VersionStored)
 
 
 @router.get(

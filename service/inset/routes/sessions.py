@@ -23,7 +23,7 @@ from inset.errors import (
     SessionOver,
     VersionConflict,
 )
-from inset.models import OVER, IframeUrl, IframeUrlCreate, Saved, SessionCreate, SessionList, SessionPublic
+from inset.models import OVER, IframeUrl, IframeUrlCreate, SavedNow, SessionCreate, SessionList, SessionPublic
 from inset.problems import responses
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
@@ -127,6 +127,6 @@ async def create_iframe_url(
         NotAllowed, SessionNotFound, SessionNotReady, SessionOver, VersionConflict, HubUnavailable, HubBusy, ServerGone
     ),
 )
-async def save_session(id: str, sessions: SessionsDep) -> Saved:
+async def save_session(id: str, sessions: SessionsDep) -> SavedNow:
     """Save now: an open page's unsaved edits first, if it answers within three seconds."""
     return await sessions.save(id)
