@@ -6,7 +6,8 @@
     ├── Forbidden 403 ──────── OriginNotAllowed, NotAllowed, BackendOnly, TicketInvalid, TicketExpired, TicketUsed,
     │                          TicketForAnotherServer
     ├── NotFound 404 ───────── NotebookNotFound, VersionNotFound, SessionNotFound
-    ├── Conflict 409 ───────── VersionConflict, NotEmbeddable, SessionNotReady, NotebookInUse, SessionLimit
+    ├── Conflict 409 ───────── VersionConflict, NotEmbeddable, SessionNotReady, NotebookInUse, SessionLimit,
+    │                          RequestUnderWay
     ├── SessionOver 410
     ├── NotebookTooLarge 413
     ├── Invalid 422 ────────── InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, InvalidCursor, KeyReused,
@@ -338,6 +339,16 @@ class SessionLimit(Conflict):
             "host": f"The host application may have {limit} open at once. Try again when somebody has finished.",
         }
         super().__init__(way_out[of], limit=limit, of=of)
+
+
+class RequestUnderWay(Conflict):
+    """Another request with this `Idempotency-Key` has no answer yet. Sent again later, this one gets the same."""
+
+    slug, title = "request-under-way", "The same request is under way"
+    headers: Mapping[str, str] = {"Retry-After": "2"}
+
+    def __init__(self) -> None:
+        super().__init__("Another request with this `Idempotency-Key` is still at work. Send it again in a moment.")
 
 
 class SessionOver(Problem):

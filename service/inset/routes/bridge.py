@@ -23,6 +23,7 @@ from inset.errors import (
     NotAllowed,
     NotebookNotFound,
     NotebookTooLarge,
+    RequestUnderWay,
     SessionOver,
     TicketExpired,
     TicketForAnotherServer,
@@ -175,7 +176,7 @@ async def rename_notebook(id: str, renamed: FileRenamed, bridge: BridgeDep) -> R
     "/notebooks",
     status_code=201,
     openapi_extra=_FILE,
-    responses=responses(UnknownServer, NotAllowed, NotebookTooLarge, InvalidRequest, KeyReused),
+    responses=responses(UnknownServer, NotAllowed, NotebookTooLarge, InvalidRequest, KeyReused, RequestUnderWay),
 )
 async def create_notebook(
     request: Request,

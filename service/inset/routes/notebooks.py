@@ -26,6 +26,7 @@ from inset.errors import (
     NotebookNotFound,
     NotebookTooLarge,
     NotJson,
+    RequestUnderWay,
     ServerGone,
     UnsupportedNbformat,
     VersionConflict,
@@ -81,9 +82,10 @@ _UPLOAD = {
     status_code=201,
     dependencies=[needs("edit")],
     responses=responses(
-        NotAllowed, NotebookTooLarge, InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, KeyReused
+        NotAllowed, NotebookTooLarge, InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, KeyReused,
+        RequestUnderWay,
     ),
-)
+)  # fmt: skip
 async def create_notebook(
     new: NotebookCreate, response: Response, notebooks: NotebooksDep, once: OnceDep
 ) -> NotebookStored:
@@ -216,9 +218,10 @@ async def get_receipt(id: str, number: Number, notebooks: NotebooksDep) -> Recei
     status_code=201,
     dependencies=[needs("edit")],
     responses=responses(
-        NotAllowed, NotebookNotFound, VersionNotFound, InvalidRequest, KeyReused, HubUnavailable, HubBusy, ServerGone
+        NotAllowed, NotebookNotFound, VersionNotFound, InvalidRequest, KeyReused, RequestUnderWay, HubUnavailable,
+        HubBusy, ServerGone,
     ),
-)
+)  # fmt: skip
 async def restore_version(id: str, number: Number, sessions: SessionsDep, once: OnceDep) -> VersionStored:
     """Make an old version current again, as a new one on top of the history.
 

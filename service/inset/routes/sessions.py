@@ -16,6 +16,7 @@ from inset.errors import (
     NotAllowed,
     NotebookNotFound,
     NotEmbeddable,
+    RequestUnderWay,
     ServerGone,
     SessionLimit,
     SessionNotFound,
@@ -38,7 +39,7 @@ _JOINED: dict[int | str, dict[str, Any]] = {
 @router.post(
     "",
     status_code=202,
-    responses={**_JOINED, **responses(NotebookNotFound, SessionLimit, InvalidRequest, KeyReused)},
+    responses={**_JOINED, **responses(NotebookNotFound, SessionLimit, InvalidRequest, KeyReused, RequestUnderWay)},
 )
 async def open_session(new: SessionCreate, response: Response, sessions: SessionsDep, once: OnceDep) -> SessionPublic:
     """Open a notebook. The answer comes at once; follow the session's events until it is `ready`."""
