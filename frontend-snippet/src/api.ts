@@ -67,6 +67,11 @@ export type EventOptions = {
 export interface SavedVersion {
   version: number;
   sha256: string;
+  /**
+   * Of `save()`: the service's signed proof of this version, for your backend to verify and keep (`docs/receipts.md`).
+   * Left out if nothing was sent, since the notebook is as it was loaded; `GET …/versions/{n}/receipt` gives any.
+   */
+  receipt?: string;
 }
 
 export interface NotebookEmbed {

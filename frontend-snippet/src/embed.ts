@@ -72,11 +72,11 @@ class Embed implements NotebookEmbed {
     this.#events.emit('saving', {});
     const before = new Set(this.#told);
     try {
-      const { version, sha256, origin } = await channel.save(this.#options.timeouts.save);
+      const { version, sha256, origin, receipt } = await channel.save(this.#options.timeouts.save);
       // With nothing to save the answer is a version told before, and what began with `saving` is over all the same.
       if (before.has(version)) this.#told.delete(version);
       this.#tellSaved({ version, sha256, origin });
-      return { version, sha256 };
+      return { version, sha256, ...(receipt !== undefined && { receipt }) };
     } catch (error) {
       const { code, message } = toEmbedError(error);
       this.#events.emit('saveFailed', { code, message });

@@ -87,6 +87,8 @@ export interface Saved extends Tagged {
   version: number;
   sha256: string;
   origin: 'save' | 'autosave';
+  /** The service's signed proof of that version. Pages that are older than this say nothing. */
+  receipt?: string;
   request?: string;
 }
 
@@ -185,6 +187,7 @@ export function isFrameMessage(data: unknown): data is FrameMessage {
         isCount(data.version) &&
         isText(data.sha256) &&
         (data.origin === 'save' || data.origin === 'autosave') &&
+        isOptionalText(data.receipt) &&
         isOptionalText(data.request)
       );
     case 'save-failed':

@@ -167,6 +167,18 @@ test('save() gives the version that the database holds', async () => {
   ]);
 });
 
+test('what save() gives holds the receipt of a version that was sent', async () => {
+  const { notebook, start } = embed();
+  const shown = await start();
+  await shown.open();
+
+  const saved = notebook.save();
+  const { request } = await until(() => shown.heard.at(-1)) as { request: string };
+  shown.say({ type: 'saved', version: 2, sha256: 'ab', origin: 'save', receipt: 'r', request });
+
+  assert.deepEqual(await saved, { version: 2, sha256: 'ab', receipt: 'r' });
+});
+
 test('a version is told once, whether the frame or the service is first', async () => {
   const { start, service, told } = embed();
   const shown = await start();

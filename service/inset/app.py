@@ -33,6 +33,7 @@ from inset.hub import HubClient
 from inset.jwks import JwksCache
 from inset.middleware import BodyLimit, HostOrigins, Unforeseen
 from inset.problems import install_problem_handlers, responses
+from inset.receipts import Receipts
 from inset.routes import bridge, edge, notebooks, operations, sessions, users
 from inset.servers import ServerDialler, seat_names
 from inset.settings import Settings
@@ -90,12 +91,14 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 idle_timeout=settings.idle_timeout,
                 longest_token=settings.token_max_lifetime + 2 * settings.clock_skew,
             )
+            signer = Signer(settings.signing_key_file.read_bytes())
             state = State(
                 settings=settings,
                 database=database,
                 hub=hub,
                 servers=servers,
-                signer=Signer(settings.signing_key_file.read_bytes()),
+                signer=signer,
+                receipts=Receipts(signer, issuer=settings.public_url),
                 callers=CallerReader(
                     database,
                     jwks,

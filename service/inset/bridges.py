@@ -38,6 +38,7 @@ from inset.models import (
 )
 from inset.models.capabilities import read
 from inset.notebooks import create_notebook
+from inset.receipts import Receipts
 from inset.servers import frame_note
 from inset.sessions import tell_stored
 from inset.signing import Signer
@@ -79,9 +80,10 @@ async def credential_for(
 class Bridge:
     """The save bridge of one server that has not stopped."""
 
-    def __init__(self, db: AsyncSession, server: Server) -> None:
+    def __init__(self, db: AsyncSession, server: Server, receipts: Receipts) -> None:
         self._db = db
         self._server = server
+        self._receipts = receipts
 
     async def redeem(self, token: str, hub: HubClient, signer: Signer, *, lifetime: timedelta) -> Entry:
         """Exchange a frame's ticket, once, for a hub token that opens this server and nothing else.
@@ -142,6 +144,10 @@ class Bridge:
             await self._db.commit()  # what was sent is kept, although the answer is a problem
             raise stored.conflict
         return stored
+
+    async def receipt(self, notebook_id: str, number: int) -> str:
+        """Sign the receipt of a version."""
+        return self._receipts.sign(await self._find(notebook_id), await get_version(self._db, notebook_id, number))
 
     async def rename(self, notebook_id: str, path: str) -> Notebook:
         """Let a notebook follow its file, which was renamed inside Jupyter. Raises `NotAllowed`."""

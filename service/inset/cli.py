@@ -20,11 +20,12 @@ from inset.app import create_app
 from inset.db import open_database, require_upgraded, upgrade
 from inset.doctor import Doctor
 from inset.doctor.report import written
-from inset.errors import Upstream
+from inset.errors import Problem, Upstream
 from inset.hosts import add_key, apply_hosts, list_hosts, remove_host, retire_key
 from inset.hub import HubClient
 from inset.models import Algorithm
 from inset.models.capabilities import read
+from inset.retention import Policy, Removed, purge_notebooks, thin_versions
 from inset.servers import has_own_origin, seat_names
 from inset.settings import Settings
 from inset.signing import Signer
@@ -70,6 +71,18 @@ def main(arguments: list[str] | None = None) -> int:
     revoke.add_argument("user")
     revoke.set_defaults(run=lambda given: asyncio.run(_revoke_user(Settings(), given.host, given.user)))
 
+    history = commands.add_parser("versions", help="care for the notebooks' histories")
+    versions = history.add_subparsers(required=True, metavar="COMMAND")
+    thin = versions.add_parser("thin", help="remove all but one autosave a minute, later all but one a day")
+    thin.add_argument("--dry-run", action="store_true", help="remove nothing, and say what would be")
+    thin.set_defaults(run=lambda given: asyncio.run(_thin_versions(Settings(), dry_run=given.dry_run)))
+
+    stored = commands.add_parser("notebooks", help="care for the stored notebooks")
+    notebooks = stored.add_subparsers(required=True, metavar="COMMAND")
+    purge = notebooks.add_parser("purge", help="remove for good what was deleted too long ago to be brought back")
+    purge.add_argument("--dry-run", action="store_true", help="remove nothing, and say what would be")
+    purge.set_defaults(run=lambda given: asyncio.run(_purge_notebooks(Settings(), dry_run=given.dry_run)))
+
     keygen = commands.add_parser("keygen", help="write a new signing key to a file that must not exist yet")
     keygen.add_argument("file", type=Path)
     keygen.set_defaults(run=lambda given: _keygen(given.file))
@@ -88,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         for error in exc.errors():
             print(f"inset: {'.'.join(map(str, error['loc'])) or exc.title}: {error['msg']}", file=sys.stderr)
         return 2
-    except (LookupError, OSError, SQLAlchemyError, ValueError) as exc:
+    except (LookupError, OSError, Problem, SQLAlchemyError, ValueError) as exc:
         print(f"inset: {str(exc).splitlines()[0]}", file=sys.stderr)
         return 2
     return code
@@ -179,6 +192,23 @@ async def _revoke_user(settings: Settings, host: str, user: str) -> None:
     async with open_database(settings.database_url) as database, database.transaction() as db:
         revoked = await revoke_user(db, host, user)
     print(f"revoked {user}: {revoked.sessions_ended} sessions are being saved and ended")
+
+
+async def _thin_versions(settings: Settings, *, dry_run: bool) -> None:
+    policy = Policy(by_minute_after=settings.autosaves_by_minute_after, by_day_after=settings.autosaves_by_day_after)
+    async with open_database(settings.database_url) as database:
+        _tell(await thin_versions(database, policy, dry_run=dry_run), dry_run=dry_run)
+
+
+async def _purge_notebooks(settings: Settings, *, dry_run: bool) -> None:
+    async with open_database(settings.database_url) as database:
+        removed = await purge_notebooks(database, undelete_for=settings.undelete_for, dry_run=dry_run)
+        _tell(removed, dry_run=dry_run)
+
+
+def _tell(removed: Removed, *, dry_run: bool) -> None:
+    verb = "would remove" if dry_run else "removed"
+    print(f"{verb} {removed.versions} versions of {len(removed.notebooks)} notebooks, {removed.bytes} bytes")
 
 
 def _keygen(file: Path) -> None:

@@ -20,6 +20,7 @@ from inset.models import Capability, Server, Session
 from inset.notebooks import Notebooks
 from inset.once import Once
 from inset.rates import count_call
+from inset.receipts import Receipts
 from inset.servers import ServerDialler
 from inset.sessions import Sessions
 from inset.settings import Settings
@@ -34,6 +35,7 @@ class State(TypedDict):
     hub: HubClient
     servers: ServerDialler
     signer: Signer
+    receipts: Receipts
     callers: CallerReader
     driver: Driver
     feed: EventFeed
@@ -123,7 +125,7 @@ def get_notebooks(db: DbDep, caller: CallerDep, state: StateDep) -> Notebooks:
     """Give the caller's notebooks."""
     settings = state["settings"]
     limit = min(settings.notebook_limit, caller.limits.notebook_size or settings.notebook_limit)
-    return Notebooks(db, caller, limit=limit, undelete_for=settings.undelete_for)
+    return Notebooks(db, caller, state["receipts"], limit=limit, undelete_for=settings.undelete_for)
 
 
 NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
@@ -189,9 +191,9 @@ async def get_calling_server(state: StateDep, credential: CredentialDep) -> Serv
 CallingServerDep = Annotated[Server, Depends(get_calling_server, scope="function")]
 
 
-def get_bridge(db: DbDep, server: CallingServerDep) -> Bridge:
+def get_bridge(db: DbDep, server: CallingServerDep, state: StateDep) -> Bridge:
     """Give the bridge that calls."""
-    return Bridge(db, server)
+    return Bridge(db, server, state["receipts"])
 
 
 BridgeDep = Annotated[Bridge, Depends(get_bridge)]

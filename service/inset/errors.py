@@ -7,10 +7,11 @@
     │                          TicketForAnotherServer
     ├── NotFound 404 ───────── NotebookNotFound, VersionNotFound, SessionNotFound
     ├── Conflict 409 ───────── VersionConflict, NotOnTheSide, MergeConflict, NotMergeable, NotEmbeddable,
-    │                          SessionNotReady, NotebookInUse, SessionLimit
+    │                          SessionNotReady, NotebookInUse, SessionLimit, RequestUnderWay
     ├── SessionOver 410
     ├── NotebookTooLarge 413
-    ├── Invalid 422 ────────── InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, InvalidCursor, KeyReused
+    ├── Invalid 422 ────────── InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, InvalidCursor, KeyReused,
+    │                          NotComparable, DiffTooLarge
     ├── BaseVersionRequired 428
     ├── RateLimited 429
     ├── InternalError 500
@@ -374,6 +375,16 @@ class SessionLimit(Conflict):
         super().__init__(way_out[of], limit=limit, of=of)
 
 
+class RequestUnderWay(Conflict):
+    """Another request with this `Idempotency-Key` has no answer yet. Sent again later, this one gets the same."""
+
+    slug, title = "request-under-way", "The same request is under way"
+    headers: Mapping[str, str] = {"Retry-After": "2"}
+
+    def __init__(self) -> None:
+        super().__init__("Another request with this `Idempotency-Key` is still at work. Send it again in a moment.")
+
+
 class SessionOver(Problem):
     """The session has ended or failed."""
 
@@ -470,6 +481,24 @@ class KeyReused(Invalid):
 
     def __init__(self) -> None:
         super().__init__("This `Idempotency-Key` was used within 24 hours for a request with another body.")
+
+
+class NotComparable(Invalid):
+    """A version is no notebook, so that there are no cells to compare. Its bytes can still be had."""
+
+    slug, title = "not-comparable", "Version cannot be compared"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"Version {version} cannot be read as cells. Download it to see what it is.", version=version)
+
+
+class DiffTooLarge(Invalid):
+    """The two versions are together larger than what is compared."""
+
+    slug, title = "diff-too-large", "Versions too large to compare"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Two versions may have at most {limit} bytes together to be compared here.", limit=limit)
 
 
 class InternalError(Problem):

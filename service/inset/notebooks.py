@@ -1,5 +1,6 @@
 """What can be done with one user's stored notebooks."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,13 +11,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset import paging
 from inset.callers import Caller
 from inset.clock import now
+from inset.diffs import compare
 from inset.documents import Document
-from inset.errors import NotebookInUse, NotebookNotFound, NotebookTooLarge
+from inset.errors import DiffTooLarge, NotebookInUse, NotebookNotFound, NotebookTooLarge
 from inset.models import (
     OVER,
     Notebook,
+    NotebookDiff,
     NotebookList,
     NotebookPublic,
+    NotebookStored,
     Origin,
     Session,
     Take,
@@ -24,8 +28,12 @@ from inset.models import (
     VersionList,
     VersionPublic,
 )
+from inset.receipts import Receipts
 from inset.sides import resolve
 from inset.versions import Stored, get_version, read_document, store
+
+COMPARED = 64 * 1024 * 1024
+"""The most bytes that two versions may have together to be compared."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +48,22 @@ class Content:
 class Notebooks:
     """The stored notebooks of one user. Somebody else's and none at all are the same `NotebookNotFound`."""
 
-    def __init__(self, db: AsyncSession, caller: Caller, *, limit: int, undelete_for: timedelta) -> None:
+    def __init__(
+        self, db: AsyncSession, caller: Caller, receipts: Receipts, *, limit: int, undelete_for: timedelta
+    ) -> None:
         self._db = db
         self._caller = caller
+        self._receipts = receipts
         self._limit = limit
         self._undelete_for = undelete_for
 
-    async def create(self, name: str, document: Document) -> NotebookPublic:
+    async def create(self, name: str, document: Document) -> NotebookStored:
         """Store a new notebook as its version 1. Raises `NotebookTooLarge`."""
         self._check_size(document)
         notebook = await create_notebook(
             self._db, self._caller.host_id, self._caller.user, name, document, origin="api"
         )
-        return await self._public(notebook)
+        return await self._stored(notebook)
 
     async def list(self, *, query: str | None, cursor: str | None, limit: int) -> NotebookList:
         """List the user's notebooks, newest first, those whose name contains `query` (any case) if it is given."""
@@ -103,7 +114,7 @@ class Notebooks:
         version = await get_version(self._db, id, notebook.current if number is None else number)
         return Content(notebook.name, version.number, await read_document(self._db, version))
 
-    async def replace(self, id: str, document: Document, *, base: int) -> NotebookPublic:
+    async def replace(self, id: str, document: Document, *, base: int) -> NotebookStored:
         """Make a document the newest version. Raises `VersionConflict`, having kept it, if `base` is not current.
 
         Raises `NotebookTooLarge` too.
@@ -114,7 +125,7 @@ class Notebooks:
         if stored.conflict:
             await self._db.commit()  # what was sent is kept, although the answer is a problem
             raise stored.conflict
-        return await self._public(notebook)
+        return await self._stored(notebook)
 
     async def versions(self, id: str, *, cursor: str | None, limit: int) -> VersionList:
         """List a notebook's history, newest first."""
@@ -132,6 +143,30 @@ class Notebooks:
         """Describe a version. Raises `VersionNotFound`."""
         await self.find(id)
         return VersionPublic.model_validate((await get_version(self._db, id, number)).model_dump())
+
+    async def receipt(self, id: str, number: int) -> str:
+        """Sign the receipt of a version, the same at any time. Raises `VersionNotFound`."""
+        return self._receipts.sign(await self.find(id), await get_version(self._db, id, number))
+
+    async def sides(self, id: str, old: int, new: int | None) -> tuple[str, Version, Version]:
+        """Find two versions to compare, the current one unless `new` is named, and the notebook's name.
+
+        Raises `VersionNotFound`.
+        """
+        notebook = await self.find(id)
+        return (
+            notebook.name,
+            await get_version(self._db, id, old),
+            await get_version(self._db, id, notebook.current if new is None else new),
+        )
+
+    async def diff(self, old: Version, new: Version) -> NotebookDiff:
+        """Find out how one version became another. Raises `NotComparable` or `DiffTooLarge`."""
+        if old.size + new.size > COMPARED:
+            raise DiffTooLarge(COMPARED)
+        documents = [await read_document(self._db, version) for version in (old, new)]
+        await self._db.commit()  # the comparison takes its time, and needs no connection
+        return await asyncio.to_thread(compare, old, documents[0], new, documents[1])
 
     async def restore(self, id: str, number: int) -> Stored:
         """Append a version with an old one's content. Raises `VersionNotFound`."""
@@ -167,6 +202,11 @@ class Notebooks:
 
     def _mine(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         return col(Notebook.host_id) == self._caller.host_id, col(Notebook.owner) == self._caller.user
+
+    async def _stored(self, notebook: Notebook) -> NotebookStored:
+        version = await get_version(self._db, notebook.id, notebook.current)
+        told = _public(notebook, version).model_dump()
+        return NotebookStored(**told, receipt=self._receipts.sign(notebook, version))
 
     async def _public(self, notebook: Notebook) -> NotebookPublic:
         return _public(notebook, await get_version(self._db, notebook.id, notebook.current))

@@ -34,13 +34,14 @@ from inset.models import (
     Notebook,
     Progress,
     Saved,
+    SavedNow,
     Server,
     Session,
     SessionList,
     SessionPublic,
     SessionState,
     Take,
-    VersionPublic,
+    VersionStored,
 )
 from inset.models.capabilities import read, written
 from inset.notebook_server import Flushed, FlushOrigin, NotebookServer
@@ -132,23 +133,25 @@ class Sessions:
         # In the fragment, which browsers keep to themselves: no log and no Referer ever holds it.
         return IframeUrl(url=f"{server.url}inset/enter#ticket={ticket}", expires_at=expires_at)
 
-    async def save(self, id: str) -> Saved:
+    async def save(self, id: str) -> SavedNow:
         """Bring what is in the session's server, unsaved edits of an open page included, into the database now.
 
         Raises `VersionConflict`, having kept it on the side, `SessionNotReady`, `SessionOver`, `ServerGone` or
         `HubUnavailable`.
         """
         session, _ = await self._ready(id)
-        return await save_session(self._db, self._servers, session, "save")
+        saved = await save_session(self._db, self._servers, session, "save")
+        receipt = await self._notebooks.receipt(session.notebook_id, saved.version)
+        return SavedNow(**saved.model_dump(), receipt=receipt)
 
-    async def restore(self, notebook_id: str, number: int) -> VersionPublic:
+    async def restore(self, notebook_id: str, number: int) -> VersionStored:
         """Make an old version current again, in a running session too, whose unsaved edits become a version first.
 
         Raises `VersionNotFound`; if a session is running also `ServerGone` or `HubUnavailable`.
         """
         return await self._make_current(notebook_id, number, self._notebooks.restore)
 
-    async def resolve(self, notebook_id: str, number: int, take: Take) -> VersionPublic:
+    async def resolve(self, notebook_id: str, number: int, take: Take) -> VersionStored:
         """Settle a version on the side, in a running session too, whose unsaved edits belong to it.
 
         Raises as `Notebooks.resolve` does; if a session is running also `ServerGone` or `HubUnavailable`.
@@ -164,7 +167,7 @@ class Sessions:
 
     async def _make_current(
         self, notebook_id: str, number: int, append: Callable[[str, int], Awaitable[Stored]]
-    ) -> VersionPublic:
+    ) -> VersionStored:
         await self._notebooks.version(notebook_id, number)
         session = await self._opened(notebook_id)
         running = session if session and session.state is SessionState.READY else None
@@ -175,7 +178,8 @@ class Sessions:
         if running:
             tell_stored(self._db, running, stored)
             await load_session(self._db, self._servers, running)
-        return VersionPublic.model_validate(stored.version.model_dump())
+        receipt = await self._notebooks.receipt(notebook_id, stored.version.number)
+        return VersionStored(**stored.version.model_dump(exclude={"notebook_id"}), receipt=receipt)
 
     async def _wait_for_others(self) -> None:
         """Where sessions are limited, have them opened one after the other: what is counted is then what is so."""

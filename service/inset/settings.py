@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     """The service's address as its callers know it: the `aud` that a host's JWT must carry."""
 
     signing_key_file: Path
-    """A PEM file with the P-256 private key that signs tickets and the bridges' credentials (ES256)."""
+    """A PEM file with the P-256 private key that signs tickets, bridges' credentials and receipts (ES256)."""
 
     hub: HubSettings
     """How the service reaches its JupyterHub."""
@@ -105,4 +105,10 @@ class Settings(BaseSettings):
     """Acknowledges that seats share one origin, where users of one browser can attack each other."""
 
     undelete_for: Duration = timedelta(days=30)
-    """How long a deleted notebook can still be brought back."""
+    """How long a deleted notebook can still be brought back. Then `inset notebooks purge` removes it for good."""
+
+    autosaves_by_minute_after: Duration = timedelta(hours=1)
+    """After how long `inset versions thin` leaves one autosave a minute."""
+
+    autosaves_by_day_after: Duration = timedelta(days=30)
+    """After how long it leaves one autosave a day."""

@@ -1,5 +1,11 @@
-"""What the service signs: tickets for frames, credentials for save bridges. ES256, so that nobody else can."""
+"""What the service signs: tickets for frames, credentials for save bridges, receipts for hosts.
 
+ES256, so that nobody else can. Each has an audience of its own, and receipts, which leave the house, a type too.
+"""
+
+import hashlib
+import json
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,7 +13,8 @@ from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from jose import ExpiredSignatureError, JOSEError, jwt
+from jose import ExpiredSignatureError, JOSEError, JWTError, jwt
+from pydantic import BaseModel
 
 from inset.clock import now
 from inset.errors import TicketExpired, TicketInvalid, UnknownServer
@@ -16,6 +23,8 @@ from inset.models import Interface
 _ALGORITHM = "ES256"
 _TICKET = "inset-ticket"
 _CREDENTIAL = "inset-bridge"
+_INTERNAL_TYPE = "JWT"
+_RECEIPT_TYPE = "inset-receipt+jwt"
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,19 @@ class BridgeCredential:
     expires_at: datetime
 
 
+class PublicJwk(BaseModel):
+    """The service's public key (RFC 7517)."""
+
+    kid: str
+    """Its RFC 7638 thumbprint: another key has another name."""
+    kty: str = "EC"
+    crv: str = "P-256"
+    alg: str = _ALGORITHM
+    use: str = "sig"
+    x: str
+    y: str
+
+
 class Signer:
     """Signs and verifies with the service's one private key."""
 
@@ -46,6 +68,9 @@ class Signer:
             raise ValueError("the signing key must be a P-256 private key")
         self._private = private_pem.decode()
         self._public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        numbers = key.public_key().public_numbers()
+        self.jwk = _jwk(x=_number(numbers.x), y=_number(numbers.y))
+        """The public half, for those who verify receipts."""
 
     def ticket(
         self, *, server_id: str, session_id: str, interface: Interface, lifetime: timedelta
@@ -85,10 +110,30 @@ class Signer:
         except (JOSEError, KeyError) as exc:
             raise UnknownServer from exc
 
+    def receipt(self, facts: dict[str, Any]) -> str:
+        """Sign a receipt. By its type, its audience, and that it never expires, it is neither of the above."""
+        headers = {"typ": _RECEIPT_TYPE, "kid": self.jwk.kid}
+        return jwt.encode(facts, self._private, algorithm=_ALGORITHM, headers=headers)
+
     def _sign(self, claims: dict[str, str], *, audience: str, subject: str, expires: datetime) -> str:
         full = {**claims, "aud": audience, "sub": subject, "exp": expires}
         return jwt.encode(full, self._private, algorithm=_ALGORITHM)
 
     def _verify(self, token: str, *, audience: str) -> dict[str, Any]:
+        if jwt.get_unverified_header(token).get("typ") != _INTERNAL_TYPE:
+            raise JWTError("another type of token")
         options = {"require_aud": True, "require_exp": True, "require_sub": True, "leeway": 0}
         return jwt.decode(token, self._public, algorithms=[_ALGORITHM], audience=audience, options=options)
+
+
+def _jwk(*, x: str, y: str) -> PublicJwk:
+    named = json.dumps({"crv": "P-256", "kty": "EC", "x": x, "y": y}, separators=(",", ":"), sort_keys=True)
+    return PublicJwk(kid=_text(hashlib.sha256(named.encode()).digest()), x=x, y=y)
+
+
+def _number(number: int) -> str:
+    return _text(number.to_bytes(32))
+
+
+def _text(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")

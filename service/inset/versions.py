@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, update
+from sqlalchemy import delete, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -37,14 +37,17 @@ async def store(
 ) -> Stored:
     """Append a version to a notebook, as its current one or, where `base` is no longer current, on the side.
 
-    `unanswered` are the hashes of what the writer has sent on this base without hearing of it: where one of them was
-    stored, the document is based on that.
+    A base that was there and that retention has removed is an old one like any other. Raises `VersionNotFound` for one
+    that never was. `unanswered` are the hashes of what the writer has sent on this base without hearing of it: where
+    one of them was stored, the document is based on that.
     """
     # Whoever stores the same notebook at this moment waits here, so that what follows is decided on what is so.
     await db.refresh(notebook, with_for_update=True)
+    if base > notebook.last_number:
+        raise VersionNotFound
     if unanswered:
         base = await _last_stored(db, notebook, unanswered, author=author, after=base) or base
-    based_on = await get_version(db, notebook.id, base) if base else None
+    based_on = await db.get(Version, (notebook.id, base))
     same = await _same(db, notebook, document, base=base)
     if based_on and same is not based_on:
         await _supersede(db, based_on)
@@ -92,6 +95,12 @@ async def read_document(db: AsyncSession, version: Version) -> Document:
         await db.exec(select(Body).where(Body.notebook_id == version.notebook_id, Body.number == version.number))
     ).one()
     return Document(body.content, valid=version.valid)
+
+
+async def remove_versions(db: AsyncSession, notebook_id: str, numbers: Sequence[int]) -> None:
+    """Remove versions and their bytes for good. What named one as its parent goes on naming it."""
+    await db.exec(delete(Body).where(col(Body.notebook_id) == notebook_id, col(Body.number).in_(numbers)))
+    await db.exec(delete(Version).where(col(Version.notebook_id) == notebook_id, col(Version.number).in_(numbers)))
 
 
 async def _next_number(db: AsyncSession, notebook_id: str) -> int:

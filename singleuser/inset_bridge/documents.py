@@ -23,6 +23,8 @@ class Flushed:
     flushed: bool
     """False if a page that shows the notebook did not answer: it may hold edits that are not in this version."""
     path: str
+    receipt: str
+    """The service's signed proof of that version; empty for one that was loaded and not sent."""
 
 
 class Documents:
@@ -63,7 +65,8 @@ class Documents:
             held, apart = document.version, document.apart
             if held != version or not self._files.exists(document.path):
                 self._files.write(document.path, content)
-                document.version, document.sha256, document.unanswered = version, sha256, []
+                document.version, document.sha256, document.receipt = version, sha256, ""
+                document.unanswered = []
                 document.sent, document.autosaved = hashlib.sha256(content).hexdigest(), False
                 document.know(document.sent, version)
             document.apart = False
@@ -79,7 +82,7 @@ class Documents:
             raise UnknownDocument
         answered = await self._pages.ask_to_save(path) if ask_page else True
         await self._sender.send(document, origin)
-        return Flushed(document.version, document.sha256, answered, document.path)
+        return Flushed(document.version, document.sha256, answered, document.path, document.receipt)
 
     async def keep(self, path: str, content: bytes, *, based_on: str) -> str:
         """Keep what a page holds and can't save, for another page saved the file meanwhile; gives its bytes' hash.
@@ -110,7 +113,7 @@ class Documents:
         self._journal.write()
         # Again, since a page that was cut tries to come back at once, and another session's cookie may let it.
         self._sockets.close_kernels(await self._kernels.shut_down(document.path))
-        return Flushed(document.version, document.sha256, answered, document.path)
+        return Flushed(document.version, document.sha256, answered, document.path, document.receipt)
 
     def saved(self, path: str) -> None:
         """Note a save; a notebook that is new here becomes a stored one."""

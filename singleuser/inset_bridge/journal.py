@@ -28,6 +28,8 @@ class Document:
     """The version that the file's content is based on, or is."""
     sha256: str = ""
     """That version's hash, as the service says it."""
+    receipt: str = ""
+    """The service's signed proof of that version, if it was sent from here."""
     sent: str = ""
     """Hash of the file's bytes when they last were that version."""
     unanswered: list[str] = field(default_factory=list)

@@ -128,6 +128,7 @@ class Sender:
                 created = await self._service.create(content, name=stem(path), key=document.key)
                 document.notebook_id = created.notebook_id
                 document.version, document.sha256 = created.version, created.sha256
+                document.receipt = created.receipt
                 document.renamed = document.path != path
             elif digest != document.sent or (origin == "save" and document.autosaved):
                 unanswered = document.sending(digest)
@@ -137,10 +138,12 @@ class Sender:
                     document.notebook_id, content, base=document.version, origin=origin, unanswered=unanswered
                 )
                 document.version, document.sha256, document.unanswered = stored.version, stored.sha256, []
+                document.receipt = stored.receipt
                 document.autosaved = origin == "autosave"
         except VersionConflict as exc:
             # Later saves stay on the side that was opened here.
             document.version, document.sha256, document.unanswered = exc.kept_version, digest, []
+            document.receipt = ""
             document.sent, document.saved = digest, document.saves != saves
             document.know(digest, exc.kept_version)
             exc.extra["sha256"] = digest

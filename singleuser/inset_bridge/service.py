@@ -34,6 +34,8 @@ class Redeemed:
 class Stored:
     version: int
     sha256: str
+    receipt: str
+    """The service's signed proof; empty from a service that gives none, being older."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Created:
     notebook_id: str
     version: int
     sha256: str
+    receipt: str
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Service:
             headers["Inset-Unanswered"] = ",".join(unanswered)
         body = await self._call("PUT", f"{_notebook(notebook_id)}/content", content=content, headers=headers)
         with _translated():
-            return Stored(int(body["version"]), str(body["sha256"]))
+            return Stored(int(body["version"]), str(body["sha256"]), str(body.get("receipt", "")))
 
     async def rename(self, notebook_id: str, path: str) -> None:
         """Tell where the notebook's file is now; its name follows."""
@@ -112,7 +115,9 @@ class Service:
         }
         body = await self._call("POST", "/bridge/v1/notebooks", content=content, headers=headers)
         with _translated():
-            return Created(str(body["notebook_id"]), int(body["version"]), str(body["sha256"]))
+            return Created(
+                str(body["notebook_id"]), int(body["version"]), str(body["sha256"]), str(body.get("receipt", ""))
+            )
 
     async def control(self) -> AsyncIterator[Framed | Over]:
         """Follow whose frames may stay and whose are to be cut, until the service ends the stream."""

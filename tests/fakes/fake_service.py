@@ -22,6 +22,10 @@ class FakeVersion:
     origin: str
 
     @property
+    def receipt(self) -> str:
+        return f"receipt of version {self.number}"
+
+    @property
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 
@@ -208,7 +212,9 @@ class FakeService:
         for held in notebook.versions:
             if held.content == content and (held.number in (base, notebook.current) or held.parent == base):
                 held.origin = origin if (held.origin, origin) == ("autosave", "save") else held.origin
-                return JSONResponse({"version": held.number, "sha256": held.sha256, "created": False})
+                return JSONResponse(
+                    {"version": held.number, "sha256": held.sha256, "created": False, "receipt": held.receipt}
+                )
         stored = notebook.add(content, parent=base, origin=origin)
         if self.loses_answers:
             return Response(status_code=502)
@@ -221,7 +227,9 @@ class FakeService:
                 kept_version=stored.number,
                 resolve=resolve,
             )
-        return JSONResponse({"version": stored.number, "sha256": stored.sha256, "created": True})
+        return JSONResponse(
+            {"version": stored.number, "sha256": stored.sha256, "created": True, "receipt": stored.receipt}
+        )
 
     async def _rename(self, request: Request) -> Response:
         refused = self._refused(request, "rename")
@@ -239,7 +247,12 @@ class FakeService:
             return refused
         notebook_id = self.add_notebook(await request.body(), name=unquote(request.headers["Inset-Name"]))
         version = self.notebooks[notebook_id].newest
-        body = {"notebook_id": notebook_id, "version": version.number, "sha256": version.sha256}
+        body = {
+            "notebook_id": notebook_id,
+            "version": version.number,
+            "sha256": version.sha256,
+            "receipt": version.receipt,
+        }
         return JSONResponse(body, status_code=201)
 
     def _refused(self, request: Request, call: str) -> Response | None:

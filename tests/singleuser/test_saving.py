@@ -43,7 +43,13 @@ async def test_a_flush_right_after_a_save_names_its_origin_and_answers_what_is_s
     answer = await seat.flush(path)
 
     stored = seat.service.notebooks[notebook_id]
-    assert answer.json() == {"version": 2, "sha256": stored.newest.sha256, "flushed": True, "path": path}
+    assert answer.json() == {
+        "version": 2,
+        "sha256": stored.newest.sha256,
+        "flushed": True,
+        "path": path,
+        "receipt": "receipt of version 2",
+    }
     assert stored.newest.origin == "save"
     await asyncio.sleep(0.5)  # the save's own event comes later, and has nothing left to do
     assert len(stored.versions) == 2

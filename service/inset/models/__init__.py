@@ -1,6 +1,7 @@
 """The tables, each beside the shapes in which the API takes and gives it."""
 
 from inset.models.capabilities import EVERY_CAPABILITY, Capability
+from inset.models.diffs import CellChange, Change, DiffLine, Hunk, NotebookDiff
 from inset.models.hosts import Algorithm, CallCount, Host, HostKey, Limits, Revocation
 from inset.models.notebooks import (
     NAME_LENGTH,
@@ -10,6 +11,7 @@ from inset.models.notebooks import (
     NotebookList,
     NotebookPublic,
     NotebookRename,
+    NotebookStored,
     Origin,
     Take,
     Version,
@@ -17,6 +19,7 @@ from inset.models.notebooks import (
     VersionList,
     VersionPublic,
     VersionResolve,
+    VersionStored,
 )
 from inset.models.once import IdempotencyKey, UsedTicket
 from inset.models.sessions import (
@@ -29,6 +32,7 @@ from inset.models.sessions import (
     Interface,
     Progress,
     Saved,
+    SavedNow,
     Server,
     ServerState,
     Session,
@@ -49,9 +53,13 @@ __all__ = [
     "Body",
     "CallCount",
     "Capability",
+    "CellChange",
+    "Change",
+    "DiffLine",
     "Failure",
     "Host",
     "HostKey",
+    "Hunk",
     "IdempotencyKey",
     "IframeUrl",
     "IframeUrlCreate",
@@ -59,13 +67,16 @@ __all__ = [
     "Limits",
     "Notebook",
     "NotebookCreate",
+    "NotebookDiff",
     "NotebookList",
     "NotebookPublic",
     "NotebookRename",
+    "NotebookStored",
     "Origin",
     "Progress",
     "Revocation",
     "Saved",
+    "SavedNow",
     "Server",
     "ServerState",
     "Session",
@@ -81,4 +92,5 @@ __all__ = [
     "VersionList",
     "VersionPublic",
     "VersionResolve",
+    "VersionStored",
 ]

@@ -63,7 +63,7 @@ class Version(SQLModel, table=True):
     notebook_id: str = Field(foreign_key="notebooks.id", primary_key=True)
     number: int = Field(primary_key=True)
     parent: int | None = None
-    """The version this one was based on. A conflicting write has an old one."""
+    """The version this one was based on. A conflicting write has an old one; retention may have removed it."""
     sha256: str
     size: int
     origin: str
@@ -121,6 +121,12 @@ class NotebookPublic(SQLModel):
     updated_at: datetime
 
 
+class NotebookStored(NotebookPublic):
+    """A notebook whose current version was stored just now, or was stored before with equal content."""
+
+    receipt: str = Field(description="A signed proof of that version (`docs/receipts.md`).")
+
+
 class NotebookList(SQLModel):
     """One page of a user's notebooks, newest first."""
 
@@ -163,6 +169,12 @@ class VersionResolve(SQLModel):
     take: Take = Field(
         description="`mine`: the version on the side. `theirs`: the current one. `merge`: what both changed."
     )
+
+
+class VersionStored(VersionPublic):
+    """A version that was stored just now."""
+
+    receipt: str = Field(description="A signed proof of it (`docs/receipts.md`).")
 
 
 class VersionList(SQLModel):

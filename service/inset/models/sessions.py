@@ -220,3 +220,9 @@ class Saved(SQLModel):
     sha256: str
     created: bool = Field(description="False if the content equals the version before, so that none was made.")
     flushed: bool = Field(description="Whether unsaved edits of an open page, if any, are in it.")
+
+
+class SavedNow(Saved):
+    """What the database now holds, with the proof of it."""
+
+    receipt: str = Field(description="A signed proof of that version (`docs/receipts.md`).")

@@ -23,6 +23,7 @@ from inset.errors import (
     NotAllowed,
     NotebookNotFound,
     NotebookTooLarge,
+    RequestUnderWay,
     SessionOver,
     TicketExpired,
     TicketForAnotherServer,
@@ -77,6 +78,8 @@ class BridgeSaved(BaseModel):
     version: int
     sha256: str
     created: bool
+    receipt: str
+    """A signed proof of that version, for the host."""
 
 
 class Renamed(BaseModel):
@@ -157,8 +160,10 @@ async def save_content(
     document = await asyncio.to_thread(document_from_jupyter, await request.body())
     unanswered = inset_unanswered.split(",") if inset_unanswered else []
     stored = await bridge.save(id, document, base=base_version(if_match), origin=inset_origin, unanswered=unanswered)
-    version = stored.version
-    return BridgeSaved(notebook_id=id, version=version.number, sha256=version.sha256, created=stored.created)
+    version, receipt = stored.version, await bridge.receipt(id, stored.version.number)
+    return BridgeSaved(
+        notebook_id=id, version=version.number, sha256=version.sha256, created=stored.created, receipt=receipt
+    )
 
 
 @router.patch("/notebooks/{id}", responses=responses(UnknownServer, NotAllowed, NotebookNotFound, InvalidRequest))
@@ -171,7 +176,7 @@ async def rename_notebook(id: str, renamed: FileRenamed, bridge: BridgeDep) -> R
     "/notebooks",
     status_code=201,
     openapi_extra=_FILE,
-    responses=responses(UnknownServer, NotAllowed, NotebookTooLarge, InvalidRequest, KeyReused),
+    responses=responses(UnknownServer, NotAllowed, NotebookTooLarge, InvalidRequest, KeyReused, RequestUnderWay),
 )
 async def create_notebook(
     request: Request,
@@ -184,6 +189,9 @@ async def create_notebook(
 
     async def create() -> BridgeSaved:
         notebook = await bridge.create(unquote(inset_name), document)
-        return BridgeSaved(notebook_id=notebook.id, version=notebook.current, sha256=document.sha256, created=True)
+        receipt = await bridge.receipt(notebook.id, notebook.current)
+        return BridgeSaved(
+            notebook_id=notebook.id, version=notebook.current, sha256=document.sha256, created=True, receipt=receipt
+        )
 
     return await once.run((inset_name, document.sha256), create, BridgeSaved)

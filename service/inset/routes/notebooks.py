@@ -1,16 +1,19 @@
 """`/v1/notebooks`: stored notebooks, their content and their history."""
 
 import asyncio
+import hashlib
 import re
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
+from inset import diff_page
 from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, SessionsDep, needs
 from inset.documents import empty_document, parsed_document, uploaded_document
 from inset.errors import (
     BaseVersionRequired,
+    DiffTooLarge,
     HubBusy,
     HubUnavailable,
     InvalidCursor,
@@ -19,12 +22,14 @@ from inset.errors import (
     MergeConflict,
     NotAllowed,
     NotANotebook,
+    NotComparable,
     NotebookInUse,
     NotebookNotFound,
     NotebookTooLarge,
     NotJson,
     NotMergeable,
     NotOnTheSide,
+    RequestUnderWay,
     ServerGone,
     UnsupportedNbformat,
     VersionConflict,
@@ -32,16 +37,20 @@ from inset.errors import (
 )
 from inset.models import (
     NotebookCreate,
+    NotebookDiff,
     NotebookList,
     NotebookPublic,
     NotebookRename,
+    NotebookStored,
     VersionLabel,
     VersionList,
     VersionPublic,
     VersionResolve,
+    VersionStored,
 )
 from inset.notebooks import Content
 from inset.problems import responses
+from inset.receipts import Receipt
 
 router = APIRouter(prefix="/v1/notebooks", tags=["notebooks"])
 
@@ -55,6 +64,14 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
         "headers": {"ETag": {"schema": {"type": "string"}}},
     },
     304: {"description": "The version named in `If-None-Match` is the one asked for."},
+}
+_DIFF: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "`ETag` names both contents.",
+        "content": {"text/html": {"schema": {"type": "string"}}},
+        "headers": {"ETag": {"schema": {"type": "string"}}},
+    },
+    304: {"description": "The reader has it: `If-None-Match` names it."},
 }
 _UPLOAD = {
     "requestBody": {
@@ -70,16 +87,17 @@ _UPLOAD = {
     status_code=201,
     dependencies=[needs("edit")],
     responses=responses(
-        NotAllowed, NotebookTooLarge, InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, KeyReused
+        NotAllowed, NotebookTooLarge, InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, KeyReused,
+        RequestUnderWay,
     ),
-)
+)  # fmt: skip
 async def create_notebook(
     new: NotebookCreate, response: Response, notebooks: NotebooksDep, once: OnceDep
-) -> NotebookPublic:
+) -> NotebookStored:
     """Create a notebook: an empty one, or one with a document of yours as its version 1."""
     parse = empty_document if new.content is None else partial(parsed_document, new.content)
     document = await asyncio.to_thread(parse)
-    created = await once.run(new, lambda: notebooks.create(new.name, document), NotebookPublic)
+    created = await once.run(new, lambda: notebooks.create(new.name, document), NotebookStored)
     response.headers["Location"] = f"/v1/notebooks/{created.id}"
     return created
 
@@ -152,7 +170,7 @@ async def replace_content(
     response: Response,
     notebooks: NotebooksDep,
     if_match: Annotated[str | None, Header(max_length=200, description='The version you read, as in `"3"`.')] = None,
-) -> NotebookPublic:
+) -> NotebookStored:
     """Store a document as the newest version, if nobody has stored another since the one in `If-Match`.
 
     Otherwise it is kept beside the current version, and the answer names both. A session that has the notebook open
@@ -204,20 +222,27 @@ async def get_version_content(
     return _content(await notebooks.content(id, number), if_none_match)
 
 
+@router.get("/{id}/versions/{number}/receipt", responses=responses(NotebookNotFound, VersionNotFound, InvalidRequest))
+async def get_receipt(id: str, number: Number, notebooks: NotebooksDep) -> Receipt:
+    """Get the signed proof of a version: the same facts at any time, as long as the version is there."""
+    return Receipt(receipt=await notebooks.receipt(id, number))
+
+
 @router.post(
     "/{id}/versions/{number}/restore",
     status_code=201,
     dependencies=[needs("edit")],
     responses=responses(
-        NotAllowed, NotebookNotFound, VersionNotFound, InvalidRequest, KeyReused, HubUnavailable, HubBusy, ServerGone
+        NotAllowed, NotebookNotFound, VersionNotFound, InvalidRequest, KeyReused, RequestUnderWay, HubUnavailable,
+        HubBusy, ServerGone,
     ),
-)
-async def restore_version(id: str, number: Number, sessions: SessionsDep, once: OnceDep) -> VersionPublic:
+)  # fmt: skip
+async def restore_version(id: str, number: Number, sessions: SessionsDep, once: OnceDep) -> VersionStored:
     """Make an old version current again, as a new one on top of the history.
 
     If the notebook is open in a session, unsaved edits are saved as a version first, and the page shows the old one.
     """
-    return await once.run((id, number), lambda: sessions.restore(id, number), VersionPublic)
+    return await once.run((id, number), lambda: sessions.restore(id, number), VersionStored)
 
 
 @router.post(
@@ -226,12 +251,12 @@ async def restore_version(id: str, number: Number, sessions: SessionsDep, once: 
     dependencies=[needs("edit")],
     responses=responses(
         NotAllowed, NotebookNotFound, VersionNotFound, NotOnTheSide, MergeConflict, NotMergeable, NotebookTooLarge,
-        InvalidRequest, KeyReused, HubUnavailable, HubBusy, ServerGone,
+        InvalidRequest, KeyReused, RequestUnderWay, HubUnavailable, HubBusy, ServerGone,
     ),
 )  # fmt: skip
 async def resolve_version(
     id: str, number: Number, resolution: VersionResolve, sessions: SessionsDep, once: OnceDep
-) -> VersionPublic:
+) -> VersionStored:
     """Settle a version that a conflict has kept on the side, together with what was saved on top of it there.
 
     `mine` and `merge` append a version, whose `merged` names the one that they took in; `theirs` leaves the current
@@ -240,7 +265,53 @@ async def resolve_version(
     settled already is left as it is. A session that has the notebook open shows what is current then.
     """
     take = resolution.take
-    return await once.run((id, number, take), lambda: sessions.resolve(id, number, take), VersionPublic)
+    return await once.run((id, number, take), lambda: sessions.resolve(id, number, take), VersionStored)
+
+
+@router.get(
+    "/{id}/diff",
+    response_model=NotebookDiff,
+    dependencies=[needs("download")],
+    responses={
+        **_DIFF,
+        **responses(NotAllowed, NotebookNotFound, VersionNotFound, NotComparable, DiffTooLarge, InvalidRequest),
+    },
+)
+async def compare_versions(
+    id: str,
+    response: Response,
+    notebooks: NotebooksDep,
+    old: Annotated[int, Query(alias="from", ge=1, lt=2**31, description="The version before.")],
+    new: Annotated[
+        int | None, Query(alias="to", ge=1, lt=2**31, description="The version after; left out: the current one.")
+    ] = None,
+    format: Annotated[Literal["json", "html"] | None, Query(description="Instead of `Accept`.")] = None,
+    accept: Annotated[str, Header(max_length=1000)] = "",
+    if_none_match: Annotated[str | None, Header(max_length=200)] = None,
+) -> NotebookDiff | Response:
+    """Compare two versions by their cells: as JSON, or as a page that shows text alone.
+
+    Cells are paired by their ids, and by what they say where that fails. An invalid version is compared, too, as long
+    as it has cells. Running a cell again with the same outputs is no change.
+    """
+    as_page = format == "html" or (format is None and _prefers_html(accept))
+    name, before, after = await notebooks.sides(id, old, new)
+    facts = f"{name} {before.number} {before.sha256} {after.number} {after.sha256} {as_page}"
+    tag = f'"{hashlib.sha256(facts.encode()).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
+    if if_none_match == tag:
+        return Response(status_code=304, headers=headers)
+    diff = await notebooks.diff(before, after)
+    if not as_page:
+        response.headers.update(headers)
+        return diff
+    headers |= {
+        "Content-Disposition": "inline",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": diff_page.POLICY,
+    }
+    page = await asyncio.to_thread(diff_page.written, name, diff)
+    return Response(page, media_type="text/html", headers=headers)
 
 
 def etag(version: int) -> str:
@@ -269,3 +340,8 @@ def _content(content: Content, if_none_match: str | None) -> Response:
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
     return Response(content.document.content, media_type="application/x-ipynb+json", headers=headers)
+
+
+def _prefers_html(accept: str) -> bool:
+    wanted = [kind.partition(";")[0].strip() for kind in accept.lower().split(",")]
+    return next((kind for kind in wanted if kind in ("text/html", "application/json")), "") == "text/html"

@@ -1,6 +1,6 @@
 """What operators' tools ask: is it alive, is it ready."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from sqlalchemy import text
 
@@ -8,6 +8,7 @@ from inset.deps import BackendDep, StateDep
 from inset.doctor import Finding
 from inset.errors import TOKEN_PROBLEMS, BackendOnly, HubBusy, HubUnavailable
 from inset.problems import responses
+from inset.signing import PublicJwk
 
 router = APIRouter(tags=["operations"])
 
@@ -24,6 +25,12 @@ class Diagnosis(BaseModel):
     findings: list[Finding]
 
 
+class Jwks(BaseModel):
+    """A JWK set (RFC 7517)."""
+
+    keys: list[PublicJwk]
+
+
 @router.get("/healthz")
 async def alive() -> Health:
     """Tell that the process answers."""
@@ -37,6 +44,13 @@ async def ready(state: StateDep) -> Health:
         await db.exec(text("SELECT 1"))  # type: ignore[call-overload]
     await state["hub"].alive()
     return Health()
+
+
+@router.get("/.well-known/jwks.json")
+async def list_keys(state: StateDep, response: Response) -> Jwks:
+    """Publish the key that verifies receipts, as a JWK set."""
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return Jwks(keys=[state["signer"].jwk])
 
 
 @router.get("/v1/doctor", responses=responses(*TOKEN_PROBLEMS, BackendOnly))

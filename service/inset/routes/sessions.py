@@ -16,6 +16,7 @@ from inset.errors import (
     NotAllowed,
     NotebookNotFound,
     NotEmbeddable,
+    RequestUnderWay,
     ServerGone,
     SessionLimit,
     SessionNotFound,
@@ -23,7 +24,7 @@ from inset.errors import (
     SessionOver,
     VersionConflict,
 )
-from inset.models import OVER, IframeUrl, IframeUrlCreate, Saved, SessionCreate, SessionList, SessionPublic
+from inset.models import OVER, IframeUrl, IframeUrlCreate, SavedNow, SessionCreate, SessionList, SessionPublic
 from inset.problems import responses
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
@@ -38,7 +39,7 @@ _JOINED: dict[int | str, dict[str, Any]] = {
 @router.post(
     "",
     status_code=202,
-    responses={**_JOINED, **responses(NotebookNotFound, SessionLimit, InvalidRequest, KeyReused)},
+    responses={**_JOINED, **responses(NotebookNotFound, SessionLimit, InvalidRequest, KeyReused, RequestUnderWay)},
 )
 async def open_session(new: SessionCreate, response: Response, sessions: SessionsDep, once: OnceDep) -> SessionPublic:
     """Open a notebook. The answer comes at once; follow the session's events until it is `ready`."""
@@ -127,6 +128,6 @@ async def create_iframe_url(
         NotAllowed, SessionNotFound, SessionNotReady, SessionOver, VersionConflict, HubUnavailable, HubBusy, ServerGone
     ),
 )
-async def save_session(id: str, sessions: SessionsDep) -> Saved:
+async def save_session(id: str, sessions: SessionsDep) -> SavedNow:
     """Save now: an open page's unsaved edits first, if it answers within three seconds."""
     return await sessions.save(id)

@@ -4,6 +4,8 @@ import { ServerConnection } from '@jupyterlab/services';
 export interface Flushed {
   version: number;
   sha256: string;
+  /** The service's signed proof, if this version was sent from this server. */
+  receipt?: string;
 }
 
 export type Origin = 'save' | 'autosave';
@@ -59,7 +61,8 @@ export class Bridge {
     const answer = (await response.json()) as Partial<Flushed & { code: string; message: string }>;
     if (response.status === 409) throw new FlushError('conflict', 'A newer version exists; this one was kept beside it.');
     if (response.ok && answer.version !== undefined && answer.sha256 !== undefined) {
-      return { version: answer.version, sha256: answer.sha256 };
+      const { version, sha256, receipt } = answer;
+      return { version, sha256, ...(receipt && { receipt }) };
     }
     throw new FlushError(answer.code ?? 'save-failed', answer.message ?? 'The notebook did not reach the database.');
   }

@@ -93,8 +93,8 @@ export class Notebook {
   }
 
   async #flush(origin: Origin, request?: string): Promise<void> {
-    const { version, sha256 } = await this.#bridge.flush(this.#context.path, origin);
-    this.#report({ type: 'saved', version, sha256, origin, ...(request !== undefined && { request }) });
+    const stored = await this.#bridge.flush(this.#context.path, origin);
+    this.#report({ type: 'saved', ...stored, origin, ...(request !== undefined && { request }) });
   }
 
   #saveFailed(error: unknown, request?: string): void {
