@@ -18,7 +18,7 @@ LAYERS = [
     ["middleware", "deps"],
     ["problems", "once", "driver"],
     ["steps", "upkeep"],
-    ["bridges", "doctor", "edge", "hosts", "users"],
+    ["bridges", "doctor", "edge", "hosts", "users", "preview"],
     ["sessions", "control"],
     ["notebooks", "lifecycle"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
