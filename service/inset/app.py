@@ -108,7 +108,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 feed=feed,
                 control=Control(database, feed),
                 doctor=Doctor(settings, database, http),
-                previews=await stack.enter_async_context(Previews.opened()),
+                previews=await stack.enter_async_context(Previews.opened(render_within=settings.preview_timeout)),
             )
             await stack.enter_async_context(_running(state["driver"].run()))
             await stack.enter_async_context(_running(upkeep.run()))

@@ -106,3 +106,6 @@ class Settings(BaseSettings):
 
     undelete_for: Duration = timedelta(days=30)
     """How long a deleted notebook can still be brought back."""
+
+    preview_timeout: Duration = timedelta(seconds=20)
+    """How long a notebook's preview may take to make."""

@@ -1,7 +1,8 @@
 """The renderer: a process that turns notebooks into pages, one after the other, until its input ends.
 
-Asked by `workers`, over pipes: each message is eight bytes of length, and so many bytes. An answer begins with one
-byte that says what it is. It runs with an empty environment and writes no file; what it is given is hostile.
+Asked by `workers`, over pipes: each message is eight bytes of length, and so many bytes. An answer begins with one byte
+that says what it is; a lone `R` says that it is ready. It runs with an empty environment and writes no file; what it is
+given is hostile.
 """
 
 import os
@@ -11,6 +12,7 @@ from typing import BinaryIO
 
 from inset.preview.contents import Unreadable, read_contents
 from inset.preview.page import whole_page
+from inset.preview.rendering import render_body
 
 MEMORY_LIMIT = 2 * 1024**3
 """Bytes of address space."""
@@ -22,14 +24,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
+    answers.write(b"R")
+    answers.flush()
     while header := asked.read(8):
         kind, answer = _answer(asked.read(int.from_bytes(header)))
         _write(answers, kind, answer)
 
 
 def _answer(content: bytes) -> tuple[bytes, bytes]:
-    from inset.preview.rendering import render_body
-
     try:
         return b"H", whole_page(render_body(read_contents(content))).encode()
     except Unreadable as exc:

@@ -4,6 +4,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +25,8 @@ MEMORY = 64 * 1024 * 1024
 AT_ONCE = 2
 """How many notebooks a replica renders at once. More wait."""
 
-RENDER_SECONDS = 20.0
 WAIT_SECONDS = 30.0
+"""How long one that waits does so."""
 
 
 class Previews:
@@ -38,9 +39,9 @@ class Previews:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls) -> AsyncIterator["Previews"]:
-        """Give previews whose renderers end with the block."""
-        workers = Workers(most=AT_ONCE, render_seconds=RENDER_SECONDS, wait_seconds=WAIT_SECONDS)
+    async def opened(cls, *, render_within: timedelta) -> AsyncIterator["Previews"]:
+        """Give previews, each made within this time or not at all; their renderers end with the block."""
+        workers = Workers(most=AT_ONCE, render_seconds=render_within.total_seconds(), wait_seconds=WAIT_SECONDS)
         try:
             yield cls(workers)
         finally:

@@ -72,7 +72,7 @@ _ALIGNED = re.compile(r'<(t[dh]) style="text-align:(left|right|center)">')
 """How a Markdown table's columns are aligned; styles do not get through the sanitiser."""
 
 
-class _Renderer(IPythonRenderer):  # type: ignore[misc]
+class _Renderer(IPythonRenderer):
     """Leaves images to the sanitiser, and highlights nothing by itself."""
 
     def _embed_image_or_attachment(self, src: str) -> str:

@@ -6,11 +6,15 @@ import logging
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from inset.errors import NotPreviewable, PreviewsBusy
 
 log = logging.getLogger(__name__)
+
+_START_SECONDS = 60.0
+"""Importing what renders takes one or two; on a machine that has no time, more."""
 
 
 class Workers:
@@ -51,17 +55,13 @@ class Workers:
     async def _ask(self, content: bytes) -> tuple[bytes, bytes]:
         process = await self._process()
         try:
-            async with asyncio.timeout(self._render_seconds):
+            async with _or_killed(process), asyncio.timeout(self._render_seconds):
                 answer = await _talk(process, content)
-        except BaseException as exc:
-            # Given up in the middle of an answer, it is of no use for the next one.
-            await _end(process)
-            if isinstance(exc, TimeoutError):
-                raise NotPreviewable(f"it takes more than {self._render_seconds:g} seconds to show") from exc
-            if isinstance(exc, OSError | asyncio.IncompleteReadError):
-                log.error("a preview's renderer died")
-                raise NotPreviewable("it takes too much to show") from exc
-            raise
+        except TimeoutError as exc:
+            raise NotPreviewable(f"it takes more than {self._render_seconds:g} seconds to show") from exc
+        except (OSError, asyncio.IncompleteReadError) as exc:
+            log.error("a preview's renderer died")
+            raise NotPreviewable("it takes too much to show") from exc
         self._idle.append(process)
         return answer
 
@@ -72,20 +72,41 @@ class Workers:
                 return process
         # Of the service's environment only what Python needs to start: no setting, no secret.
         environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "inset.preview",
             stdin=PIPE, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=environment, cwd="/", start_new_session=True,
         )  # fmt: skip
+        try:
+            async with _or_killed(process), asyncio.timeout(_START_SECONDS):
+                await _out(process).readexactly(1)
+        except (TimeoutError, asyncio.IncompleteReadError) as exc:
+            log.error("a renderer for previews did not start")
+            raise PreviewsBusy from exc
+        return process
 
 
 async def _talk(process: Process, content: bytes) -> tuple[bytes, bytes]:
     assert process.stdin is not None
-    assert process.stdout is not None
     process.stdin.write(len(content).to_bytes(8) + content)
     await process.stdin.drain()
-    header = await process.stdout.readexactly(9)
-    return header[:1], await process.stdout.readexactly(int.from_bytes(header[1:]))
+    header = await _out(process).readexactly(9)
+    return header[:1], await _out(process).readexactly(int.from_bytes(header[1:]))
+
+
+def _out(process: Process) -> asyncio.StreamReader:
+    assert process.stdout is not None
+    return process.stdout
+
+
+@asynccontextmanager
+async def _or_killed(process: Process) -> AsyncIterator[None]:
+    """End a process that is given up in the middle of an answer: it would be of no use for the next one."""
+    try:
+        yield
+    except BaseException:
+        await _end(process)
+        raise
 
 
 async def _end(process: Process) -> None:
