@@ -107,5 +107,5 @@ class Settings(BaseSettings):
     undelete_for: Duration = timedelta(days=30)
     """How long a deleted notebook can still be brought back."""
 
-    preview_timeout: Duration = timedelta(seconds=20)
+    preview_timeout: Duration = timedelta(seconds=30)
     """How long a notebook's preview may take to make."""

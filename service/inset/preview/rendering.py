@@ -1,17 +1,21 @@
 """A notebook's cells as HTML, with nbconvert's Markdown and ANSI and with Pygments. Only the renderer imports this."""
 
 import re
+from functools import lru_cache
 from html import escape
 
 from nbconvert.filters.ansi import ansi2html
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
+from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 from inset.preview.contents import IMAGES, TEXT_LIMIT, Cell, Contents, Form, Output
 from inset.preview.sanitiser import clean_body, clean_fragment, shows_anything
+
+_FORMATTER = HtmlFormatter(nowrap=True)
 
 _OTHER_ESCAPES = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 """What a terminal takes as something else than text and colours: links, titles."""
@@ -86,13 +90,16 @@ def _code(source: str, language: str) -> str:
     """Highlight code, if it is of a length and a language for that."""
     if len(source) > TEXT_LIMIT:
         return _plain(source)
-    try:
-        # Its own list alone: a name that is no name must not be looked for elsewhere.
-        lexer = get_lexer_by_name(language if re.fullmatch(r"[\w.+#-]{1,30}", language) else "text", stripnl=False)
-    except ClassNotFound:
-        lexer = get_lexer_by_name("text")
-    highlighted = highlight(source, lexer, HtmlFormatter(nowrap=True)).rstrip("\n")
+    highlighted = highlight(source, _lexer(language), _FORMATTER).rstrip("\n")
     return f'<pre class="nb-highlight">{highlighted}</pre>'
+
+
+@lru_cache(maxsize=32)
+def _lexer(language: str) -> Lexer:
+    try:
+        return get_lexer_by_name(language if re.fullmatch(r"[\w.+#-]{1,30}", language) else "text", stripnl=False)
+    except ClassNotFound:
+        return get_lexer_by_name("text", stripnl=False)
 
 
 def _terminal(text: str, look: str) -> str:
