@@ -19,6 +19,7 @@ from playwright.async_api import Page
 from inset.db import open_database
 from inset.documents import document_from_jupyter
 from inset.models import Notebook
+from inset.settings import Settings
 from inset.versions import store
 from tests.browsers.driven import firefox
 from tests.security.hostile.notebooks import HTML, hostile_notebooks
@@ -84,26 +85,41 @@ class Site:
         return f"{self.url}/{name}"
 
 
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, httpx.Response]:
+    """What the service has answered for each hostile notebook: the first test asks."""
+    return {}
+
+
 @pytest.fixture
-async def site(client, new_notebook, settings) -> AsyncIterator[Site]:
-    """Every hostile notebook is a version of one stored notebook; the service renders each."""
-    port = free_ports(1)[0]
-    site = Site(f"http://localhost:{port}")
-    made = await new_notebook()
-    hostile = hostile_notebooks(site.evil)
+async def site(client, new_notebook, settings, port: int, answers: dict[str, httpx.Response]) -> AsyncIterator[Site]:
+    site = Site(f"http://localhost:{port}", answers)
+    if not answers:
+        id = (await new_notebook())["id"]
+        hostile = hostile_notebooks(site.evil)
+        await _store(settings, id, hostile)
+        for number, name in enumerate(hostile, 2):
+            answer = await client.get(f"/v1/notebooks/{id}/versions/{number}/preview")
+            assert answer.status_code == 200, (name, answer.text)
+            answers[name] = answer
+    async with served(site.app(), port):
+        yield site
+
+
+async def _store(settings: Settings, id: str, hostile: dict[str, Any]) -> None:
+    """Make each a version, as if Jupyter had saved it: no upload could be all of this."""
     async with open_database(settings.database_url) as database:
         for base, content in enumerate(hostile.values(), 1):
             async with database.transaction() as db:
-                row = await db.get(Notebook, made["id"])
+                row = await db.get(Notebook, id)
                 assert row is not None
                 document = document_from_jupyter(json.dumps(content).encode())
                 await store(db, row, document, base=base, origin="autosave", author="ada")
-    for number, name in enumerate(hostile, 2):
-        answer = await client.get(f"/v1/notebooks/{made['id']}/versions/{number}/preview")
-        assert answer.status_code == 200, (name, answer.text)
-        site.answers[name] = answer
-    async with served(site.app(), port):
-        yield site
 
 
 @dataclass
