@@ -96,8 +96,10 @@ def _code(source: str, language: str) -> str:
 
 @lru_cache(maxsize=32)
 def _lexer(language: str) -> Lexer:
+    # IPython's own lexer is not Pygments', and not installed where there is no kernel.
+    name = "python" if language.startswith("ipython") else language
     try:
-        return get_lexer_by_name(language if re.fullmatch(r"[\w.+#-]{1,30}", language) else "text", stripnl=False)
+        return get_lexer_by_name(name if re.fullmatch(r"[\w.+#-]{1,30}", name) else "text", stripnl=False)
     except ClassNotFound:
         return get_lexer_by_name("text", stripnl=False)
 
