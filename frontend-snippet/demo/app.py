@@ -53,7 +53,7 @@ def _security_headers(settings: Settings) -> dict[str, str]:
         "style-src": "'self'",
         "img-src": "'self'",
         "connect-src": f"'self' {settings.service_url}",
-        "frame-src": settings.frame_src,
+        "frame-src": f"'self' {settings.frame_src}",
         "form-action": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",

@@ -14,7 +14,7 @@ CLOSING_SECONDS = 30
 
 
 class Inset:
-    """Create, rename, delete and bring back notebooks."""
+    """Create, rename, show, delete and bring back notebooks."""
 
     def __init__(self, http: httpx.AsyncClient, tokens: Tokens) -> None:
         self._http = http
@@ -39,6 +39,11 @@ class Inset:
     async def undelete(self, user: str, notebook_id: str) -> None:
         await self._call(user, "POST", f"/v1/notebooks/{notebook_id}/undelete")
 
+    async def preview(self, user: str, notebook_id: str, *, known: str | None) -> httpx.Response:
+        """Ask for the last saved version as a page; `known` is the `ETag` of the one that the browser has."""
+        headers = {"If-None-Match": known} if known else {}
+        return await self._send(user, "GET", f"/v1/notebooks/{notebook_id}/preview", headers=headers)
+
     async def end_sessions(self, user: str) -> None:
         """Save and close everything the user has open."""
         for session in await self._live_sessions(user):
@@ -59,14 +64,20 @@ class Inset:
             session = await self._call(user, "GET", f"/v1/sessions/{session_id}")
 
     async def _call(self, user: str, method: str, path: str, body: Any = None) -> Any:
-        headers = {"Authorization": f"Bearer {self._tokens.for_backend(user)}"}
+        response = await self._send(user, method, path, json=body)
+        return response.json() if response.content else None
+
+    async def _send(
+        self, user: str, method: str, path: str, *, json: Any = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        bearer = {"Authorization": f"Bearer {self._tokens.for_backend(user)}"}
         try:
-            response = await self._http.request(method, path, json=body, headers=headers)
+            response = await self._http.request(method, path, json=json, headers={**(headers or {}), **bearer})
         except httpx.HTTPError as exc:
             raise Problem("The notebook service can't be reached", "Please try again in a moment.", status=502) from exc
         if response.is_error:
             raise _problem(response)
-        return response.json() if response.content else None
+        return response
 
 
 def _problem(response: httpx.Response) -> Problem:

@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Header, Request, Response
 from fastapi.responses import RedirectResponse
 
 from .deps import USERS, AnalysesDep, InsetDep, SettingsDep, User
@@ -13,6 +13,8 @@ from .settings import HERE
 from .view import page
 
 router = APIRouter()
+
+_OF_A_PREVIEW = ("Content-Security-Policy", "ETag", "Referrer-Policy")
 
 Title = Annotated[str, Form()]
 Start = Annotated[Literal["empty", "example"], Form()]
@@ -50,6 +52,23 @@ async def open_analysis(
 ) -> Response:
     analysis = analyses.get(user, id)
     return page(request, "analysis.html", user=USERS[user], analysis=analysis, service_url=settings.service_url)
+
+
+@router.get("/analyses/{id}/preview")
+async def preview_analysis(
+    user: User,
+    analyses: AnalysesDep,
+    inset: InsetDep,
+    id: str,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Hand on Inset's page with the policy that makes it safe here; where there is none, the frame stays empty."""
+    try:
+        answer = await inset.preview(user, analyses.get(user, id).notebook_id, known=if_none_match)
+    except Problem:
+        return Response(status_code=204)
+    headers = {name: answer.headers[name] for name in _OF_A_PREVIEW}
+    return Response(answer.content, answer.status_code, headers, media_type="text/html")
 
 
 @router.post("/analyses/{id}/rename")

@@ -19,6 +19,7 @@ from inset.hub import HubClient
 from inset.models import Capability, Server, Session
 from inset.notebooks import Notebooks
 from inset.once import Once
+from inset.preview import Previews
 from inset.rates import count_call
 from inset.receipts import Receipts
 from inset.servers import ServerDialler
@@ -41,6 +42,7 @@ class State(TypedDict):
     feed: EventFeed
     control: Control
     doctor: Doctor
+    previews: Previews
 
 
 def get_state(request: Request) -> State:
@@ -123,6 +125,11 @@ async def count(caller: CallerDep, state: StateDep) -> None:
 
 def get_notebooks(db: DbDep, caller: CallerDep, state: StateDep) -> Notebooks:
     """Give the caller's notebooks."""
+    return notebooks_of(caller, db, state)
+
+
+def notebooks_of(caller: Caller, db: AsyncSession, state: State) -> Notebooks:
+    """Give a caller's notebooks in a transaction that is not the request's."""
     settings = state["settings"]
     limit = min(settings.notebook_limit, caller.limits.notebook_size or settings.notebook_limit)
     return Notebooks(db, caller, state["receipts"], limit=limit, undelete_for=settings.undelete_for)

@@ -6,8 +6,8 @@
     ├── Forbidden 403 ──────── OriginNotAllowed, NotAllowed, BackendOnly, TicketInvalid, TicketExpired, TicketUsed,
     │                          TicketForAnotherServer
     ├── NotFound 404 ───────── NotebookNotFound, VersionNotFound, SessionNotFound
-    ├── Conflict 409 ───────── VersionConflict, NotOnTheSide, MergeConflict, NotMergeable, NotEmbeddable,
-    │                          SessionNotReady, NotebookInUse, SessionLimit, RequestUnderWay
+    ├── Conflict 409 ───────── VersionConflict, NotOnTheSide, MergeConflict, NotMergeable, NotPreviewable,
+    │                          NotEmbeddable, SessionNotReady, NotebookInUse, SessionLimit, RequestUnderWay
     ├── SessionOver 410
     ├── NotebookTooLarge 413
     ├── Invalid 422 ────────── InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, InvalidCursor, KeyReused,
@@ -15,7 +15,8 @@
     ├── BaseVersionRequired 428
     ├── RateLimited 429
     ├── InternalError 500
-    └── Upstream 503 ───────── HubUnavailable, HubBusy, ServerGone, KeysUnavailable, DatabaseUnavailable
+    └── Upstream 503 ───────── HubUnavailable, HubBusy, ServerGone, KeysUnavailable, DatabaseUnavailable,
+                               PreviewsBusy
 
 A problem's `type` is `urn:inset:problem:<slug>`. Slugs are stable: callers branch on them.
 `SpawnFailed` and its like are not raised to a caller: they are the reasons of a failed session.
@@ -385,6 +386,15 @@ class RequestUnderWay(Conflict):
         super().__init__("Another request with this `Idempotency-Key` is still at work. Send it again in a moment.")
 
 
+class NotPreviewable(Conflict):
+    """The version can't be shown as a page: it is no notebook of nbformat 4, too large, or takes too long."""
+
+    slug, title = "not-previewable", "Version has no preview"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This version can't be shown as a page: {reason}.")
+
+
 class SessionOver(Problem):
     """The session has ended or failed."""
 
@@ -565,3 +575,12 @@ class DatabaseUnavailable(Upstream):
 
     def __init__(self) -> None:
         super().__init__("The service cannot reach its database, or that has no room left. Try again in a moment.")
+
+
+class PreviewsBusy(Upstream):
+    """As many previews are being made as this service makes at once, and more are waiting."""
+
+    slug, title = "previews-busy", "Previews are busy"
+
+    def __init__(self) -> None:
+        super().__init__("Too many previews are being made at once. Try again in a moment.")

@@ -112,3 +112,6 @@ class Settings(BaseSettings):
 
     autosaves_by_day_after: Duration = timedelta(days=30)
     """After how long it leaves one autosave a day."""
+
+    preview_timeout: Duration = timedelta(seconds=30)
+    """How long a notebook's preview may take to make."""

@@ -222,7 +222,7 @@ async def test_every_answer_carries_a_strict_content_security_policy(browser):
         assert directives["default-src"] == "'none'"
         assert directives["script-src"] == "'self'"
         assert directives["connect-src"] == f"'self' {SERVICE}"
-        assert directives["frame-src"] == "http://*.nb.localhost:8000"
+        assert directives["frame-src"] == "'self' http://*.nb.localhost:8000"
         assert directives["frame-ancestors"] == "'none'"
 
 

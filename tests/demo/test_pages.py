@@ -78,7 +78,7 @@ async def create(page: Page, title: str) -> None:
 
 
 async def type_into_the_notebook(page: Page, text: str) -> None:
-    await page.frame_locator("iframe").get_by_label("Cell").fill(text)
+    await page.frame_locator(".inset-frame").get_by_label("Cell").fill(text)
 
 
 async def test_the_save_button_follows_the_notebook(page: Page, stack: Stack) -> None:
@@ -274,3 +274,28 @@ async def test_a_conflict_that_cannot_be_resolved_just_now_says_so_and_stays(pag
     await dialog.get_by_role("button", name="Keep theirs").click()
     await expect(dialog).to_be_hidden()
     await expect(page.get_by_test_id("version")).to_contain_text("Version 2")
+
+
+async def test_the_last_saved_version_is_shown_while_the_server_starts(page: Page, stack: Stack) -> None:
+    stack.inset.step = 2
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+
+    await expect(page.frame_locator("#preview").get_by_text("Preview of version 1")).to_be_visible()
+    await expect(page.get_by_test_id("save-state")).to_contain_text("%")
+
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved", timeout=20_000)
+    await expect(page.locator("#preview")).to_have_count(0)
+
+
+async def test_without_a_preview_there_is_no_empty_frame(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved", timeout=20_000)
+    stack.inset.down = True
+
+    async with page.expect_response("**/preview") as answering:
+        await page.reload()
+
+    assert (await answering.value).status == 204
+    await expect(page.locator("#preview")).to_be_hidden()

@@ -22,7 +22,7 @@ async def opened(page: Page) -> FrameLocator:
     await expect(page.get_by_test_id("save-state")).to_have_text(
         re.compile("All changes saved|Unsaved changes"), timeout=READY_MS
     )
-    frame = page.frame_locator("iframe")
+    frame = page.frame_locator(".inset-frame")
     await expect(frame.locator(".jp-Cell").first).to_be_visible(timeout=READY_MS)
     return frame
 

@@ -100,11 +100,23 @@ async def test_recreate_a_stored_notebook_from_the_database(page: Page, stack, a
     assert json.loads(file.read_bytes())["cells"] == json.loads(content)["cells"]
 
 
+async def test_the_host_shows_the_last_saved_version_as_a_page(page: Page):
+    await fieldnotes.create(page, "Previewed", start="The grants example")
+    frame = await fieldnotes.opened(page)
+    heading = await frame.locator(".jp-RenderedHTMLCommon h1").first.text_content()
+
+    answer = await page.goto(f"{page.url}/preview")
+
+    assert answer is not None
+    assert "sandbox" in answer.headers["content-security-policy"]
+    await expect(page.get_by_role("heading").first).to_have_text((heading or "").removesuffix("¶"))
+
+
 async def test_show_it_in_the_iframe_by_a_signed_url(page: Page, browser, stack, heard):
     await fieldnotes.create(page, "Framed")
     await fieldnotes.opened(page)
 
-    src = urlsplit(await page.locator("iframe").get_attribute("src"))
+    src = urlsplit(await page.locator(".inset-frame").get_attribute("src"))
     assert re.fullmatch(rf"seat-\d+\.nb\.localhost:{stack.ports.hub}", src.netloc)
     assert src.fragment.startswith("ticket=")
     # The page and the notebook are different sites, and the browser blocks third-party cookies:
@@ -130,7 +142,7 @@ async def test_jupyterlab_is_shown_on_request(page: Page, stack, api):
 
     await page.evaluate(embed, [stack.service_url, notebook["id"]])
 
-    frame = page.frame_locator("iframe")
+    frame = page.frame_locator(".inset-frame")
     await expect(frame.locator("#jp-main-dock-panel .jp-CodeCell")).to_be_visible(timeout=60_000)
     await type_in_last_cell(frame, "# in the lab ")
     saved = await page.evaluate("lab.save()")

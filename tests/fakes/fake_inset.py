@@ -186,6 +186,18 @@ class FakeInset:
             version = self._notebook(request, id)["versions"][n - 1]
             return Response(version["content"], media_type="application/x-ipynb+json", headers={"ETag": f'"{n}"'})
 
+        @app.get("/v1/notebooks/{id}/preview")
+        async def preview(request: Request, id: str) -> Response:
+            version = self._notebook(request, id)["versions"][-1]
+            headers = {
+                "Content-Security-Policy": f"default-src 'none'; frame-ancestors {self.origin}; sandbox allow-popups",
+                "ETag": f'"{version["sha256"]}"',
+                "Referrer-Policy": "no-referrer",
+            }
+            if request.headers.get("If-None-Match") == headers["ETag"]:
+                return Response(status_code=304, headers=headers)
+            return HTMLResponse(f"<p>Preview of version {version['number']}", headers=headers)
+
         @app.post("/v1/notebooks/{id}/versions/{n}/restore", status_code=201)
         async def restore(request: Request, id: str, n: int) -> dict[str, Any]:
             notebook = self._notebook(request, id)

@@ -18,7 +18,7 @@ LAYERS = [
     ["middleware", "deps"],
     ["problems", "once", "driver"],
     ["steps", "upkeep"],
-    ["bridges", "doctor", "edge", "hosts", "retention", "users"],
+    ["bridges", "doctor", "edge", "hosts", "preview", "retention", "users"],
     ["sessions", "control"],
     ["notebooks", "lifecycle"],
     ["sides"],

@@ -20,7 +20,10 @@ const notebook = embedNotebook({
   fetchToken,
   title: $('title').textContent,
   onProgress: ({ percent, message }) => update({ phase: 'busy', note: `${message} (${Math.round(percent)} %)` }),
-  onReady: () => update({ phase: 'open', save: 'idle' }),
+  onReady: () => {
+    $('preview')?.remove();
+    update({ phase: 'open', save: 'idle' });
+  },
   onDirty: ({ dirty }) => update({ dirty }),
   onSaving: () => update({ save: 'saving' }),
   onSaved: ({ origin }) => {
@@ -89,6 +92,12 @@ const conflicts = watchConflicts(notebookId, {
   },
 });
 
+/** Show the last saved version until there is a notebook; where there is none to show, nothing is loaded. */
+function showPreview(frame) {
+  frame.addEventListener('load', () => { frame.hidden = false; });
+  frame.src = frame.dataset.of;
+}
+
 const historyPanel = watchHistory(notebookId, {
   saveFirst: async () => { if (view.dirty) await notebook.save(); },
   onRestored: refresh,
@@ -116,4 +125,5 @@ addEventListener('beforeunload', (event) => {
   if (view.dirty) event.preventDefault();
 });
 
+showPreview($('preview'));
 refresh();
