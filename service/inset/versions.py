@@ -9,7 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.clock import now
 from inset.documents import Document
 from inset.errors import VersionConflict, VersionNotFound
-from inset.models import Body, Notebook, Origin, Version
+from inset.models import Notebook, Origin, Version
+from inset.store.bodies import read_body, write_body
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ async def store(
     )
     db.add(version)
     await db.flush()
-    db.add(Body(notebook_id=notebook.id, number=number, content=document.content))
+    await write_body(db, notebook, number, document.content)
     became_current = await db.exec(
         update(Notebook)
         .where(col(Notebook.id) == notebook.id, col(Notebook.current) == base)
@@ -72,11 +73,8 @@ async def get_version(db: AsyncSession, notebook_id: str, number: int) -> Versio
 
 
 async def read_document(db: AsyncSession, version: Version) -> Document:
-    """Read a version's bytes."""
-    body = (
-        await db.exec(select(Body).where(Body.notebook_id == version.notebook_id, Body.number == version.number))
-    ).one()
-    return Document(body.content, valid=version.valid)
+    """Read a version's bytes. Raises `ContentDamaged`."""
+    return Document(await read_body(db, version), valid=version.valid)
 
 
 async def _next_number(db: AsyncSession, notebook_id: str) -> int:

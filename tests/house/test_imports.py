@@ -22,8 +22,9 @@ LAYERS = [
     ["sessions", "control"],
     ["notebooks", "lifecycle"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
+    ["store"],
     ["notebook_server", "hub", "jwks", "db"],
-    ["documents", "keys", "paging", "failures"],
+    ["documents", "keys", "paging", "failures", "offload"],
     ["models"],
     ["errors", "settings", "clock"],
     [""],
@@ -74,6 +75,8 @@ def test_the_verbs_know_nothing_of_http() -> None:
         "jwks",
         "rates",
         "users",
+        "offload",
+        *(f"store/{file.stem}" for file in (SERVICE / "store").glob("*.py")),
     ):
         text = (SERVICE / f"{name}.py").read_text()
         assert "fastapi" not in text, name

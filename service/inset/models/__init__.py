@@ -4,7 +4,6 @@ from inset.models.capabilities import EVERY_CAPABILITY, Capability
 from inset.models.hosts import Algorithm, CallCount, Host, HostKey, Limits, Revocation
 from inset.models.notebooks import (
     NAME_LENGTH,
-    Body,
     Notebook,
     NotebookCreate,
     NotebookList,
@@ -35,6 +34,7 @@ from inset.models.sessions import (
     SessionPublic,
     SessionState,
 )
+from inset.models.store import Blob, BlobFormat, BlobUse, Body, BodyFormat
 
 __all__ = [
     "EVERY_CAPABILITY",
@@ -43,7 +43,11 @@ __all__ = [
     "OVER",
     "STARTING",
     "Algorithm",
+    "Blob",
+    "BlobFormat",
+    "BlobUse",
     "Body",
+    "BodyFormat",
     "CallCount",
     "Capability",
     "Failure",
