@@ -5,11 +5,12 @@ from typing import Literal
 from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String
 from sqlmodel import Field, SQLModel
 
-BodyFormat = Literal["whole", "split", "patch"]
-"""How a body is written: the bytes themselves; a compressed skeleton; what differs from another one's skeleton."""
+BodyFormat = Literal["whole", "quick", "packed", "patch"]
+"""How a body is written: the bytes themselves; a skeleton that was compressed quickly, for the packer to take up;
+one compressed hard; what differs from another version's skeleton."""
 
-BlobFormat = Literal["packed", "decoded"]
-"""How a blob is written: compressed; compressed after its base64 was decoded."""
+BlobFormat = Literal["quick", "packed", "decoded"]
+"""How a blob is written: compressed quickly, for the packer to take up; hard; hard after its base64 was decoded."""
 
 
 class Body(SQLModel, table=True):

@@ -35,7 +35,7 @@ async def keep(db: AsyncSession, host_id: str, notebook_id: str, pieces: Mapping
             index_elements=["host_id", "key"], set_={"size": inserting.excluded.size}
         )
         rows = [
-            {"host_id": host_id, "key": key, "format": "packed", "size": len(pieces[key]), "content": content}
+            {"host_id": host_id, "key": key, "format": "quick", "size": len(pieces[key]), "content": content}
             for key, content in zip(new, packed, strict=True)
         ]
         await db.exec(inserting, params=rows)

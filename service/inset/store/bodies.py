@@ -23,14 +23,19 @@ DAMAGED = (KeyError, ValueError, struct.error, compression.Damaged)
 
 
 async def write_body(db: AsyncSession, notebook: Notebook, number: int, content: bytes) -> None:
-    """Store a version's bytes: its large pieces as blobs, unless they are there already, and the rest."""
+    """Store a version's bytes."""
+    packed = await take_apart_into_blobs(db, notebook, content)
+    body = {"notebook_id": notebook.id, "number": number, "format": "quick", "content": packed}
+    await db.exec(insert(Body), params=body)
+
+
+async def take_apart_into_blobs(db: AsyncSession, notebook: Notebook, content: bytes) -> bytes:
+    """Store the large pieces of a version's bytes as blobs, unless they are there; give the rest, compressed."""
     store_key = (await db.exec(select(Host.store_key).where(Host.id == notebook.host_id))).one()
     pieces, packed = await offload(len(content), _taken_apart, content, store_key)
     if pieces:
         await blobs.keep(db, notebook.host_id, notebook.id, pieces)
-    await db.exec(
-        insert(Body), params={"notebook_id": notebook.id, "number": number, "format": "split", "content": packed}
-    )
+    return packed
 
 
 async def read_body(db: AsyncSession, version: Version) -> bytes:

@@ -33,10 +33,15 @@ def patch(content: bytes, base: bytes) -> bytes:
         CompressionParameter.window_log: window,
         CompressionParameter.enable_long_distance_matching: 1,
     }
-    return compress(content, options=options, zstd_dict=ZstdDict(base, is_raw=True).as_prefix)
+    return compress(content, options=options, zstd_dict=_prefix(base))
 
 
 def unpatch(patched: bytes, base: bytes) -> bytes:
     """Give back what was written as a difference. Raises `Damaged`."""
     options: dict[int, int] = {DecompressionParameter.window_log_max: _LARGEST_WINDOW}
-    return decompress(patched, options=options, zstd_dict=ZstdDict(base, is_raw=True).as_prefix)
+    return decompress(patched, options=options, zstd_dict=_prefix(base))
+
+
+def _prefix(base: bytes) -> tuple[ZstdDict, int] | None:
+    # zstd takes none that is shorter than this.
+    return ZstdDict(base, is_raw=True).as_prefix if len(base) >= 8 else None

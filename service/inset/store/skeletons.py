@@ -30,8 +30,17 @@ def read_skeleton(number: int, bodies: Mapping[int, Written]) -> bytes:
         match body.format:
             case "whole":
                 text = escape(body.content)
-            case "split":
+            case "quick" | "packed":
                 text = compression.unpack(body.content)
             case _:
                 text = compression.unpatch(body.content, text)
     return text
+
+
+def write_skeleton(text: bytes, base: tuple[int, bytes] | None) -> Written:
+    """Write a skeleton as small as it gets: on that of another version, if one is given with its number."""
+    if base is None:
+        return Written(compression.pack_hard(text), "packed")
+    number, below = base
+    patched = compression.patch(text, below)
+    return Written(patched, "patch", number)
