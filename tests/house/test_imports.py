@@ -25,6 +25,7 @@ LAYERS = [
     ["store"],
     ["notebook_server", "hub", "jwks", "db"],
     ["documents", "keys", "paging", "failures", "offload"],
+    ["canonical"],
     ["models"],
     ["errors", "settings", "clock"],
     [""],
