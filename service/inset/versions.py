@@ -1,15 +1,15 @@
 """The one piece of code that stores a version, whoever asks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, update
+from sqlalchemy import and_, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.clock import now
 from inset.documents import Document
 from inset.errors import VersionConflict, VersionNotFound
-from inset.models import Notebook, Origin, Version
+from inset.models import Host, Notebook, Origin, Version
 from inset.store.bodies import read_body, write_body
 
 
@@ -29,39 +29,33 @@ async def store(
     db: AsyncSession, notebook: Notebook, document: Document, *, base: int, origin: Origin, author: str
 ) -> Stored:
     """Append a version to a notebook, as its current one or, where `base` is no longer current, on the side."""
-    if base:
-        await get_version(db, notebook.id, base)
-    # Whoever stores the same notebook at this moment waits here, so that what follows is decided on what is so.
-    await db.refresh(notebook, with_for_update=True)
-    same = await _same(db, notebook, document, base=base)
+    store_key = await _lock(db, notebook)
+    known = await _known(db, notebook, document, base=base)
+    if base and base not in {version.number for version in known}:
+        raise VersionNotFound
+    same = next((version for version in known if version.sha256 == document.sha256), None)
     if same:
         if origin == "save" and same.origin == "autosave":
             same.origin = origin  # somebody now means it: retention must not take it for one of many
         return Stored(same, created=False, conflict=_conflict(notebook, base=base, kept=same.number))
-    number = await _next_number(db, notebook.id)
     version = Version(
         notebook_id=notebook.id,
-        number=number,
+        number=notebook.last_number + 1,
         parent=base or None,
         sha256=document.sha256,
         size=document.size,
         origin=origin,
         author=author,
         valid=document.valid,
+        aside=None if notebook.current == base else "open",
     )
     db.add(version)
+    notebook.last_number, notebook.updated_at = version.number, version.created_at
+    if version.aside is None:
+        notebook.current = version.number
     await db.flush()
-    await write_body(db, notebook, number, document.content)
-    became_current = await db.exec(
-        update(Notebook)
-        .where(col(Notebook.id) == notebook.id, col(Notebook.current) == base)
-        .values(current=number, updated_at=version.created_at)
-    )
-    await db.refresh(notebook)
-    if became_current.rowcount:
-        return Stored(version, created=True)
-    version.aside = "open"
-    return Stored(version, created=True, conflict=_conflict(notebook, base=base, kept=number))
+    await write_body(db, notebook, version.number, document.content, store_key=store_key)
+    return Stored(version, created=True, conflict=_conflict(notebook, base=base, kept=version.number))
 
 
 async def get_version(db: AsyncSession, notebook_id: str, number: int) -> Version:
@@ -77,21 +71,23 @@ async def read_document(db: AsyncSession, version: Version) -> Document:
     return Document(await read_body(db, version), valid=version.valid)
 
 
-async def _next_number(db: AsyncSession, notebook_id: str) -> int:
-    numbered = await db.exec(
-        update(Notebook)
-        .where(col(Notebook.id) == notebook_id)
-        .values(last_number=col(Notebook.last_number) + 1, updated_at=now())
-        .returning(col(Notebook.last_number))
-    )
-    return int(numbered.scalar_one())
+async def _lock(db: AsyncSession, notebook: Notebook) -> bytes:
+    """Have whoever stores the same notebook wait, so that what follows is decided on what is so.
+
+    Gives the secret by which the host application's blobs are named.
+    """
+    newest = select(Notebook, Host.store_key).join(Host, col(Host.id) == Notebook.host_id)
+    newest = newest.where(Notebook.id == notebook.id).with_for_update(of=Notebook)
+    _, store_key = (await db.exec(newest.execution_options(populate_existing=True))).one()
+    return store_key
 
 
-async def _same(db: AsyncSession, notebook: Notebook, document: Document, *, base: int) -> Version | None:
-    """Find the version that this document already is: the current one, the base, or one whose answer got lost."""
-    known = or_(col(Version.number).in_((notebook.current, base)), col(Version.parent) == base)
-    wanted = select(Version).where(Version.notebook_id == notebook.id, Version.sha256 == document.sha256, known)
-    return (await db.exec(wanted.order_by(col(Version.number).desc()))).first()
+async def _known(db: AsyncSession, notebook: Notebook, document: Document, *, base: int) -> Sequence[Version]:
+    """Find the base, and what this document may be already: it, the current version, or one whose answer got lost."""
+    resent = and_(col(Version.parent) == base, col(Version.sha256) == document.sha256)
+    which = or_(col(Version.number).in_((notebook.current, base)), resent)
+    wanted = select(Version).where(Version.notebook_id == notebook.id, which)
+    return (await db.exec(wanted.order_by(col(Version.number).desc()))).all()
 
 
 def _conflict(notebook: Notebook, *, base: int, kept: int) -> VersionConflict | None:

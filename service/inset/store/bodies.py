@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.errors import ContentDamaged
-from inset.models import Body, BodyFormat, Host, Notebook, Version
+from inset.models import Body, BodyFormat, Notebook, Version
 from inset.offload import offload
 from inset.store import blobs, compression
 from inset.store.skeletons import Written, read_skeleton
@@ -22,16 +22,15 @@ DAMAGED = (KeyError, ValueError, struct.error, compression.Damaged)
 """What reading raises where bytes are missing, or are not those that were written."""
 
 
-async def write_body(db: AsyncSession, notebook: Notebook, number: int, content: bytes) -> None:
+async def write_body(db: AsyncSession, notebook: Notebook, number: int, content: bytes, *, store_key: bytes) -> None:
     """Store a version's bytes."""
-    packed = await take_apart_into_blobs(db, notebook, content)
+    packed = await take_apart_into_blobs(db, notebook, content, store_key)
     body = {"notebook_id": notebook.id, "number": number, "format": "quick", "content": packed}
     await db.exec(insert(Body), params=body)
 
 
-async def take_apart_into_blobs(db: AsyncSession, notebook: Notebook, content: bytes) -> bytes:
+async def take_apart_into_blobs(db: AsyncSession, notebook: Notebook, content: bytes, store_key: bytes) -> bytes:
     """Store the large pieces of a version's bytes as blobs, unless they are there; give the rest, compressed."""
-    store_key = (await db.exec(select(Host.store_key).where(Host.id == notebook.host_id))).one()
     pieces, packed = await offload(len(content), _taken_apart, content, store_key)
     if pieces:
         await blobs.keep(db, notebook.host_id, notebook.id, pieces)

@@ -12,7 +12,7 @@ from sqlalchemy import func, tuple_, update
 from sqlmodel import col, select
 
 from inset.db import Database
-from inset.models import Blob, BlobFormat, Body, Notebook
+from inset.models import Blob, BlobFormat, Body, Host, Notebook
 from inset.offload import offload
 from inset.store import compression, decoding
 from inset.store.bodies import DAMAGED, read_skeleton_of, take_apart_into_blobs
@@ -78,8 +78,9 @@ async def _split(database: Database, notebook: Notebook, number: int, done: Pack
         await lock_notebook(db, notebook.id)
         body = await db.get(Body, (notebook.id, number))
         if body is not None and body.format == "whole":
+            host = await db.get_one(Host, notebook.host_id)
             done.before += len(body.content)
-            body.content, body.format = await take_apart_into_blobs(db, notebook, body.content), "quick"
+            body.content, body.format = await take_apart_into_blobs(db, notebook, body.content, host.store_key), "quick"
             done.after += len(body.content)
 
 
