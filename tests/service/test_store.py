@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from inset.db import open_database
-from inset.documents import document_from_jupyter
+from inset.documents import document_from_jupyter, uploaded_document
 from inset.models import Blob, BlobUse, Body, Notebook
 from inset.store.blobs import name
 from inset.store.compression import pack_hard, patch, unpack, unpatch
@@ -106,6 +106,32 @@ def test_what_is_decoded_comes_back(content):
 def test_what_is_written_as_a_difference_comes_back(content, base):
     assert unpatch(patch(content, base), base) == content
     assert unpack(pack_hard(content)) == content
+
+
+@_THOROUGH
+@given(_NOTEBOOKS, st.sampled_from([None, 0, 2]), st.booleans())
+def test_an_upload_is_stored_as_nbformat_writes_it_however_it_came(content, indent, sort):
+    uploaded = json.dumps(json.loads(content), indent=indent, sort_keys=sort).encode()
+
+    assert uploaded_document(uploaded).content == uploaded_document(content).content == content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda made: made["metadata"].update(orig_nbformat=3),
+        lambda made: made["metadata"].update(big=12345678901234567890123),
+        lambda made: made["cells"][0]["metadata"].update(trusted=True),
+        lambda made: made["cells"][0].update(source="one\ntwo"),
+        lambda made: made["cells"][0]["outputs"][0]["data"].update({"text/html": "one\ntwo"}),
+    ],
+)
+def test_what_nbformat_would_change_is_not_taken_as_it_is(change):
+    made = json.loads(_bytes(_notebook(_output(_image(1, 100)))))
+    change(made)
+    laid_out = (json.dumps(made, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+    assert uploaded_document(laid_out).content == _bytes(json.loads(laid_out))
 
 
 def test_outputs_and_long_strings_are_what_is_cut_out():
