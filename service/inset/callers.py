@@ -7,6 +7,8 @@ from typing import Annotated
 
 from jose import JOSEError, jws, jwt
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from sqlalchemy import and_
+from sqlmodel import col, select
 
 from inset.clock import now
 from inset.db import Database
@@ -87,8 +89,8 @@ class CallerReader:
 
     async def read(self, token: str) -> Caller:
         """Say whose token this is. Raises one of the `Unauthenticated` problems, or `KeysUnavailable`."""
-        issuer, kid, alg = _named(token)
-        host = await self._host(issuer)
+        issuer, kid, alg, user = _named(token)
+        host, revoked_at = await self._host(issuer, user)
         key = await self._key(host, kid)
         # Before any verification: a token does not choose how it is checked.
         if alg != key.alg:
@@ -104,15 +106,18 @@ class CallerReader:
             until=datetime.fromtimestamp(claims.exp + self._skew, UTC),
         )
         if not caller.backend:
-            await self._check_not_revoked(caller, signed_at=claims.iat)
+            _check_not_revoked(revoked_at, signed_at=claims.iat)
         return caller
 
-    async def _host(self, issuer: str) -> Host:
+    async def _host(self, issuer: str, user: str) -> tuple[Host, datetime | None]:
+        """Find a host application, and when it revoked the user that the token claims, whom nobody has believed yet."""
+        revoked = and_(col(Revocation.host_id) == Host.id, col(Revocation.user) == user)
+        wanted = select(Host, Revocation.revoked_at).join(Revocation, revoked, isouter=True).where(Host.id == issuer)
         async with self._database.transaction(read_only=True) as db:
-            host = await db.get(Host, issuer)
-        if host is None:
+            found = (await db.exec(wanted)).one_or_none()
+        if found is None:
             raise TokenIssuer
-        return host
+        return found
 
     async def _key(self, host: Host, kid: str) -> HostKey:
         registered = map(HostKey.model_validate, host.keys)
@@ -150,28 +155,30 @@ class CallerReader:
         if claims.iat and claims.exp - claims.iat > self._max_lifetime + self._skew:
             raise TokenLifetime(self._max_lifetime)
 
-    async def _check_not_revoked(self, caller: Caller, *, signed_at: float) -> None:
-        async with self._database.transaction(read_only=True) as db:
-            revocation = await db.get(Revocation, (caller.host_id, caller.user))
-        # Hosts sign in whole seconds, so that what was signed in the second of the revocation counts as before it.
-        if revocation and math.floor(signed_at) <= math.floor(revocation.revoked_at.timestamp()):
-            raise TokenRevoked
+
+def _check_not_revoked(revoked_at: datetime | None, *, signed_at: float) -> None:
+    # Hosts sign in whole seconds, so that what was signed in the second of the revocation counts as before it.
+    if revoked_at and math.floor(signed_at) <= math.floor(revoked_at.timestamp()):
+        raise TokenRevoked
 
 
-def _named(token: str) -> tuple[str, str, object]:
-    """Read which key an unverified token claims to be signed with: `iss`, `kid` and `alg`. All else is ignored."""
+def _named(token: str) -> tuple[str, str, object, str]:
+    """Read what is needed to verify a token, from itself: `iss`, `kid`, `alg` and `sub` ("" for no name).
+
+    All else is ignored until it is verified.
+    """
     try:
         header = jwt.get_unverified_header(token)
-        issuer = jwt.get_unverified_claims(token).get("iss")
+        claims = jwt.get_unverified_claims(token)
     except (JOSEError, RecursionError) as exc:
         raise TokenMalformed from exc
     if "crit" in header:
         # It says: refuse me unless you understand this. Nothing of the kind is understood here (RFC 7515, 4.1.11).
         raise TokenMalformed
-    kid = header.get("kid")
+    issuer, kid, user = claims.get("iss"), header.get("kid"), claims.get("sub")
     if not isinstance(issuer, str) or not issuer.isascii() or not isinstance(kid, str):
         raise TokenIssuer
-    return issuer, kid, header.get("alg")
+    return issuer, kid, header.get("alg"), user if isinstance(user, str) and user.isprintable() else ""
 
 
 def _user(claims: _Claims) -> str:

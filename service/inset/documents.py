@@ -6,11 +6,13 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import nbformat
+import orjson
 from nbformat.validator import iter_validate
 
+from inset.canonical import is_canonical
 from inset.errors import NotANotebook, NotJson, UnsupportedNbformat
 
 _FILE_NAME_LENGTH = 80
@@ -48,6 +50,9 @@ def uploaded_document(content: bytes) -> Document:
 
     Raises `NotJson`, `NotANotebook` or `UnsupportedNbformat`.
     """
+    quick = _quickly_parsed(content)
+    if _is_notebook(quick) and is_canonical(content, quick):
+        return Document(content)
     try:
         parsed = json.loads(content)
     except UnicodeDecodeError as exc:
@@ -83,11 +88,10 @@ def parsed_document(parsed: Any) -> Document:
 def document_from_jupyter(content: bytes) -> Document:
     """Take what Jupyter saved, byte for byte. It is always stored: refusing would lose somebody's work."""
     try:
-        parsed = json.loads(content)
+        parsed = _quickly_parsed(content) or json.loads(content)
     except (ValueError, RecursionError):
         return Document(content, valid=False)
-    acceptable = isinstance(parsed, dict) and parsed.get("nbformat") == 4 and not _invalidity(parsed)
-    return Document(content, valid=acceptable)
+    return Document(content, valid=_is_notebook(parsed))
 
 
 def file_name(name: str) -> str:
@@ -101,6 +105,18 @@ def file_name(name: str) -> str:
     # A file name is limited in bytes, and the cut must not fall into a character.
     stem = words.encode()[:_FILE_NAME_LENGTH].decode(errors="ignore").strip("-_")
     return f"{stem or 'notebook'}.ipynb"
+
+
+def _quickly_parsed(content: bytes) -> Any:
+    """Parse in a fifth of json's time what has nothing odd in it: NaN, half a surrogate pair, another encoding."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _is_notebook(parsed: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(parsed, dict) and parsed.get("nbformat") == 4 and not _invalidity(parsed)
 
 
 def _canonical(notebook: Any) -> Document:

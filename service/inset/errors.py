@@ -14,7 +14,7 @@
     │                          NotComparable, DiffTooLarge
     ├── BaseVersionRequired 428
     ├── RateLimited 429
-    ├── InternalError 500
+    ├── InternalError 500, ContentDamaged 500
     └── Upstream 503 ───────── HubUnavailable, HubBusy, ServerGone, KeysUnavailable, DatabaseUnavailable,
                                PreviewsBusy
 
@@ -518,6 +518,17 @@ class InternalError(Problem):
 
     def __init__(self) -> None:
         super().__init__("Something unforeseen happened here. It is in the service's log.")
+
+
+class ContentDamaged(Problem):
+    """A version's bytes are no longer those that were stored: the database's disk or a hand in it has changed them."""
+
+    slug, title, status = "content-damaged", "Content damaged", 500
+
+    def __init__(self) -> None:
+        super().__init__(
+            "What is stored of this version is not what was saved, and is not given out. Older versions may be whole."
+        )
 
 
 # -- 503 -----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.clock import now
 from inset.db import Database
 from inset.models import OVER, Notebook, Session, SessionEvent, Version
-from inset.versions import remove_versions
+from inset.store.garbage import remove_versions
 
 _BATCH_VERSIONS = 100
 _BATCH_BYTES = 16 * 1024 * 1024

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, or_, update
+from sqlalchemy import and_, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.clock import now
 from inset.documents import Document
 from inset.errors import VersionConflict, VersionNotFound
-from inset.models import Body, Notebook, Origin, Version
+from inset.models import Host, Notebook, Origin, Version
+from inset.store.bodies import read_body, write_body
 
 
 @dataclass(frozen=True)
@@ -41,43 +41,38 @@ async def store(
     that never was. `unanswered` are the hashes of what the writer has sent on this base without hearing of it: where
     one of them was stored, the document is based on that.
     """
-    # Whoever stores the same notebook at this moment waits here, so that what follows is decided on what is so.
-    await db.refresh(notebook, with_for_update=True)
+    store_key = await _lock(db, notebook)
     if base > notebook.last_number:
         raise VersionNotFound
     if unanswered:
         base = await _last_stored(db, notebook, unanswered, author=author, after=base) or base
-    based_on = await db.get(Version, (notebook.id, base))
-    same = await _same(db, notebook, document, base=base)
-    if based_on and same is not based_on:
-        await _supersede(db, based_on)
+    known = await _known(db, notebook, document, base=base)
+    same = next((version for version in known if version.sha256 == document.sha256), None)
+    for version in known:
+        # Of a line beside the notebook's own, only the newest version waits for somebody to take a side.
+        if version.number == base and version.aside == "open" and version is not same:
+            version.aside = "settled"
     if same:
         if origin == "save" and same.origin == "autosave":
             same.origin = origin  # somebody now means it: retention must not take it for one of many
         return Stored(same, created=False, conflict=_conflict(notebook, base=base, kept=same))
-    number = await _next_number(db, notebook.id)
     version = Version(
         notebook_id=notebook.id,
-        number=number,
+        number=notebook.last_number + 1,
         parent=base or None,
         sha256=document.sha256,
         size=document.size,
         origin=origin,
         author=author,
         valid=document.valid,
+        aside=None if notebook.current == base else "open",
     )
     db.add(version)
+    notebook.last_number, notebook.updated_at = version.number, version.created_at
+    if version.aside is None:
+        notebook.current = version.number
     await db.flush()
-    db.add(Body(notebook_id=notebook.id, number=number, content=document.content))
-    became_current = await db.exec(
-        update(Notebook)
-        .where(col(Notebook.id) == notebook.id, col(Notebook.current) == base)
-        .values(current=number, updated_at=version.created_at)
-    )
-    await db.refresh(notebook)
-    if became_current.rowcount:
-        return Stored(version, created=True)
-    version.aside = "open"
+    await write_body(db, notebook, version.number, document.content, store_key=store_key)
     return Stored(version, created=True, conflict=_conflict(notebook, base=base, kept=version))
 
 
@@ -90,34 +85,28 @@ async def get_version(db: AsyncSession, notebook_id: str, number: int) -> Versio
 
 
 async def read_document(db: AsyncSession, version: Version) -> Document:
-    """Read a version's bytes."""
-    body = (
-        await db.exec(select(Body).where(Body.notebook_id == version.notebook_id, Body.number == version.number))
-    ).one()
-    return Document(body.content, valid=version.valid)
+    """Read a version's bytes. Raises `ContentDamaged`."""
+    return Document(await read_body(db, version), valid=version.valid)
 
 
-async def remove_versions(db: AsyncSession, notebook_id: str, numbers: Sequence[int]) -> None:
-    """Remove versions and their bytes for good. What named one as its parent goes on naming it."""
-    await db.exec(delete(Body).where(col(Body.notebook_id) == notebook_id, col(Body.number).in_(numbers)))
-    await db.exec(delete(Version).where(col(Version.notebook_id) == notebook_id, col(Version.number).in_(numbers)))
+async def _lock(db: AsyncSession, notebook: Notebook) -> bytes:
+    """Have whoever stores the same notebook wait, so that what follows is decided on what is so.
+
+    Gives the secret by which the host application's blobs are named.
+    """
+    newest = select(Notebook, Host.store_key).join(Host, col(Host.id) == Notebook.host_id)
+    newest = newest.where(Notebook.id == notebook.id).with_for_update(of=Notebook)
+    _, store_key = (await db.exec(newest.execution_options(populate_existing=True))).one()
+    return store_key
 
 
-async def _next_number(db: AsyncSession, notebook_id: str) -> int:
-    numbered = await db.exec(
-        update(Notebook)
-        .where(col(Notebook.id) == notebook_id)
-        .values(last_number=col(Notebook.last_number) + 1, updated_at=now())
-        .returning(col(Notebook.last_number))
-    )
-    return int(numbered.scalar_one())
-
-
-async def _same(db: AsyncSession, notebook: Notebook, document: Document, *, base: int) -> Version | None:
-    """Find the version that this document already is: the current one, the base, or one whose answer got lost."""
-    known = or_(col(Version.number).in_((notebook.current, base)), col(Version.parent) == base)
-    wanted = select(Version).where(Version.notebook_id == notebook.id, Version.sha256 == document.sha256, known)
-    return (await db.exec(wanted.order_by(col(Version.number).desc()))).first()
+async def _known(db: AsyncSession, notebook: Notebook, document: Document, *, base: int) -> Sequence[Version]:
+    """Find the base, and what this document may be already: it, the current version, or one whose answer got lost."""
+    resent = and_(col(Version.parent) == base, col(Version.sha256) == document.sha256)
+    which = or_(col(Version.number).in_((notebook.current, base)), resent)
+    wanted = select(Version).where(Version.notebook_id == notebook.id, which)
+    newest_first = wanted.order_by(col(Version.number).desc()).execution_options(populate_existing=True)
+    return (await db.exec(newest_first)).all()
 
 
 async def _last_stored(
@@ -131,13 +120,6 @@ async def _last_stored(
         col(Version.sha256).in_(hashes),
     )
     return (await db.exec(wanted.order_by(col(Version.number).desc()))).first()
-
-
-async def _supersede(db: AsyncSession, version: Version) -> None:
-    """Of a line beside the notebook's own, only the newest version waits for somebody to take a side."""
-    await db.refresh(version)
-    if version.aside == "open":
-        version.aside = "settled"
 
 
 def _conflict(notebook: Notebook, *, base: int, kept: Version) -> VersionConflict | None:

@@ -5,7 +5,6 @@ from inset.models.diffs import CellChange, Change, DiffLine, Hunk, NotebookDiff
 from inset.models.hosts import Algorithm, CallCount, Host, HostKey, Limits, Revocation
 from inset.models.notebooks import (
     NAME_LENGTH,
-    Body,
     Notebook,
     NotebookCreate,
     NotebookList,
@@ -42,6 +41,7 @@ from inset.models.sessions import (
     SessionPublic,
     SessionState,
 )
+from inset.models.store import Blob, BlobFormat, BlobUse, Body, BodyFormat
 
 __all__ = [
     "EVERY_CAPABILITY",
@@ -50,7 +50,11 @@ __all__ = [
     "OVER",
     "STARTING",
     "Algorithm",
+    "Blob",
+    "BlobFormat",
+    "BlobUse",
     "Body",
+    "BodyFormat",
     "CallCount",
     "Capability",
     "CellChange",

@@ -1,11 +1,12 @@
 """Host applications: who may call, from where, and how they sign."""
 
+import secrets
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ByteSize
 from pydantic import Field as Bounded
-from sqlalchemy import JSON, Column
+from sqlalchemy import JSON, Column, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from inset.clock import UtcDateTime, now
@@ -58,6 +59,10 @@ class Host(SQLModel, table=True):
     """A `Limits`."""
     may: str = Field(default=written(EVERY_CAPABILITY))
     """The most that its users may do in a notebook."""
+    store_key: bytes = Field(
+        default_factory=lambda: secrets.token_bytes(32), sa_column=Column(LargeBinary, nullable=False)
+    )
+    """Names its blobs: whoever sees a blob's key learns nothing of what is in it."""
     updated_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
 
 

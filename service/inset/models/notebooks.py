@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 from pydantic import AfterValidator
-from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String
+from sqlalchemy import Column, ForeignKey, Index, String
 from sqlmodel import Field, SQLModel
 
 from inset.clock import UtcDateTime, now
@@ -77,17 +77,6 @@ class Version(SQLModel, table=True):
     merged: int | None = None
     """The version on the side that this one took in."""
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
-
-
-class Body(SQLModel, table=True):
-    """A version's bytes, apart from `Version` so that listing a history reads none of them."""
-
-    __tablename__ = "bodies"
-    __table_args__ = (ForeignKeyConstraint(["notebook_id", "number"], ["versions.notebook_id", "versions.number"]),)
-
-    notebook_id: str = Field(primary_key=True)
-    number: int = Field(primary_key=True)
-    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class NotebookCreate(SQLModel):

@@ -1,0 +1,88 @@
+"""Blobs: pieces of notebooks, each kept once for a host application, by a name that tells nobody what is in it."""
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+
+from sqlalchemy import and_, insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.db import upsert
+from inset.models import Blob, BlobUse
+from inset.offload import offload
+from inset.store import compression, decoding
+from inset.store.splitting import KEY_LENGTH
+
+_ASKED_AT_ONCE = 5_000
+"""Below the number of parameters that either database takes in one statement."""
+
+
+def name(piece: bytes, store_key: bytes) -> bytes:
+    """Give the key under which a piece is kept."""
+    return blake2b(piece, key=store_key, digest_size=KEY_LENGTH).digest()
+
+
+async def keep(db: AsyncSession, host_id: str, notebook_id: str, pieces: Mapping[bytes, bytes]) -> None:
+    """Have these pieces stored, and note that a notebook has them in it. Known ones are not compressed again."""
+    used = await _lock_known(db, host_id, notebook_id, list(pieces))
+    new = [key for key in pieces if key not in used]
+    if new:
+        size = sum(len(pieces[key]) for key in new)
+        packed = await offload(size, lambda: [compression.pack(pieces[key]) for key in new])
+        inserting = upsert(db, Blob)
+        # Where somebody stores the same piece at this moment, his row is locked by this, as known ones are above.
+        inserting = inserting.on_conflict_do_update(
+            index_elements=["host_id", "key"], set_={"size": inserting.excluded.size}
+        )
+        rows = [
+            {"host_id": host_id, "key": key, "format": "quick", "size": len(pieces[key]), "content": content}
+            for key, content in zip(new, packed, strict=True)
+        ]
+        await db.exec(inserting, params=rows)
+    unnoted = [key for key in pieces if not used.get(key)]
+    if unnoted:
+        await db.exec(
+            insert(BlobUse), params=[{"notebook_id": notebook_id, "host_id": host_id, "key": key} for key in unnoted]
+        )
+
+
+async def fetch(db: AsyncSession, notebook_id: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Give a notebook's pieces of these keys, those that are there. Raises as `unpack` does."""
+    wanted = list(set(keys))
+    found: list[tuple[bytes, str, bytes]] = []
+    for begin in range(0, len(wanted), _ASKED_AT_ONCE):
+        asking = (
+            select(Blob.key, Blob.format, Blob.content)
+            .join(BlobUse, and_(col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key))
+            .where(BlobUse.notebook_id == notebook_id, col(BlobUse.key).in_(wanted[begin : begin + _ASKED_AT_ONCE]))
+        )
+        found += (await db.exec(asking)).all()
+    size = sum(len(content) for _, _, content in found)
+    return await offload(size, lambda: {key: unpack(format, content) for key, format, content in found})
+
+
+def unpack(format: str, content: bytes) -> bytes:
+    """Give a blob's piece. Raises `compression.Damaged`, `struct.error` or `ValueError` if it was not written here."""
+    unpacked = compression.unpack(content)
+    return decoding.encode(unpacked) if format == "decoded" else unpacked
+
+
+async def _lock_known(db: AsyncSession, host_id: str, notebook_id: str, keys: list[bytes]) -> dict[bytes, bool]:
+    """Tell which pieces are stored, and whether it is noted that the notebook has them.
+
+    Their rows are locked where a database locks rows, so that `inset db pack` can't remove before this transaction is
+    over what is about to be used. On SQLite there is one writer at a time anyway.
+    """
+    known: dict[bytes, bool] = {}
+    noted = and_(
+        col(BlobUse.notebook_id) == notebook_id, col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key
+    )
+    for begin in range(0, len(keys), _ASKED_AT_ONCE):
+        asking = (
+            select(Blob.key, col(BlobUse.notebook_id).is_not(None))
+            .join(BlobUse, noted, isouter=True)
+            .where(Blob.host_id == host_id, col(Blob.key).in_(keys[begin : begin + _ASKED_AT_ONCE]))
+            .with_for_update(read=True, key_share=True, of=Blob)
+        )
+        known |= dict((await db.exec(asking)).all())
+    return known

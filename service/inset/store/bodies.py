@@ -1,0 +1,79 @@
+"""Writing and reading versions' bytes."""
+
+import hashlib
+import logging
+import struct
+from typing import cast
+
+from sqlalchemy import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.errors import ContentDamaged
+from inset.models import Body, BodyFormat, Notebook, Version
+from inset.offload import offload
+from inset.store import blobs, compression
+from inset.store.skeletons import Written, read_skeleton
+from inset.store.splitting import join, references, skeleton, split
+
+log = logging.getLogger(__name__)
+
+DAMAGED = (KeyError, ValueError, struct.error, compression.Damaged)
+"""What reading raises where bytes are missing, or are not those that were written."""
+
+
+async def write_body(db: AsyncSession, notebook: Notebook, number: int, content: bytes, *, store_key: bytes) -> None:
+    """Store a version's bytes."""
+    packed = await take_apart_into_blobs(db, notebook, content, store_key)
+    body = {"notebook_id": notebook.id, "number": number, "format": "quick", "content": packed}
+    await db.exec(insert(Body), params=body)
+
+
+async def take_apart_into_blobs(db: AsyncSession, notebook: Notebook, content: bytes, store_key: bytes) -> bytes:
+    """Store the large pieces of a version's bytes as blobs, unless they are there; give the rest, compressed."""
+    pieces, packed = await offload(len(content), _taken_apart, content, store_key)
+    if pieces:
+        await blobs.keep(db, notebook.host_id, notebook.id, pieces)
+    return packed
+
+
+async def read_body(db: AsyncSession, version: Version) -> bytes:
+    """Read a version's bytes. Raises `ContentDamaged` if they are no longer those that were stored."""
+    try:
+        text = await read_skeleton_of(db, version.notebook_id, version.number)
+        pieces = await blobs.fetch(db, version.notebook_id, references(text))
+        return await offload(version.size, _put_together, text, pieces, version.sha256)
+    except DAMAGED as exc:
+        log.error("notebook %s, version %d: its bytes are damaged (%r)", version.notebook_id, version.number, exc)
+        raise ContentDamaged from exc
+
+
+async def read_bodies(db: AsyncSession, notebook_id: str, number: int) -> dict[int, Written]:
+    """Read a version's body, and those that it stands on."""
+    here = Body.notebook_id == notebook_id
+    chain = select(Body.number, Body.base).where(here, Body.number == number).cte(recursive=True)
+    chain = chain.union_all(select(Body.number, Body.base).where(here, Body.number == chain.c.base))
+    wanted = select(Body.number, Body.content, Body.format, Body.base).where(
+        here, col(Body.number).in_(select(chain.c.number))
+    )
+    rows = (await db.exec(wanted)).all()
+    return {number: Written(content, cast("BodyFormat", format), base) for number, content, format, base in rows}
+
+
+async def read_skeleton_of(db: AsyncSession, notebook_id: str, number: int) -> bytes:
+    """Read a version's skeleton. Raises one of `DAMAGED`."""
+    bodies = await read_bodies(db, notebook_id, number)
+    return await offload(sum(len(body.content) for body in bodies.values()), read_skeleton, number, bodies)
+
+
+def _taken_apart(content: bytes, store_key: bytes) -> tuple[dict[bytes, bytes], bytes]:
+    parts = split(content)
+    keys = [blobs.name(piece, store_key) for piece in parts.pieces]
+    return dict(zip(keys, parts.pieces, strict=True)), compression.pack(skeleton(parts, keys))
+
+
+def _put_together(text: bytes, pieces: dict[bytes, bytes], sha256: str) -> bytes:
+    content = join(text, pieces)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError("they have another hash")
+    return content

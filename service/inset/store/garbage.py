@@ -1,0 +1,83 @@
+"""Taking versions away, and the blobs that nothing needs any more."""
+
+from collections.abc import Collection
+
+from sqlalchemy import delete, exists, func, not_, tuple_, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.db import Database
+from inset.models import Blob, BlobUse, Body, Notebook, Version
+from inset.store.bodies import read_skeleton_of
+from inset.store.skeletons import Written, write_skeleton
+from inset.store.splitting import references
+
+_AT_ONCE = 200
+
+_UNUSED = not_(exists().where(col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key))
+
+
+async def remove_versions(db: AsyncSession, notebook_id: str, numbers: Collection[int]) -> None:
+    """Delete versions of a notebook, and write those anew that stood on them.
+
+    Their blobs become unused, not deleted: that is `remove_unused_blobs`. Raises one of `bodies.DAMAGED`.
+    """
+    await lock_notebook(db, notebook_id)
+    rows = (await db.exec(select(Body.number, Body.base).where(Body.notebook_id == notebook_id))).all()
+    bases, gone = dict(rows), set(numbers)
+    for number, base in bases.items():
+        if number not in gone and base in gone:
+            while base in gone:
+                base = bases[base]
+            text = await read_skeleton_of(db, notebook_id, number)
+            below = None if base is None else (base, await read_skeleton_of(db, notebook_id, base))
+            await rewrite_body(db, notebook_id, number, write_skeleton(text, below))
+    await _forget_uses(db, notebook_id, gone=gone & bases.keys(), left=bases.keys() - gone)
+    await db.exec(delete(Body).where(col(Body.notebook_id) == notebook_id, col(Body.number).in_(gone)))
+    await db.exec(delete(Version).where(col(Version.notebook_id) == notebook_id, col(Version.number).in_(gone)))
+
+
+async def lock_notebook(db: AsyncSession, notebook_id: str) -> None:
+    """Have whoever stores, packs or removes this notebook's versions wait until this transaction is over."""
+    await db.exec(select(Notebook.id).where(Notebook.id == notebook_id).with_for_update())
+
+
+async def rewrite_body(db: AsyncSession, notebook_id: str, number: int, written: Written) -> None:
+    """Write the same bytes of a version in another way."""
+    here = update(Body).where(col(Body.notebook_id) == notebook_id, col(Body.number) == number)
+    await db.exec(here.values(content=written.content, format=written.format, base=written.base))
+
+
+async def remove_unused_blobs(database: Database) -> tuple[int, int]:
+    """Delete the blobs that no notebook has in it. Gives how many they were, and how many bytes.
+
+    Beside live saves: each batch is looked at again under a lock of its rows. A save that wants one of them waits for
+    that lock, then finds it gone and stores it anew; one that came first has noted its use before the batch gets it.
+    """
+    blobs, size, after = 0, 0, ("", b"")
+    whose = tuple_(col(Blob.host_id), col(Blob.key))
+    while True:
+        async with database.transaction(read_only=True) as db:
+            unused = (
+                select(Blob.host_id, Blob.key).where(whose > after, _UNUSED).order_by(col(Blob.host_id), col(Blob.key))
+            )
+            batch = [(host_id, key) for host_id, key in (await db.exec(unused.limit(_AT_ONCE))).all()]
+        if not batch:
+            return blobs, size
+        async with database.transaction() as db:
+            await db.exec(select(Blob.key).where(whose.in_(batch)).with_for_update(skip_locked=True))
+            removing = delete(Blob).where(whose.in_(batch), _UNUSED).returning(func.length(Blob.content))
+            removed = (await db.exec(removing)).scalars().all()
+        blobs, size, after = blobs + len(removed), size + sum(removed), batch[-1]
+
+
+async def _forget_uses(db: AsyncSession, notebook_id: str, *, gone: set[int], left: set[int]) -> None:
+    unused: set[bytes] = set()
+    for number in gone:
+        unused.update(references(await read_skeleton_of(db, notebook_id, number)))
+    for number in sorted(left, reverse=True):
+        if not unused:
+            return
+        unused.difference_update(references(await read_skeleton_of(db, notebook_id, number)))
+    forgetting = delete(BlobUse).where(col(BlobUse.notebook_id) == notebook_id, col(BlobUse.key).in_(unused))
+    await db.exec(forgetting)
