@@ -7,7 +7,18 @@ import pytest
 
 from inset.settings import Settings
 from tests.faults.replica import Replica
-from tests.service.conftest import host, hub, hub_url, migrated, other_host, settings, start_timeout  # noqa: F401
+from tests.service.conftest import (  # noqa: F401
+    database_kind,
+    database_url,
+    databases,
+    host,
+    hub,
+    hub_url,
+    other_host,
+    pytest_generate_tests,
+    settings,
+    start_timeout,
+)
 from tests.support.real_hub import free_ports
 
 

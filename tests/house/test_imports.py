@@ -23,7 +23,7 @@ LAYERS = [
     ["notebooks", "lifecycle"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
     ["notebook_server", "hub", "jwks", "db"],
-    ["documents", "keys", "paging", "failures"],
+    ["documents", "keys", "paging", "failures", "engines"],
     ["models"],
     ["errors", "settings", "clock"],
     [""],

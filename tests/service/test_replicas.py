@@ -18,6 +18,8 @@ from tests.support.hosts import AUDIENCE, TestHost, write_hosts_file
 from tests.support.key_pairs import KeyPair, KeyServer
 from tests.support.serving import served
 
+pytestmark = pytest.mark.each_database
+
 LIST = "/v1/notebooks"
 REDEEM = "/bridge/v1/tickets/redeem"
 

@@ -3,21 +3,27 @@
 import asyncio
 
 from alembic import context
+from sqlalchemy import text
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 import inset.models  # noqa: F401  (fills SQLModel.metadata)
+from inset.engines import new_engine
+
+_UPGRADING = 0x1_15E6
+"""The advisory lock of whoever changes the schema, on PostgreSQL: replicas may upgrade at once when they start."""
 
 
 def _run(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADING})"))
     context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
 
 
 async def _migrate() -> None:
-    engine = create_async_engine(context.config.attributes["url"])
+    engine = new_engine(context.config.attributes["url"])
     async with engine.begin() as connection:
         await connection.run_sync(_run)
     await engine.dispose()
