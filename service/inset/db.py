@@ -51,7 +51,7 @@ class Database:
             raise
 
 
-HELD = {"key_share": True}
+HELD: dict[str, bool] = {"key_share": True}
 """For `with_for_update`: nobody else changes or so holds the row until this transaction is over.
 
 Others may go on to refer to it. SQLite's one writer holds everything, and needs no more. Deadlocks are kept away by one

@@ -8,6 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
+from inset.db import HELD
 from inset.documents import Document
 from inset.errors import VersionConflict, VersionNotFound
 from inset.models import Body, Notebook, Origin, Version
@@ -43,7 +44,7 @@ async def store(
     if base:
         await get_version(db, notebook.id, base)
     # Whoever stores the same notebook at this moment waits here, so that what follows is decided on what is so.
-    await db.refresh(notebook, with_for_update=True)
+    await db.refresh(notebook, with_for_update=HELD)
     if unanswered:
         base = await _last_stored(db, notebook, unanswered, author=author, after=base) or base
     same = await _same(db, notebook, document, base=base)
