@@ -17,10 +17,11 @@ from pydantic import ByteSize, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from inset.app import create_app
-from inset.db import open_database, require_upgraded, upgrade
+from inset.database_commands import add_database_commands
+from inset.db import open_database, require_upgraded
 from inset.doctor import Doctor
 from inset.doctor.report import written
-from inset.errors import Upstream
+from inset.errors import DatabaseUnavailable, Upstream
 from inset.hosts import add_key, apply_hosts, list_hosts, remove_host, retire_key
 from inset.hub import HubClient
 from inset.models import Algorithm
@@ -39,9 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     serve = commands.add_parser("serve", help="run the service on an upgraded database")
     serve.set_defaults(run=lambda _: _serve(Settings()))
 
-    db = commands.add_parser("db", help="care for the database").add_subparsers(required=True, metavar="COMMAND")
-    up = db.add_parser("upgrade", help="bring it to the newest schema, creating it where there is none")
-    up.set_defaults(run=lambda _: upgrade(Settings().database_url))
+    add_database_commands(commands.add_parser("db", help="care for the database"))
 
     registry = commands.add_parser("hosts", help="register host applications")
     hosts = registry.add_subparsers(required=True, metavar="COMMAND")
@@ -88,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         for error in exc.errors():
             print(f"inset: {'.'.join(map(str, error['loc'])) or exc.title}: {error['msg']}", file=sys.stderr)
         return 2
-    except (LookupError, OSError, SQLAlchemyError, ValueError) as exc:
+    except (DatabaseUnavailable, LookupError, OSError, SQLAlchemyError, ValueError) as exc:
         print(f"inset: {str(exc).splitlines()[0]}", file=sys.stderr)
         return 2
     return code

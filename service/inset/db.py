@@ -20,6 +20,7 @@ from inset.engines import is_away, make_folder, new_engine, reading
 from inset.errors import DatabaseUnavailable
 from inset.settings import DatabaseSettings
 
+_AS_USUAL = DatabaseSettings()
 _AT_COMMIT = "inset_at_commit"
 _WRITES_IN_ORDER = 0x1_15E7
 """The advisory lock under which rows get their growing ids, on PostgreSQL."""
@@ -85,9 +86,9 @@ class _Session(AsyncSession):
 
 
 @asynccontextmanager
-async def open_database(url: str, settings: DatabaseSettings | None = None) -> AsyncIterator[Database]:
-    """Connect to a migrated database, and disconnect on leaving."""
-    engine = new_engine(url, settings or DatabaseSettings())
+async def open_database(url: str, settings: DatabaseSettings | None = _AS_USUAL) -> AsyncIterator[Database]:
+    """Connect to a migrated database, and disconnect on leaving. Without `settings` nothing that takes long is cut."""
+    engine = new_engine(url, settings)
     try:
         yield Database(engine)
     finally:
@@ -103,7 +104,7 @@ def upgrade(url: str) -> None:
 async def require_upgraded(url: str) -> None:
     """Raise `ValueError` if a database is not at the newest schema."""
     newest = ScriptDirectory.from_config(migrations(url)).get_heads()
-    engine = new_engine(url, DatabaseSettings())
+    engine = new_engine(url, _AS_USUAL)
     try:
         async with engine.connect() as connection:
             heads = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads())

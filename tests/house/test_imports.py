@@ -13,6 +13,7 @@ SERVICE = ROOT / "service" / "inset"
 LAYERS = [
     ["__main__"],
     ["cli"],
+    ["database_commands"],
     ["app"],
     ["routes"],
     ["middleware", "deps"],
@@ -21,7 +22,9 @@ LAYERS = [
     ["bridges", "doctor", "edge", "hosts", "users"],
     ["sessions", "control"],
     ["notebooks", "lifecycle"],
+    ["checking"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
+    ["transfer"],
     ["notebook_server", "hub", "jwks", "db"],
     ["documents", "keys", "paging", "failures", "engines"],
     ["models"],
