@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.engines import is_away, make_folder, new_engine, reading
-from inset.errors import DatabaseUnavailable
+from inset.engines import is_away, is_no_text, make_folder, new_engine, reading
+from inset.errors import DatabaseUnavailable, InvalidRequest
 from inset.settings import DatabaseSettings
 
 _AS_USUAL = DatabaseSettings()
@@ -40,7 +40,8 @@ class Database:
         One that only reads sees one state of the database throughout. One that writes sees with each statement what
         was committed before it: what must not change under it has to be locked (`HELD`).
 
-        Raises `DatabaseUnavailable` if the database can't be reached, or has no room.
+        Raises `DatabaseUnavailable` if the database can't be reached, or has no room, and `InvalidRequest` where a text
+        is given that it cannot hold.
         """
         try:
             async with _Session(self._reading if read_only else self._writing, expire_on_commit=False) as db:
@@ -49,6 +50,8 @@ class Database:
         except (DBAPIError, NoConnectionFree) as exc:
             if is_away(exc, read_only=read_only):
                 raise DatabaseUnavailable from exc
+            if is_no_text(exc):
+                raise InvalidRequest("A text holds a NUL, which no name has.", errors=[]) from exc
             raise
 
 

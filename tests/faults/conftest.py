@@ -8,14 +8,11 @@ import pytest
 from inset.settings import Settings
 from tests.faults.replica import Replica
 from tests.service.conftest import (  # noqa: F401
-    database_kind,
     database_url,
-    databases,
     host,
     hub,
     hub_url,
     other_host,
-    pytest_generate_tests,
     settings,
     start_timeout,
 )

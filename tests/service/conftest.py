@@ -16,11 +16,9 @@ from inset.db import open_database
 from inset.hosts import apply_hosts
 from inset.settings import Settings
 from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
-from tests.support.databases import Databases, database_kind, databases, run_on_each
+from tests.support.databases import Databases
 from tests.support.hosts import AUDIENCE, TestHost, write_hosts_file
 from tests.support.serving import served
-
-__all__ = ["database_kind", "databases"]  # fixtures
 
 
 @pytest.fixture
@@ -47,9 +45,6 @@ def hub() -> FakeHub:
 async def hub_url(hub: FakeHub) -> AsyncIterator[str]:
     async with served(hub.app) as url:
         yield url
-
-
-pytest_generate_tests = run_on_each
 
 
 @pytest.fixture

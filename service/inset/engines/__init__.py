@@ -56,3 +56,8 @@ def is_away(exc: DBAPIError | NoConnectionFree, *, read_only: bool) -> bool:
     if isinstance(exc, NoConnectionFree) or exc.connection_invalidated:
         return True
     return sqlite.is_away(exc.orig) or postgres.is_away(exc.orig, read_only=read_only)
+
+
+def is_no_text(exc: DBAPIError | NoConnectionFree) -> bool:
+    """Tell whether a text was given that the database can't hold, so that nothing in it can be meant."""
+    return isinstance(exc, DBAPIError) and postgres.is_no_text(exc.orig)

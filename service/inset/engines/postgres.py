@@ -17,6 +17,8 @@ from inset.settings import DatabaseSettings
 
 _READ_ONLY_TRANSACTION = "25006"
 
+_NO_TEXT = "22021"
+
 _AWAY_CLASSES = ("08", "53", "57", "58")
 """Classes of SQLSTATE: no connection, no room or memory, stopped by its operator or by a time-out, a broken disk."""
 
@@ -67,6 +69,11 @@ def is_away(error: BaseException | None, *, read_only: bool) -> bool:
         # A standby, or a disk that is being repaired. In a transaction that we began to read it is our mistake.
         return not read_only
     return state[:2] in _AWAY_CLASSES or state in _AWAY
+
+
+def is_no_text(error: BaseException | None) -> bool:
+    """Tell whether an error means that a text was given which PostgreSQL cannot hold: one with a NUL."""
+    return getattr(error, "sqlstate", None) == _NO_TEXT
 
 
 def _connecting(times: dict[str, str], **options: Any) -> dict[str, Any]:

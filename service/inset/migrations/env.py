@@ -1,14 +1,15 @@
 """Runs the migrations on the database whose URL `inset.db` hands over."""
 
 import asyncio
+from typing import Any
 
 from alembic import context
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
 import inset.models  # noqa: F401  (fills SQLModel.metadata)
-from inset.engines import new_engine
+from inset.engines import is_postgres, new_engine
 
 _UPGRADING = 0x1_15E6
 """The advisory lock of whoever changes the schema, on PostgreSQL: replicas may upgrade at once when they start."""
@@ -22,11 +23,20 @@ def _run(connection: Connection) -> None:
         context.run_migrations()
 
 
+def _forget_references(connection: Any, _record: Any) -> None:
+    # SQLite changes a table by copying it, and would take the old one's end for that of its rows.
+    connection.execute("PRAGMA foreign_keys=OFF").close()
+
+
 async def _migrate() -> None:
     engine = new_engine(context.config.attributes["url"])
-    async with engine.begin() as connection:
-        await connection.run_sync(_run)
-    await engine.dispose()
+    if not is_postgres(engine):
+        event.listen(engine.sync_engine, "connect", _forget_references)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_run)
+    finally:
+        await engine.dispose()
 
 
 asyncio.run(_migrate())
