@@ -35,7 +35,7 @@ class PostgresServer:
         self._call("initdb", "--pgdata", "data", "--username=inset", "--auth=trust", "--locale=C.UTF-8", "--no-sync")
 
     def start(self) -> None:
-        """Start it, and wait until it answers; once more after it was killed, too."""
+        """Start it unless it runs, and wait until it answers; once more after it was killed, too."""
         settings = {
             "unix_socket_directories": str(self._folder),
             "listen_addresses": "",
@@ -44,16 +44,17 @@ class PostgresServer:
             "log_min_messages": "warning",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._bin / "postgres", "-D", "data", *options], cwd=self._folder, stdout=log, stderr=log, **self._as
-            )
+        command = [self._bin / "postgres", "-D", "data", *options]
         ready = [self._bin / "pg_isready", "--quiet", "--host", self._folder, "--username=inset", "--dbname=postgres"]
         until = time.monotonic() + _START_SECONDS
-        while subprocess.run(ready).returncode:
-            if self._process.poll() is not None or time.monotonic() > until:
+        while self._process is None or self._process.poll() is not None or subprocess.run(ready).returncode:
+            if time.monotonic() > until:
                 raise AssertionError("PostgreSQL does not start:\n" + (self._folder / "log").read_text()[-2000:])
-            time.sleep(0.02)
+            if self._process is None or self._process.poll() is not None:
+                # After a kill it refuses until the last backend of the one before has noticed.
+                with (self._folder / "log").open("ab") as log:
+                    self._process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log, **self._as)
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """End it without a word, as a machine does that loses its power; its backends follow by themselves."""
