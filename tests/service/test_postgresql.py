@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from inset.db import open_database
+from inset.doctor.at_home import Home
 from inset.engines import async_url
 from inset.settings import DatabaseSettings
 from tests.service.conftest import document, problem, running_service
@@ -126,6 +127,19 @@ async def test_contents_are_not_compressed_once_more(settings):
     stored = text("SELECT attstorage FROM pg_attribute WHERE attrelid = 'bodies'::regclass AND attname = 'content'")
     async with open_database(settings.database_url) as database, database.transaction(read_only=True) as db:
         assert (await db.exec(stored)).scalar_one() in ("e", b"e")
+
+
+async def test_the_doctor_knows_a_server_that_may_lose_what_it_acknowledged(settings, server):
+    async def found(settings):
+        async with open_database(settings.database_url) as database:
+            return {finding.code: finding for finding in await Home(settings, database).database()}
+
+    assert set(await found(settings)) == {"database"}
+    assert set(await found(_with(settings, pool_size=1000))) == {"database-connections"}
+    away = settings.model_copy(update={"database_url": "postgresql://inset@127.0.0.1:1/nothing"})
+    assert set(await found(away)) == {"database-unreachable"}
+    await server.execute(f"ALTER DATABASE {_name(settings)} SET synchronous_commit = off")
+    assert "`synchronous_commit = off`" in (await found(settings))["database-not-durable"].message
 
 
 @pytest.mark.parametrize("name", ["%00", "a%00b"])
