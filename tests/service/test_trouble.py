@@ -10,8 +10,6 @@ from inset.db import open_database
 from tests.fakes.fake_hub import FakeServer
 from tests.service.conftest import document, problem, running_service, until
 
-pytestmark = pytest.mark.each_database
-
 SECRET = "secret-of-the-hub"
 
 
