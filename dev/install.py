@@ -30,11 +30,12 @@ DEBIAN_PACKAGES = {
     "webkit2gtk-driver": "WebKitWebDriver",
     "xvfb": "Xvfb",
     "nginx": "nginx",
+    "postgresql": "initdb",
 }
-"""What the tests drive: browsers, the screen that WebKit needs, and the edge. Debian's packages, by their commands."""
+"""What the tests drive: browsers, the screen that WebKit needs, the edge, the production database.
 
-_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
-"""Debian keeps nginx where only root looks by himself."""
+Debian's packages, by their commands.
+"""
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 """What Debian asks before a package starts its service."""
@@ -99,7 +100,8 @@ def _pip_own(*arguments: object) -> None:
 
 
 def _debian_packages() -> None:
-    missing = [package for package, command in DEBIAN_PACKAGES.items() if not shutil.which(command, path=_PATH)]
+    where = _where()
+    missing = [package for package, command in DEBIAN_PACKAGES.items() if not shutil.which(command, path=where)]
     if not missing:
         return
     packages = " ".join(missing)
@@ -114,9 +116,15 @@ def _debian_packages() -> None:
     _step("Debian packages", "debian", [], install, always=True)
 
 
+def _where() -> str:
+    """Say where commands are: Debian keeps nginx where only root looks, and PostgreSQL where nobody does."""
+    servers = map(str, Path("/usr/lib/postgresql").glob("*/bin"))
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", *servers])
+
+
 @contextmanager
 def _no_service_starts() -> Iterator[None]:
-    """Keep packages from starting what they install: nginx would listen on port 80."""
+    """Keep packages from starting what they install: nginx would listen on port 80, PostgreSQL on 5432."""
     if POLICY.exists():
         yield
         return

@@ -1,13 +1,19 @@
-"""How the tests are shared out among workers: what starts expensive parts stays on one of them."""
+"""How the tests are shared out among workers, and what every test may ask for: databases, each kind of them."""
 
 from pathlib import Path
 
 import pytest
 
+from tests.support.databases import database_kind, databases, run_on_each
+
+__all__ = ["database_kind", "databases"]
+
 _TESTS = Path(__file__).parent
 
 _WHOLE_FOLDERS = {"browsers", "docker", "e2e", "edge", "security"}
 """Each of these starts a whole deployment once; the others start their parts by the file."""
+
+pytest_generate_tests = run_on_each
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -60,7 +60,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
-            database = await stack.enter_async_context(open_database(settings.database_url))
+            database = await stack.enter_async_context(open_database(settings.database_url, settings.database))
             # The hub's proxy drops connections that idle for about six seconds.
             limits = httpx.Limits(max_connections=200, keepalive_expiry=4)
             http = await stack.enter_async_context(

@@ -17,7 +17,8 @@ from pydantic import ByteSize, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from inset.app import create_app
-from inset.db import open_database, require_upgraded, upgrade
+from inset.database_commands import add_database_commands
+from inset.db import open_database, require_upgraded
 from inset.doctor import Doctor
 from inset.doctor.report import written
 from inset.errors import Problem, Upstream
@@ -29,8 +30,6 @@ from inset.retention import Policy, Removed, purge_notebooks, thin_versions
 from inset.servers import has_own_origin, seat_names
 from inset.settings import Settings
 from inset.signing import Signer
-from inset.store.garbage import remove_unused_blobs
-from inset.store.packing import pack
 from inset.users import revoke_user
 
 
@@ -42,14 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     serve = commands.add_parser("serve", help="run the service on an upgraded database")
     serve.set_defaults(run=lambda _: _serve(Settings()))
 
-    db = commands.add_parser("db", help="care for the database").add_subparsers(required=True, metavar="COMMAND")
-    up = db.add_parser("upgrade", help="bring it to the newest schema, creating it where there is none")
-    up.set_defaults(run=lambda _: upgrade(Settings().database_url))
-
-    smaller = db.add_parser(
-        "pack", help="make the notebook store smaller, beside live saves; it may be stopped any time"
-    )
-    smaller.set_defaults(run=lambda _: asyncio.run(_pack(Settings())))
+    add_database_commands(commands.add_parser("db", help="care for the database"))
 
     registry = commands.add_parser("hosts", help="register host applications")
     hosts = registry.add_subparsers(required=True, metavar="COMMAND")
@@ -155,14 +147,6 @@ async def _doctor(settings: Settings, *, as_json: bool) -> int:
     else:
         print(written(findings, colour=sys.stdout.isatty()))
     return 1 if any(finding.level == "error" for finding in findings) else 0
-
-
-async def _pack(settings: Settings) -> None:
-    async with open_database(settings.database_url) as database:
-        packed = await pack(database, lambda line: print(line, flush=True))
-        blobs, size = await remove_unused_blobs(database)
-    print(f"packed {packed.bodies} bodies and {packed.blobs} blobs: {packed.before} bytes are {packed.after} now")
-    print(f"removed {blobs} blobs that nothing needs any more: {size} bytes")
 
 
 async def _apply_hosts(settings: Settings, file: Path) -> None:

@@ -1,73 +1,97 @@
-"""The database: its engine, its transactions, its migrations."""
+"""The database: its transactions, its migrations."""
 
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event
+from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.errors import DatabaseUnavailable
+from inset.engines import is_away, is_no_text, make_folder, new_engine, reading
+from inset.errors import DatabaseUnavailable, InvalidRequest
+from inset.settings import DatabaseSettings
 
-_READ_ONLY = "inset_read_only"
-
-_SQLITE_AWAY = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
-"""The primary result codes that say nothing against what was asked: locked for too long, no disk, no room on it."""
+_AS_USUAL = DatabaseSettings()
+_AT_COMMIT = "inset_at_commit"
+_WRITES_IN_ORDER = 0x1_15E7
+"""The advisory lock under which rows get their growing ids, on PostgreSQL."""
 
 
 class Database:
     """Hands out transactions on one engine."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        self._writing = engine
+        self._reading = reading(engine)
 
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
         """Open a transaction that is committed on leaving, or rolled back if the body raised.
 
-        On SQLite a writing one takes the write lock at once: one that starts by reading and writes later
-        would fail instead of waiting whenever another has written in between.
+        One that only reads sees one state of the database throughout. One that writes sees with each statement what
+        was committed before it: what must not change under it has to be locked (`HELD`).
 
-        Raises `DatabaseUnavailable` if the database can't be reached, or has no room.
+        Raises `DatabaseUnavailable` if the database can't be reached, or has no room, and `InvalidRequest` where a text
+        is given that it cannot hold.
         """
-        engine = self._engine.execution_options(**{_READ_ONLY: read_only})
         try:
-            async with AsyncSession(engine, expire_on_commit=False) as db:
+            async with _Session(self._reading if read_only else self._writing, expire_on_commit=False) as db:
                 yield db
                 await db.commit()
         except (DBAPIError, NoConnectionFree) as exc:
-            if _is_away(exc):
+            if is_away(exc, read_only=read_only):
                 raise DatabaseUnavailable from exc
+            if is_no_text(exc):
+                raise InvalidRequest("A text holds a NUL, which no name has.", errors=[]) from exc
             raise
 
 
+HELD: dict[str, bool] = {"key_share": True}
+"""For `with_for_update`: nobody else changes or so holds the row until this transaction is over.
+
+Others may go on to refer to it. SQLite's one writer holds everything, and needs no more. Deadlocks are kept away by one
+order in which rows are taken: host, notebook, sessions by id, server.
+"""
+
+
+def add_in_order(db: AsyncSession, row: SQLModel) -> None:
+    """Add a row whose generated id shall be greater than those of all rows that were committed before it.
+
+    It is written last of all, at the commit: readers who go on after an id then miss nothing, and nobody who waits for
+    another's locks keeps the others from writing theirs.
+    """
+    db.info.setdefault(_AT_COMMIT, []).append(row)
+
+
+class _Session(AsyncSession):
+    async def commit(self) -> None:
+        rows = self.info.pop(_AT_COMMIT, [])
+        if rows:
+            await self.flush()
+            if self.get_bind().dialect.name == "postgresql":
+                # A sequence gives its numbers in the order of asking, not of committing.
+                await self.exec(text(f"SELECT pg_advisory_xact_lock({_WRITES_IN_ORDER})"))  # type: ignore[call-overload]
+            self.add_all(rows)
+        await super().commit()
+
+    async def rollback(self) -> None:
+        self.info.pop(_AT_COMMIT, None)
+        await super().rollback()
+
+
 @asynccontextmanager
-async def open_database(url: str) -> AsyncIterator[Database]:
-    """Connect to a migrated database, and disconnect on leaving."""
-    engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
-        _tame_sqlite(engine)
+async def open_database(url: str, settings: DatabaseSettings | None = _AS_USUAL) -> AsyncIterator[Database]:
+    """Connect to a migrated database, and disconnect on leaving. Without `settings` nothing that takes long is cut."""
+    engine = new_engine(url, settings)
     try:
         yield Database(engine)
     finally:
@@ -75,17 +99,15 @@ async def open_database(url: str) -> AsyncIterator[Database]:
 
 
 def upgrade(url: str) -> None:
-    """Bring a database to the newest schema, creating it if it does not exist."""
-    database = make_url(url).database
-    if url.startswith("sqlite") and database:
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    """Bring a database to the newest schema; one that is a file is created if it does not exist."""
+    make_folder(url)
     command.upgrade(migrations(url), "head")
 
 
 async def require_upgraded(url: str) -> None:
     """Raise `ValueError` if a database is not at the newest schema."""
     newest = ScriptDirectory.from_config(migrations(url)).get_heads()
-    engine = create_async_engine(url)
+    engine = new_engine(url, _AS_USUAL)
     try:
         async with engine.connect() as connection:
             heads = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads())
@@ -93,6 +115,12 @@ async def require_upgraded(url: str) -> None:
         await engine.dispose()
     if set(heads) != set(newest):
         raise ValueError("the database is not at the newest schema: run `inset db upgrade` first")
+
+
+def newest_schema() -> str:
+    """Name the newest schema."""
+    [head] = ScriptDirectory.from_config(migrations("")).get_heads()
+    return head
 
 
 def upsert(db: AsyncSession, table: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:
@@ -107,27 +135,3 @@ def migrations(url: str) -> Config:
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["url"] = url
     return config
-
-
-def _is_away(exc: DBAPIError | NoConnectionFree) -> bool:
-    if isinstance(exc, NoConnectionFree) or exc.connection_invalidated:
-        return True
-    # An extended code's last byte is the primary one.
-    return getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
-
-
-def _tame_sqlite(engine: AsyncEngine) -> None:
-    """Give SQLite the manners of a server: waiting writers, readers beside them, foreign keys, durable commits."""
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is below
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        read_only = connection.get_execution_options().get(_READ_ONLY, False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

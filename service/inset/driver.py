@@ -70,9 +70,12 @@ class Driver:
         if not candidates:
             return []
         async with self._database.transaction() as db:
+            # What another replica is just taking, or somebody is changing, is passed over: there is the next round.
+            held = waiting.where(col(Session.id).in_(candidates)).with_for_update(skip_locked=True, key_share=True)
             claimed = await db.exec(
                 update(Session)
-                .where(col(Session.id).in_(candidates), col(Session.state).in_(_DRIVEN), or_(free, mine_to_end))
+                .where(col(Session.id).in_(held))
+                .execution_options(synchronize_session=False)
                 .values(lease_owner=self._replica, lease_until=time + _LEASE)
                 .returning(col(Session.id), col(Session.state))
             )
@@ -81,10 +84,17 @@ class Driver:
     async def _renew_leases(self) -> None:
         if not self._drives:
             return
-        mine = (col(Session.id).in_(list(self._drives)), col(Session.lease_owner) == self._replica)
+        mine = select(Session.id).where(
+            col(Session.id).in_(list(self._drives)), col(Session.lease_owner) == self._replica
+        )
+        held = mine.order_by(col(Session.id)).with_for_update(key_share=True)
         async with self._database.transaction() as db:
             renewed = await db.exec(
-                update(Session).where(*mine).values(lease_until=now() + _LEASE).returning(col(Session.id))
+                update(Session)
+                .where(col(Session.id).in_(held))
+                .execution_options(synchronize_session=False)
+                .values(lease_until=now() + _LEASE)
+                .returning(col(Session.id))
             )
             kept = set(renewed.scalars().all())
         for session_id in self._drives.keys() - kept:

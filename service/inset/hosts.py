@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
-from inset.db import Database
+from inset.db import HELD, Database
 from inset.keys import new_secret, unfit
 from inset.lifecycle import end_sessions
 from inset.models import EVERY_CAPABILITY, Algorithm, Capability, Host, HostKey, Limits, Session
@@ -166,7 +166,7 @@ async def remove_host(database: Database, id: str) -> None:
 
 async def _host(db: AsyncSession, id: str) -> Host:
     # Locked where databases can: of two changes of a list of keys at once, none may get lost.
-    host = await db.get(Host, id, with_for_update=True)
+    host = await db.get(Host, id, with_for_update=HELD)
     if host is None:
         raise LookupError(f"no host application is registered as {id!r}")
     return host

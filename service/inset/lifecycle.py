@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
+from inset.db import HELD
 from inset.events import tell
 from inset.failures import failure
 from inset.models import OPEN, Server, ServerState, Session, SessionState
@@ -54,7 +55,8 @@ async def begin_ending(db: AsyncSession, session: Session, reason: str) -> bool:
 
 async def end_sessions(db: AsyncSession, *which: ColumnElement[bool], reason: str) -> int:
     """Have all open sessions that these conditions meet saved and closed; tells how many."""
-    sessions = (await db.exec(select(Session).where(*which, col(Session.state).in_(OPEN)))).all()
+    wanted = select(Session).where(*which, col(Session.state).in_(OPEN)).order_by(col(Session.id))
+    sessions = (await db.exec(wanted)).all()
     return sum([await begin_ending(db, session, reason) for session in sessions])
 
 
@@ -78,11 +80,14 @@ async def bury(db: AsyncSession, server: Server) -> None:
 
     Its seat is free only when that is done, and what opened it is gone too.
     """
-    await db.refresh(server, with_for_update=True)
+    # Sessions are held before their server, as everywhere.
+    using = select(Session).where(Session.server_id == server.id).order_by(col(Session.id))
+    await db.exec(using.with_for_update(key_share=True))
+    await db.refresh(server, with_for_update=HELD)
     if server.state is not ServerState.RUNNING:
         return
     server.died_at = now()
     owes = "edit" in read(server.may)
     server.state = ServerState.RECOVERING if owes else ServerState.STOPPING
-    for session in (await db.exec(select(Session).where(Session.server_id == server.id))).all():
+    for session in (await db.exec(using)).all():
         await fail(db, session, "server-died")

@@ -93,7 +93,7 @@ class Notebooks:
 
     async def delete(self, id: str) -> None:
         """Put a notebook away; for a time it can be brought back. Raises `NotebookInUse` while it is open."""
-        notebook = await self.find(id)
+        notebook = await self.find(id, held=True)
         using = select(Session.id).where(Session.notebook_id == id, col(Session.state).not_in(OVER))
         session_id = (await self._db.exec(using)).first()
         if session_id:
@@ -170,7 +170,7 @@ class Notebooks:
 
     async def restore(self, id: str, number: int) -> Stored:
         """Append a version with an old one's content. Raises `VersionNotFound`."""
-        notebook = await self.find(id)
+        notebook = await self.find(id, held=True)
         document = await read_document(self._db, await get_version(self._db, id, number))
         return await store(
             self._db, notebook, document, base=notebook.current, origin="restore", author=self._caller.user
@@ -187,10 +187,10 @@ class Notebooks:
         version.label = label
         return VersionPublic.model_validate(version.model_dump())
 
-    async def find(self, id: str) -> Notebook:
-        """Find a notebook's row."""
+    async def find(self, id: str, *, held: bool = False) -> Notebook:
+        """Find a notebook's row, and hold it if what follows depends on what it is now."""
         wanted = select(Notebook).where(*self._mine(), Notebook.id == id, col(Notebook.deleted_at).is_(None))
-        notebook = (await self._db.exec(wanted)).one_or_none()
+        notebook = (await self._db.exec(wanted.with_for_update(key_share=True) if held else wanted)).one_or_none()
         if notebook is None:
             raise NotebookNotFound
         return notebook

@@ -57,7 +57,8 @@ async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> 
         Server.may == session.may,
         col(Server.state).in_(_SERVING),
     )
-    server = (await db.exec(mine)).one_or_none()
+    # Held until the session is seen to use it: whoever would let it go waits.
+    server = (await db.exec(mine.with_for_update(key_share=True))).one_or_none()
     if server is None:
         taken = set((await db.exec(select(Server.seat).where(Server.state != ServerState.STOPPED))).all())
         seat = next((seat for seat in seats if seat not in taken), None)
@@ -71,6 +72,10 @@ async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> 
 
 async def let_go(db: AsyncSession, server_id: str | None) -> None:
     """Have a server stopped if no session needs it any more."""
+    serving = (col(Server.id) == server_id, col(Server.state).in_(_SERVING))
+    # Held first, and counted then: a session that takes it at this moment is seen.
+    if (await db.exec(select(Server.id).where(*serving).with_for_update(key_share=True))).first() is None:
+        return
     using = select(func.count()).where(Session.server_id == server_id, col(Session.state).not_in(OVER))
-    unneeded = (col(Server.id) == server_id, col(Server.state).in_(_SERVING), using.scalar_subquery() == 0)
-    await db.exec(update(Server).where(*unneeded).values(state=ServerState.STOPPING))
+    unneeded = update(Server).where(*serving, using.scalar_subquery() == 0)
+    await db.exec(unneeded.values(state=ServerState.STOPPING))

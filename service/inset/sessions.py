@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset import paging
 from inset.callers import Caller
+from inset.db import HELD
 from inset.documents import document_from_jupyter, file_name
 from inset.errors import (
     NotEmbeddable,
@@ -69,8 +70,9 @@ class Sessions:
         A session in which the user may do other things than now is ended, and a new one waits for its last save.
         Nothing is asked of the hub here: a replica's driver takes the session up at once.
         """
-        notebook = await self._notebooks.find(notebook_id)
         await self._wait_for_others()
+        # Held, so that nobody deletes it at this moment.
+        notebook = await self._notebooks.find(notebook_id, held=True)
         open_session = await self._opened(notebook_id)
         may = written(self._caller.may)
         if open_session and open_session.may == may:
@@ -258,9 +260,9 @@ async def _save_plain(db: AsyncSession, server: NotebookServer, session: Session
             return Saved(**(await _newest(db, session)).model_dump(), created=False)
         raise ServerGone
     document = document_from_jupyter(content)
-    # Read again: another save of this session may have stored what it is based on.
+    # Read again, and held: another save of this session may have stored what it is based on, or be about to.
+    notebook = await db.get_one(Notebook, session.notebook_id, populate_existing=True, with_for_update=HELD)
     await db.refresh(session)
-    notebook = await db.get_one(Notebook, session.notebook_id, populate_existing=True)
     base = session.version or notebook.current
     stored = await store(db, notebook, document, base=base, origin=origin, author=session.owner)
     session.version = stored.version.number

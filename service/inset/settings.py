@@ -48,6 +48,31 @@ class HubSettings(BaseModel, frozen=True):
     """How long one call to the hub may take."""
 
 
+class DatabaseSettings(BaseModel, frozen=True):
+    """How the service uses PostgreSQL. SQLite needs none of it."""
+
+    pool_size: int = Field(default=10, ge=1)
+    """How many connections one replica keeps."""
+
+    pool_overflow: int = Field(default=10, ge=0)
+    """How many more it opens while all of those are in use."""
+
+    pool_timeout: Duration = timedelta(seconds=10)
+    """How long a call waits for a connection before it is answered `database-unavailable`."""
+
+    connect_timeout: Duration = timedelta(seconds=10)
+    """How long connecting may take."""
+
+    statement_timeout: Duration = timedelta(seconds=60)
+    """How long one statement may take, the transfer of a large notebook included."""
+
+    lock_timeout: Duration = timedelta(seconds=15)
+    """How long a statement waits for what another transaction holds."""
+
+    transaction_timeout: Duration = timedelta(seconds=60)
+    """How long a transaction may stay open while nothing is asked in it."""
+
+
 class Settings(BaseSettings):
     """Everything the service reads from its environment (`INSET_…`, nested names joined by `__`)."""
 
@@ -62,8 +87,11 @@ class Settings(BaseSettings):
     hub: HubSettings
     """How the service reaches its JupyterHub."""
 
-    database_url: str = "sqlite+aiosqlite:///inset.db"
-    """An SQLAlchemy URL of an async driver. SQLite is the embedded default."""
+    database_url: str = "sqlite:///inset.db"
+    """`postgresql://user:password@host/name`, the production database, or `sqlite:///file`, the embedded one."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    """How the service uses PostgreSQL."""
 
     listen_host: str = "127.0.0.1"
     """The address `inset serve` binds to."""

@@ -7,6 +7,7 @@ from typing import Literal
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.db import HELD
 from inset.documents import Document
 from inset.errors import MergeConflict, NotebookTooLarge, NotMergeable, NotOnTheSide
 from inset.merging import merge
@@ -65,7 +66,7 @@ async def _merge(db: AsyncSession, notebook: Notebook, sides: _Sides) -> Documen
 
 async def _sides(db: AsyncSession, notebook: Notebook, number: int) -> _Sides | None:
     """Find what is to be settled, and let nobody store anything until it is; None if it has been settled."""
-    await db.refresh(notebook, with_for_update=True)
+    await db.refresh(notebook, with_for_update=HELD)
     beside = select(Version).where(Version.notebook_id == notebook.id, col(Version.aside).is_not(None))
     versions = (await db.exec(beside.order_by(col(Version.number)).execution_options(populate_existing=True))).all()
     line = {number}

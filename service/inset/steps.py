@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from inset.clock import now
-from inset.db import Database
+from inset.db import HELD, Database
 from inset.errors import ServerGone, Upstream, VersionConflict
 from inset.events import tell
 from inset.hub import HubClient, SpawnFailed
@@ -85,7 +85,7 @@ class Steps:
         while True:
             try:
                 async with self._database.transaction() as db:
-                    session = await db.get_one(Session, session.id)
+                    session = await db.get_one(Session, session.id, with_for_update=HELD)
                     if session.state is not SessionState.QUEUED:
                         return
                     server = await seat_for(db, session, self._seats)
@@ -121,10 +121,10 @@ class Steps:
             return await self._fail(session, "shared-origin")
         else:
             async with self._database.transaction() as db:
-                server = await db.get_one(Server, server.id)
+                session = await db.get_one(Session, session.id, with_for_update=HELD)
+                server = await db.get_one(Server, server.id, with_for_update=HELD)
                 if server.state is ServerState.STARTING:
                     server.state, server.url = ServerState.RUNNING, running.full_url
-                session = await db.get_one(Session, session.id)
                 if await move(db, session, to=SessionState.LOADING, expected=[SessionState.STARTING]):
                     await report_progress(db, session, 80, "Loading the notebook")
 
@@ -211,7 +211,7 @@ class Steps:
 
     async def _tell_progress(self, session_id: str, percent: int, message: str) -> None:
         async with self._database.transaction() as db:
-            session = await db.get_one(Session, session_id)
+            session = await db.get_one(Session, session_id, with_for_update=HELD)
             if session.state is SessionState.STARTING:
                 await report_progress(db, session, percent, message)
 

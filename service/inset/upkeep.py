@@ -148,7 +148,7 @@ class Upkeep:
     async def _end_idle(self, server: Server) -> None:
         async with self._database.transaction() as db:
             using = select(Session).where(Session.server_id == server.id, col(Session.state).in_(OPEN))
-            sessions = (await db.exec(using)).all()
+            sessions = (await db.exec(using.order_by(col(Session.id)))).all()
             # The hub hears of activity with minutes of delay; a session that was opened since is activity too.
             if any(session.created_at + self._idle_timeout > now() for session in sessions):
                 return

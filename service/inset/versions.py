@@ -95,7 +95,7 @@ async def _lock(db: AsyncSession, notebook: Notebook) -> bytes:
     Gives the secret by which the host application's blobs are named.
     """
     newest = select(Notebook, Host.store_key).join(Host, col(Host.id) == Notebook.host_id)
-    newest = newest.where(Notebook.id == notebook.id).with_for_update(of=Notebook)
+    newest = newest.where(Notebook.id == notebook.id).with_for_update(of=Notebook, key_share=True)
     _, store_key = (await db.exec(newest.execution_options(populate_existing=True))).one()
     return store_key
 

@@ -7,7 +7,15 @@ import pytest
 
 from inset.settings import Settings
 from tests.faults.replica import Replica
-from tests.service.conftest import host, hub, hub_url, migrated, other_host, settings, start_timeout  # noqa: F401
+from tests.service.conftest import (  # noqa: F401
+    database_url,
+    host,
+    hub,
+    hub_url,
+    other_host,
+    settings,
+    start_timeout,
+)
 from tests.support.real_hub import free_ports
 
 

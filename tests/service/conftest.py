@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,10 +12,11 @@ import pytest
 
 from inset.app import create_app
 from inset.cli import main
-from inset.db import open_database, upgrade
+from inset.db import open_database
 from inset.hosts import apply_hosts
 from inset.settings import Settings
 from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
+from tests.support.databases import Databases
 from tests.support.hosts import AUDIENCE, TestHost, write_hosts_file
 from tests.support.serving import served
 
@@ -47,12 +47,11 @@ async def hub_url(hub: FakeHub) -> AsyncIterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file as the migrations make it, to be copied."""
-    file = tmp_path_factory.mktemp("migrated") / "inset.db"
-    upgrade(f"sqlite+aiosqlite:///{file}")
-    return file
+@pytest.fixture
+async def database_url(databases: Databases, database_kind: str, tmp_path: Path) -> AsyncIterator[str]:
+    """A migrated database."""
+    async with databases.migrated(database_kind, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture
@@ -63,20 +62,19 @@ def start_timeout() -> int:
 
 @pytest.fixture
 async def settings(
-    migrated: Path, tmp_path: Path, hub_url: str, host: TestHost, other_host: TestHost, start_timeout: int
+    database_url: str, tmp_path: Path, hub_url: str, host: TestHost, other_host: TestHost, start_timeout: int
 ) -> Settings:
     key = tmp_path / "signing.pem"
     main(["keygen", str(key)])
     settings = Settings(
         public_url=AUDIENCE,
-        database_url=f"sqlite+aiosqlite:///{tmp_path}/inset.db",
+        database_url=database_url,
         signing_key_file=key,
         hub={"token": SERVICE_TOKEN, "api_url": f"{hub_url}/hub/api", "proxy_url": hub_url, "seats": 3, "timeout": 1},
         notebook_limit="2 MiB",
         start_timeout=start_timeout,
         check_interval=0.3,
     )
-    shutil.copy(migrated, tmp_path / "inset.db")
     async with open_database(settings.database_url) as database:
         await apply_hosts(database, write_hosts_file(tmp_path / "hosts.toml", host, other_host))
     return settings

@@ -10,6 +10,8 @@ import pytest
 from tests.fakes.fake_hub import SERVICE_TOKEN
 from tests.service.conftest import document, events, problem, until
 
+pytestmark = pytest.mark.each_database
+
 REDEEM = "/bridge/v1/tickets/redeem"
 
 

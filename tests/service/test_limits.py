@@ -16,6 +16,8 @@ from inset.models import CallCount, Revocation
 from tests.service.conftest import document, problem, running_service
 from tests.support.hosts import write_hosts_file
 
+pytestmark = pytest.mark.each_database
+
 LIST = "/v1/notebooks"
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.service.conftest import document, problem, running_service
 
+pytestmark = pytest.mark.each_database
+
 
 async def test_an_empty_notebook_is_created_and_is_one_that_jupyter_opens(client):
     created = await client.post("/v1/notebooks", json={"name": "Reach"})

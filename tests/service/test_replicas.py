@@ -37,6 +37,7 @@ async def _ticket(client, bearer):
     return answer.json()["url"].partition("#ticket=")[2]
 
 
+@pytest.mark.each_database
 async def test_a_ticket_that_one_replica_has_redeemed_is_refused_by_another(replicas, hub, host):
     one, two = replicas
     ticket = await _ticket(one, host.bearer())
@@ -49,6 +50,7 @@ async def test_a_ticket_that_one_replica_has_redeemed_is_refused_by_another(repl
     assert (replayed.status_code, problem(replayed)) == (403, "ticket-used")
 
 
+@pytest.mark.each_database
 async def test_a_ticket_that_comes_to_all_replicas_at_once_opens_one_page(replicas, hub, host):
     ticket = await _ticket(replicas[0], host.bearer())
     credential = await hub.credential()
@@ -60,6 +62,7 @@ async def test_a_ticket_that_comes_to_all_replicas_at_once_opens_one_page(replic
     assert sorted(answer.status_code for answer in answers) == [200] + [403] * 7
 
 
+@pytest.mark.each_database
 async def test_an_idempotency_key_of_one_replica_answers_at_another(replicas, host):
     one, two = replicas
     headers = {**host.bearer(), "Idempotency-Key": "once"}

@@ -10,6 +10,8 @@ import pytest
 from inset.documents import uploaded_document
 from tests.service.conftest import document, events, problem, running_service, until
 
+pytestmark = pytest.mark.each_database
+
 
 async def test_opening_answers_at_once_and_tells_its_progress(client, hub, new_notebook):
     hub.spawns_hold = True

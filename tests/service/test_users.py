@@ -10,6 +10,8 @@ from inset.db import open_database
 from inset.users import revoke_user
 from tests.service.conftest import events, problem, running_service, until
 
+pytestmark = pytest.mark.each_database
+
 LIST = "/v1/notebooks"
 
 

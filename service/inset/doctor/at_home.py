@@ -3,15 +3,20 @@
 import stat
 from urllib.parse import urlsplit
 
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
 from inset.db import Database, require_upgraded
 from inset.doctor.addresses import is_local
 from inset.doctor.findings import Finding, error, ok, warning
+from inset.errors import DatabaseUnavailable
 from inset.models import Host
 from inset.settings import Settings
 from inset.signing import Signer
+
+_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+"""The settings of PostgreSQL by which a commit is on the disk when it is told."""
 
 
 class Home:
@@ -28,10 +33,33 @@ class Home:
         except ValueError:
             fix = "Run `inset db upgrade`, with the service's own INSET_DATABASE_URL."
             return [error("database-old", "The database is not at the newest schema.", fix)]
-        except (SQLAlchemyError, OSError):
+        except (SQLAlchemyError, OSError, DatabaseUnavailable):
             fix = "Check INSET_DATABASE_URL, and that the database runs and lets this machine in."
             return [error("database-unreachable", "The database does not answer.", fix)]
-        return [ok("database", "The database answers and is at the newest schema.")]
+        return await self._as_set_up() or [ok("database", "The database answers and is at the newest schema.")]
+
+    async def _as_set_up(self) -> list[Finding]:
+        """Look at how PostgreSQL is set up. SQLite is as the service opens it."""
+        async with self._database.transaction(read_only=True) as db:
+            if db.get_bind().dialect.name != "postgresql":
+                return []
+            shown = [(await db.exec(text(f"SHOW {name}"))).scalar_one() for name in _DURABLE]  # type: ignore[call-overload]
+            connections = int((await db.exec(text("SHOW max_connections"))).scalar_one())  # type: ignore[call-overload]
+        off = [name for name, value in zip(_DURABLE, shown, strict=True) if value == "off"]
+        found = [
+            error(
+                "database-not-durable",
+                f"PostgreSQL runs with `{name} = off`: saves that were acknowledged are lost when its machine fails.",
+                f"Set `{name} = on` at the server, for this database and this role.",
+            )
+            for name in off
+        ]
+        own = self._settings.database
+        if own.pool_size + own.pool_overflow > connections:
+            fix = "Lower INSET_DATABASE__POOL_SIZE or INSET_DATABASE__POOL_OVERFLOW, or raise `max_connections`."
+            told = f"One replica may open more connections than the {connections} that PostgreSQL has for everybody."
+            found.append(warning("database-connections", told, fix))
+        return found
 
     async def signing_key(self) -> list[Finding]:
         """Is it a P-256 key that this account alone can read?"""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import uuid4
 
-from sqlalchemy import JSON, Column, Enum, Index, text
+from sqlalchemy import JSON, BigInteger, Column, Enum, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 from inset.clock import UtcDateTime, now
@@ -135,7 +135,9 @@ class SessionEvent(SQLModel, table=True):
     __tablename__ = "session_events"
     __table_args__ = (Index("events_by_session", "session_id", "id"), {"sqlite_autoincrement": True})
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(
+        default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    )
     session_id: str = Field(foreign_key="sessions.id")
     kind: str
     data: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))

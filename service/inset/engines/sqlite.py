@@ -1,0 +1,55 @@
+"""SQLite, the embedded database, with the manners of a server."""
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import URL, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_READ_ONLY = "inset_read_only"
+
+_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+"""The primary result codes that say nothing against what was asked: locked for too long, no disk, no room on it."""
+
+
+def new_engine(url: URL) -> AsyncEngine:
+    """Make an engine: waiting writers, readers beside them, foreign keys, durable commits."""
+    engine = create_async_engine(url)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is below
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer takes the lock at once: one that starts by reading and writes later would fail instead of waiting
+        # whenever another has written in between.
+        read_only = connection.get_execution_options().get(_READ_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def reading(engine: AsyncEngine) -> AsyncEngine:
+    """Give an engine whose transactions wait for no writer."""
+    return engine.execution_options(**{_READ_ONLY: True})
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Tell whether an error of the driver says nothing against what was asked."""
+    # An extended code's last byte is the primary one.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _AWAY
