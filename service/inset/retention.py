@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
 from inset.db import Database
-from inset.models import OVER, Notebook, Session, SessionEvent, Version
+from inset.models import OVER, Notebook, Server, ServerState, Session, SessionEvent, Version
 from inset.store.garbage import remove_versions
 
 _BATCH_VERSIONS = 100
@@ -160,7 +160,10 @@ async def _going(db: AsyncSession, notebook_id: str, policy: Policy, *, lock: bo
     current = (await db.exec(wanted.with_for_update() if lock else wanted)).one_or_none()
     if current is None:
         return []
-    live = select(Session.version).where(Session.notebook_id == notebook_id, col(Session.state).not_in(OVER))
+    # A server sends what it owes until it has stopped, also for a session that failed because the server died.
+    up = select(Server.id).where(Server.id == Session.server_id, Server.state != ServerState.STOPPED).exists()
+    saving = or_(col(Session.state).not_in(OVER), up)
+    live = select(Session.version).where(Session.notebook_id == notebook_id, saving)
     bases = {base for base in (await db.exec(live)).all() if base is not None}
     return thinned(await _facts(db, notebook_id), current=current, bases=bases, policy=policy, time=now())
 
