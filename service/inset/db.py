@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset import sqlite_driver
 from inset.errors import DatabaseUnavailable
 
 _READ_ONLY = "inset_read_only"
@@ -65,9 +66,11 @@ class Database:
 @asynccontextmanager
 async def open_database(url: str) -> AsyncIterator[Database]:
     """Connect to a migrated database, and disconnect on leaving."""
-    engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_async_engine(url, connect_args={"async_creator_fn": sqlite_driver.connect})
         _tame_sqlite(engine)
+    else:
+        engine = create_async_engine(url, pool_pre_ping=True)
     try:
         yield Database(engine)
     finally:

@@ -25,7 +25,7 @@ LAYERS = [
     ["store"],
     ["notebook_server", "hub", "jwks", "db"],
     ["documents", "keys", "paging", "failures", "offload"],
-    ["canonical"],
+    ["canonical", "sqlite_driver"],
     ["models"],
     ["errors", "settings", "clock"],
     [""],
