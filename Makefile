@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test check soak lint openapi
+.PHONY: help run test check soak bench lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -28,6 +28,10 @@ check:  ## format, lint, types, imports, fast tests
 soak:  ## the long form of the faults: services killed during thousands of saves
 	@$(PYTHON) dev/install.py test
 	@INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/faults
+
+bench:  ## measure the notebook store beside jupyter_server and git; writes docs/store-benchmark.md
+	@$(PYTHON) dev/install.py test
+	@$(BIN)/python -m benchmarks.store
 
 lint:
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }
