@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
 WORKERS ?= 2
 
-.PHONY: help run test check soak lint openapi
+.PHONY: help run test check soak bench lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -31,6 +31,10 @@ soak:  ## the long form of the faults: services and servers killed during thousa
 	@$(PYTHON) dev/install.py test
 	@INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} INSET_FAULT_KILLS=$${INSET_FAULT_KILLS:-30} \
 		$(BIN)/python -m pytest -q --timeout 3600 tests/faults
+
+bench:  ## measure the notebook store beside jupyter_server and git; writes docs/store-benchmark.md
+	@$(PYTHON) dev/install.py test
+	@$(BIN)/python -m benchmarks.store
 
 lint:
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }

@@ -7,6 +7,8 @@ from sqlalchemy import URL, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from inset.engines import sqlite_driver
+
 _READ_ONLY = "inset_read_only"
 
 _AWAY = frozenset(
@@ -24,7 +26,7 @@ _AWAY = frozenset(
 
 def new_engine(url: URL) -> AsyncEngine:
     """Make an engine: waiting writers, readers beside them, foreign keys, durable commits."""
-    engine = create_async_engine(url)
+    engine = create_async_engine(url, connect_args={"async_creator_fn": sqlite_driver.connect})
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
