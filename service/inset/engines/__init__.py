@@ -27,10 +27,10 @@ def async_url(url: str) -> URL:
 
 
 def new_engine(url: str, settings: DatabaseSettings | None = None) -> AsyncEngine:
-    """Make an engine as the service's requests need it. Without `settings` it has no time-outs, as long work needs."""
+    """Make an engine as the service's requests need it; without `settings` for long work: no time-outs, and streams."""
     parsed = async_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return sqlite.new_engine(parsed)
+        return sqlite.new_engine(parsed, streams=settings is None)
     return postgres.new_engine(parsed, settings)
 
 

@@ -24,9 +24,13 @@ _AWAY = frozenset(
 """The primary result codes that say nothing against what was asked: locked for too long, no disk, no room on it."""
 
 
-def new_engine(url: URL) -> AsyncEngine:
-    """Make an engine: waiting writers, readers beside them, foreign keys, durable commits."""
-    engine = create_async_engine(url, connect_args={"async_creator_fn": sqlite_driver.connect})
+def new_engine(url: URL, *, streams: bool) -> AsyncEngine:
+    """Make an engine: waiting writers, readers beside them, foreign keys, durable commits.
+
+    One that `streams` can give rows one by one; another is faster at giving all at once.
+    """
+    driver = {} if streams else {"async_creator_fn": sqlite_driver.connect}
+    engine = create_async_engine(url, connect_args=driver)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
