@@ -104,10 +104,12 @@ async def test_theirs_leaves_what_is_current_and_mine_stays_in_the_history(clien
 async def test_what_is_settled_stays_so(client, conflict):
     path, kept = await conflict(document("a", "b"), document("a", "B"), document("A", "b"))
     merged = (await client.post(f"{path}/versions/{kept}/resolve", json={"take": "merge"})).json()
+    del merged["receipt"]  # each is signed anew
 
     for take in ("mine", "theirs", "merge"):
         again = await client.post(f"{path}/versions/{kept}/resolve", json={"take": take})
-        assert (again.status_code, again.json()) == (201, merged)
+        assert again.status_code == 201
+        assert merged.items() <= again.json().items()
 
     assert await sources(client, path) == ["A", "B"]
 
