@@ -81,4 +81,5 @@ async def test_who_may_not_edit_leaves_nothing_behind_on_a_plain_server_either(c
 
     assert (saved.json()["version"], saved.json()["created"]) == (1, False)
     assert not hub.server().kernels
-    assert (await client.get(f"/v1/notebooks/{notebook['id']}")).json() == notebook
+    stored = (await client.get(f"/v1/notebooks/{notebook['id']}")).json()
+    assert stored == {name: notebook[name] for name in stored}
