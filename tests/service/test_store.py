@@ -249,7 +249,7 @@ async def test_packing_again_finds_nothing_to_do_until_there_are_new_versions(cl
 
 async def test_a_body_of_the_time_before_there_were_pieces_is_read_and_packed(client, history, database, settings):
     id, contents = await history(3)
-    with sqlite3.connect(settings.database_url.split("///")[1]) as raw:
+    with sqlite3.connect(settings.database_url.split("///")[1], timeout=30) as raw:
         for number, content in enumerate(contents, start=1):
             raw.execute("UPDATE bodies SET content = ?, format = 'whole' WHERE number = ?", (content, number))
         raw.execute("DELETE FROM blob_uses")
@@ -346,7 +346,7 @@ async def test_saves_beside_packing_and_removal_lose_nothing(client, new_noteboo
 )
 async def test_damaged_bytes_are_told_and_never_given_out(client, history, settings, caplog, damage):
     id, _ = await history(1)
-    with sqlite3.connect(settings.database_url.split("///")[1]) as raw:
+    with sqlite3.connect(settings.database_url.split("///")[1], timeout=30) as raw:
         raw.execute(damage)
     raw.close()
 

@@ -61,6 +61,8 @@ def _value(column: Column[Any], rows: dict[str, list[dict[str, Any]]], number: i
     if isinstance(column.type, Enum):
         return column.type.enums[0]
     kind = getattr(column.type, "impl_instance", column.type).python_type
+    if kind is bytes and column.primary_key:
+        return os.urandom(32)
     if kind is bytes:
         return os.urandom(300_000) + b"\n\0"
     if kind is str:
