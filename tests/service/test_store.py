@@ -249,18 +249,24 @@ async def test_packing_again_finds_nothing_to_do_until_there_are_new_versions(cl
 
 async def test_a_body_of_the_time_before_there_were_pieces_is_read_and_packed(client, history, database, settings):
     id, contents = await history(3)
-    with sqlite3.connect(settings.database_url.split("///")[1], timeout=30) as raw:
-        for number, content in enumerate(contents, start=1):
-            raw.execute("UPDATE bodies SET content = ?, format = 'whole' WHERE number = ?", (content, number))
-        raw.execute("DELETE FROM blob_uses")
-        raw.execute("DELETE FROM blobs")
-    raw.close()
+    for number, content in enumerate(contents, start=1):
+        whole = "UPDATE bodies SET content = ?, format = 'whole' WHERE number = ?"
+        await asyncio.to_thread(_execute, settings, whole, content, number)
+    for table in ("blob_uses", "blobs"):
+        await asyncio.to_thread(_execute, settings, f"DELETE FROM {table}")
     assert [(await _content(client, id, number)).content for number in (1, 2, 3)] == contents
 
     await pack(database, print)
 
     assert "whole" not in await _all(database, Body.format)
     assert [(await _content(client, id, number)).content for number in (1, 2, 3)] == contents
+
+
+def _execute(settings, statement: str, *values: object) -> None:
+    database = sqlite3.connect(settings.database_url.split("///")[1])
+    with database:
+        database.execute(statement, values)
+    database.close()
 
 
 async def _stored(database) -> int:
@@ -346,9 +352,8 @@ async def test_saves_beside_packing_and_removal_lose_nothing(client, new_noteboo
 )
 async def test_damaged_bytes_are_told_and_never_given_out(client, history, settings, caplog, damage):
     id, _ = await history(1)
-    with sqlite3.connect(settings.database_url.split("///")[1], timeout=30) as raw:
-        raw.execute(damage)
-    raw.close()
+    # Not in the loop of the service, which may hold the lock at this moment.
+    await asyncio.to_thread(_execute, settings, damage)
 
     answer = await client.get(f"/v1/notebooks/{id}/content")
 
