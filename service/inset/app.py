@@ -35,7 +35,7 @@ from inset.middleware import BodyLimit, HostOrigins, Unforeseen
 from inset.preview import Previews
 from inset.problems import install_problem_handlers, responses
 from inset.receipts import Receipts
-from inset.routes import bridge, edge, notebooks, operations, previews, sessions, users
+from inset.routes import bridge, edge, notebooks, operations, previews, sessions, users, versions
 from inset.servers import ServerDialler, seat_names
 from inset.settings import Settings
 from inset.signing import Signer
@@ -140,7 +140,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     app.add_middleware(Unforeseen)
     app.add_middleware(HostOrigins)
     for_hosts = responses(*TOKEN_PROBLEMS, OriginNotAllowed, InvalidRequest, KeysUnavailable, DatabaseUnavailable)
-    for router in (notebooks.router, previews.router, sessions.router, users.router):
+    for router in (notebooks.router, versions.router, previews.router, sessions.router, users.router):
         app.include_router(router, dependencies=[Depends(count)], responses={**for_hosts, **responses(RateLimited)})
     # Not counted: a page connects anew whenever its network wants it.
     app.include_router(sessions.streams, responses=for_hosts)

@@ -35,7 +35,7 @@ from inset.errors import (
 )
 from inset.models import Origin
 from inset.problems import responses
-from inset.routes.notebooks import base_version
+from inset.routes.content import base_version
 
 router = APIRouter(prefix="/bridge/v1", tags=["save bridge"])
 

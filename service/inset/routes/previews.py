@@ -1,19 +1,18 @@
 """`/v1/notebooks/…/preview`: any version as a static page."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 
 from inset.callers import Caller
 from inset.deps import CallerDep, State, StateDep, notebooks_of
 from inset.errors import InvalidRequest, NotebookNotFound, NotPreviewable, PreviewsBusy, VersionNotFound
 from inset.preview import preview_headers
 from inset.problems import responses
-from inset.routes.notebooks import Number
+from inset.routes.content import IfNoneMatch
+from inset.routes.versions import Number
 
 router = APIRouter(prefix="/v1/notebooks", tags=["notebooks"])
-
-IfNoneMatch = Annotated[str | None, Header(max_length=200)]
 
 _PAGE: dict[int | str, dict[str, Any]] = {
     200: {
