@@ -59,11 +59,20 @@ async def get_db(request: Request, state: StateDep) -> AsyncIterator[AsyncSessio
     read_only = request.method in ("GET", "HEAD")
     async with state["database"].transaction(read_only=read_only) as db:
         yield db
-    if not read_only:
-        state["driver"].wake()
 
 
 DbDep = Annotated[AsyncSession, Depends(get_db, scope="function")]
+
+
+async def _wake_driver(request: Request, state: StateDep) -> AsyncIterator[None]:
+    """Have done at once what a route leaves to the driver. Entered before the request's transaction, left after it."""
+    yield
+    if request.method not in ("GET", "HEAD"):
+        state["driver"].wake()
+
+
+WAKES_DRIVER = Depends(_wake_driver, scope="function")
+
 
 _host_jwt = HTTPBearer(
     auto_error=False,

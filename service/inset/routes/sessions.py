@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from inset.deps import CallerDep, CursorDep, FollowedDep, LimitDep, OnceDep, SessionsDep, StateDep, needs
+from inset.deps import WAKES_DRIVER, CallerDep, CursorDep, FollowedDep, LimitDep, OnceDep, SessionsDep, StateDep, needs
 from inset.errors import (
     HubBusy,
     HubUnavailable,
@@ -27,7 +27,7 @@ from inset.errors import (
 from inset.models import OVER, IframeUrl, IframeUrlCreate, SavedNow, SessionCreate, SessionList, SessionPublic
 from inset.problems import responses
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], dependencies=[WAKES_DRIVER])
 streams = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 """The calls that last as long as a session."""
 
