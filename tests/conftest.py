@@ -1,14 +1,14 @@
 """How the tests are shared out among workers, and what every test may ask for: databases, each kind of them."""
 
-from pathlib import Path
+from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.databases import database_kind, databases, run_on_each
 
 __all__ = ["database_kind", "databases"]
-
-_TESTS = Path(__file__).parent
 
 _WHOLE_FOLDERS = {"browsers", "docker", "e2e", "edge", "security"}
 """Each of these starts a whole deployment once; the others start their parts by the file."""
@@ -16,9 +16,14 @@ _WHOLE_FOLDERS = {"browsers", "docker", "e2e", "edge", "security"}
 pytest_generate_tests = run_on_each
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the group that a test belongs to; one worker runs a group, in its order."""
-    for item in items:
-        folder = item.path.parent
-        group = folder if folder.name in _WHOLE_FOLDERS else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(_TESTS))))
+class _ByParts(LoadScopeScheduling):
+    """Has one worker run what shares expensive parts, in its order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = PurePosixPath(nodeid.partition("::")[0])
+        return str(file.parent if file.parent.name in _WHOLE_FOLDERS else file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByParts:
+    """Choose how tests are shared out where there are several workers (`-n`)."""
+    return _ByParts(config, log)
