@@ -56,7 +56,7 @@ def main(purpose: str) -> None:
     _step("Python environment", "venv", [], _make_venv)
     requirements = ROOT / "requirements" / f"{purpose}.txt"
     if purpose == "test" or not _done("requirements-test", [ROOT / "requirements" / "test.txt"]):
-        _step("Python packages", f"requirements-{purpose}", [requirements], lambda: _pip("-r", requirements))
+        _step("Python packages", f"requirements-{purpose}", [requirements], lambda: _packages(requirements))
     if not node.machine_node():
         wheel = ROOT / "requirements" / "node.txt"
         _step("Node", "node", [wheel], lambda: _pip("-r", wheel))
@@ -87,6 +87,15 @@ def _make_venv() -> None:
 def _npm(folder: str, *arguments: str) -> None:
     command = [*node.npm_command(), *arguments, "--no-audit", "--no-fund"]
     _call(command, cwd=ROOT / folder, env=node.npm_environment())
+
+
+def _packages(requirements: Path) -> None:
+    """Install them, but for what compiles a grammar for two seconds at every start of everything here.
+
+    jsonschema does without, but for checking the format "iri", which nothing asks for.
+    """
+    _pip("-r", requirements)
+    _call([PYTHON, "-m", "pip", "uninstall", "--disable-pip-version-check", "--yes", "rfc3987-syntax", "lark"])
 
 
 def _pip(*arguments: object) -> None:
