@@ -362,6 +362,19 @@ async def test_damaged_bytes_are_told_and_never_given_out(client, history, setti
     assert f"notebook {id}, version 1: its bytes are damaged" in caplog.text
 
 
+async def test_what_is_damaged_does_not_keep_the_rest_from_being_packed(history, database, settings, caplog):
+    damaged, _ = await history(2)
+    await history(3)
+    one = "UPDATE blobs SET content = x'00' WHERE key IN (SELECT key FROM blob_uses WHERE notebook_id = ? LIMIT 1)"
+    await asyncio.to_thread(_execute, settings, one, damaged)
+
+    packed = await pack(database, print)
+
+    assert packed.bodies
+    assert packed.blobs
+    assert "is damaged, and not packed" in caplog.text
+
+
 async def test_what_jupyter_saves_is_kept_byte_for_byte_whatever_it_is(new_notebook, database):
     odd = [b"\0", b"\0" * 5000, b"no json", _bytes(_notebook(_output(_image(1, 9_000)))) + b"\0\xff", b""]
     id = (await new_notebook())["id"]

@@ -52,7 +52,9 @@ async def pack(database: Database, tell: Callable[[str], None]) -> Packed:
 
 async def _pack_notebook(database: Database, id: str, done: Packed) -> None:
     async with database.transaction(read_only=True) as db:
-        notebook = await db.get_one(Notebook, id)
+        notebook = await db.get(Notebook, id)
+        if notebook is None:
+            return  # purged meanwhile
         listing = select(Body.number, Body.format, Body.base).where(Body.notebook_id == id)
         rows = (await db.exec(listing.order_by(col(Body.number)))).all()
     for number in [number for number, format, _ in rows if format == "whole"]:
@@ -120,7 +122,11 @@ async def _pack_blobs(database: Database, done: Packed, tell: Callable[[str], No
             return
         packed = await asyncio.to_thread(_smaller_all, [content for _, _, content in batch])
         async with database.transaction() as db:
-            for (host_id, key, content), (format, smaller) in zip(batch, packed, strict=True):
+            for (host_id, key, content), made in zip(batch, packed, strict=True):
+                if made is None:
+                    log.error("a blob of %s is damaged, and not packed: %s", host_id, key.hex())
+                    continue
+                format, smaller = made
                 same = (col(Blob.host_id) == host_id, col(Blob.key) == key)
                 await db.exec(update(Blob).where(*same).values(format=format, content=smaller))
                 done.blobs += 1
@@ -131,12 +137,15 @@ async def _pack_blobs(database: Database, done: Packed, tell: Callable[[str], No
             tell(f"{done.blobs} blobs")
 
 
-def _smaller_all(batch: list[bytes]) -> list[tuple[BlobFormat, bytes]]:
+def _smaller_all(batch: list[bytes]) -> list[tuple[BlobFormat, bytes] | None]:
     return [_smaller(packed) for packed in batch]
 
 
-def _smaller(packed: bytes) -> tuple[BlobFormat, bytes]:
-    piece = compression.unpack(packed)
+def _smaller(packed: bytes) -> tuple[BlobFormat, bytes] | None:
+    try:
+        piece = compression.unpack(packed)
+    except compression.Damaged:
+        return None
     decoded = decoding.decode(piece)
     if decoded is not None and decoding.encode(decoded) == piece:
         return "decoded", compression.pack_hard(decoded)
