@@ -52,7 +52,9 @@ async def pack(database: Database, tell: Callable[[str], None]) -> Packed:
 
 async def _pack_notebook(database: Database, id: str, done: Packed) -> None:
     async with database.transaction(read_only=True) as db:
-        notebook = await db.get_one(Notebook, id)
+        notebook = await db.get(Notebook, id)
+        if notebook is None:
+            return  # purged meanwhile
         listing = select(Body.number, Body.format, Body.base).where(Body.notebook_id == id)
         rows = (await db.exec(listing.order_by(col(Body.number)))).all()
     for number in [number for number, format, _ in rows if format == "whole"]:
