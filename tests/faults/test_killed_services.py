@@ -7,6 +7,8 @@ import os
 import random
 import time
 
+import pytest
+
 from tests.faults.ledger import Ledger, Writer, audit, exact
 from tests.service.conftest import document
 
@@ -15,7 +17,8 @@ SAVES = int(os.environ.get("INSET_FAULT_SAVES", "60"))
 """Of each of the six writers. `make soak` takes more."""
 
 
-async def test_no_acknowledged_save_is_lost_when_services_are_killed(new_replica, http, host, capsys):
+@pytest.mark.each_database
+async def test_no_acknowledged_save_is_lost_when_services_are_killed(new_replica, http, host, capsys, database_kind):
     replicas = [new_replica(), new_replica()]
     await asyncio.gather(*[replica.start() for replica in replicas])
     ledger, chance = Ledger(), random.Random(SEED)
@@ -48,9 +51,12 @@ async def test_no_acknowledged_save_is_lost_when_services_are_killed(new_replica
     assert versions == 6 * (SAVES + 1)
     assert kills
     with capsys.disabled():
-        print(f"\nkilled services: {kills} kills in {took:.0f} s, {told}, {versions} versions there, lost: 0")
+        print(
+            f"\nkilled services on {database_kind}: {kills} kills in {took:.0f} s, {told}, {versions} versions there, lost: 0"
+        )
 
 
+@pytest.mark.each_database
 async def test_replicas_that_race_on_one_notebook_keep_every_side(new_replica, http, host):
     replicas = [new_replica(), new_replica()]
     await asyncio.gather(*[replica.start() for replica in replicas])

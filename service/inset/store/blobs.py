@@ -25,7 +25,8 @@ def name(piece: bytes, store_key: bytes) -> bytes:
 async def keep(db: AsyncSession, host_id: str, notebook_id: str, pieces: Mapping[bytes, bytes]) -> None:
     """Have these pieces stored, and note that a notebook has them in it. Known ones are not compressed again."""
     used = await _lock_known(db, host_id, notebook_id, list(pieces))
-    new = [key for key in pieces if key not in used]
+    # In one order for all: two that store the same pieces at this moment must not wait for each other.
+    new = sorted(key for key in pieces if key not in used)
     if new:
         size = sum(len(pieces[key]) for key in new)
         packed = await offload(size, lambda: [compression.pack(pieces[key]) for key in new])

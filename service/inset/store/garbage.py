@@ -52,7 +52,7 @@ async def remove_unused_blobs(database: Database) -> tuple[int, int]:
     """Delete the blobs that no notebook has in it. Gives how many they were, and how many bytes.
 
     Beside live saves: each batch is looked at again under a lock of its rows. A save that wants one of them waits for
-    that lock, then finds it gone and stores it anew; one that came first has noted its use before the batch gets it.
+    that lock, then finds it gone and stores it anew; one that came first and is not over yet keeps it out of the batch.
     """
     blobs, size, after = 0, 0, ("", b"")
     whose = tuple_(col(Blob.host_id), col(Blob.key))
@@ -65,8 +65,9 @@ async def remove_unused_blobs(database: Database) -> tuple[int, int]:
         if not batch:
             return blobs, size
         async with database.transaction() as db:
-            await db.exec(select(Blob.key).where(whose.in_(batch)).with_for_update(skip_locked=True))
-            removing = delete(Blob).where(whose.in_(batch), _UNUSED).returning(func.length(Blob.content))
+            free = select(Blob.host_id, Blob.key).where(whose.in_(batch)).with_for_update(skip_locked=True)
+            locked = [(host_id, key) for host_id, key in (await db.exec(free)).all()]
+            removing = delete(Blob).where(whose.in_(locked), _UNUSED).returning(func.length(Blob.content))
             removed = (await db.exec(removing)).scalars().all()
         blobs, size, after = blobs + len(removed), size + sum(removed), batch[-1]
 
