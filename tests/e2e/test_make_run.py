@@ -33,8 +33,8 @@ class Run:
         self.process = subprocess.Popen(
             [sys.executable, "-u", "dev/stack.py"],
             cwd=ROOT,
-            # As a shell does for a job that it starts with `&`.
-            preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if in_background else None,
+            # As a shell does for a job that it starts with `&`, and as a terminal does, whatever started these tests.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN if in_background else signal.SIG_DFL),
             env={**os.environ, **ports_set, "INSET_RUN": str(folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
