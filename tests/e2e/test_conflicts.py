@@ -69,6 +69,7 @@ async def test_two_tabs_that_change_different_cells_are_merged(page: Page, brows
             ["# the first tab's", "# the second tab's"], timeout=20_000
         )
     await fieldnotes.saved(other)
+    await fieldnotes.end_session(other)
 
 
 async def test_a_hosts_put_into_the_cell_that_is_typed_in_is_named_and_the_user_decides(page: Page, api, pictures):
@@ -86,3 +87,4 @@ async def test_a_hosts_put_into_the_cell_that_is_typed_in_is_named_and_the_user_
 
     await expect(conflict(page)).to_be_hidden(timeout=20_000)
     assert await sources(api, path) == ["# one", "# the page's"]
+    await fieldnotes.end_session(page)
