@@ -51,9 +51,7 @@ async def test_no_acknowledged_save_is_lost_when_services_are_killed(new_replica
     assert versions == 6 * (SAVES + 1)
     assert kills
     with capsys.disabled():
-        print(
-            f"\nkilled services on {database_kind}: {kills} kills in {took:.0f} s, {told}, {versions} versions there, lost: 0"
-        )
+        print(f"\nkilled services on {database_kind}: {kills} kills in {took:.0f} s, {told}, {versions} there, lost: 0")
 
 
 @pytest.mark.each_database
