@@ -1,14 +1,22 @@
 """What two do at the same moment comes out as if one had come first, on either database."""
 
 import asyncio
+import json
+from datetime import timedelta
 
 import pytest
 from sqlmodel import col, func, select
 
 from inset.db import open_database
+from inset.documents import document_from_jupyter
 from inset.events import tell
 from inset.models import Host, Notebook, Server, ServerState, Session, SessionEvent, SessionState
+from inset.notebooks import create_notebook
+from inset.retention import purge_notebooks
 from inset.servers import let_go, seat_for
+from inset.store.garbage import remove_unused_blobs, remove_versions
+from inset.store.packing import pack
+from inset.versions import get_version, read_document
 from tests.service.conftest import document, problem, running_service
 
 pytestmark = pytest.mark.each_database
@@ -175,3 +183,34 @@ async def test_a_restore_is_current_whatever_is_saved_at_that_moment(replicas, h
         line = (await two.get(f"{path}/versions/{restored.json()['number']}", headers=host.bearer())).json()
         assert line["aside"] is None
         assert saved.status_code in (200, 409)
+
+
+async def test_a_piece_that_a_save_is_about_to_use_is_kept_by_a_removal_at_that_moment(database):
+    content = document_from_jupyter(json.dumps(document("x" * 10_000)).encode())
+    async with database.transaction() as db:
+        host = (await db.exec(select(Host))).first()
+        gone = await create_notebook(db, host.id, "ada", "Gone", content, origin="api")
+    async with database.transaction() as db:
+        await remove_versions(db, gone.id, [1])
+
+    async with database.transaction() as db:
+        kept = await create_notebook(db, host.id, "ada", "Kept", content, origin="api")
+        removing = asyncio.create_task(remove_unused_blobs(database))
+        await asyncio.wait([removing], timeout=0.3)
+
+    assert await removing == (0, 0)
+    async with database.transaction(read_only=True) as db:
+        assert await read_document(db, await get_version(db, kept.id, 1)) == content
+
+
+async def test_notebooks_that_are_purged_while_others_are_packed_do_not_end_the_packing(database):
+    content = document_from_jupyter(json.dumps(document("x")).encode())
+    async with database.transaction() as db:
+        host = (await db.exec(select(Host))).first()
+        for _ in range(30):
+            notebook = await create_notebook(db, host.id, "ada", "Deleted", content, origin="api")
+            notebook.deleted_at = notebook.created_at
+
+    _, purged = await asyncio.gather(pack(database, print), purge_notebooks(database, undelete_for=timedelta(0)))
+
+    assert len(purged.notebooks) == 30

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import psutil
 
 _ACCOUNT = "postgres"
 """Whom Debian's package makes for it. PostgreSQL refuses to run as root."""
@@ -59,6 +62,26 @@ class PostgresServer:
     def kill(self) -> None:
         """End it without a word, as a machine does that loses its power; its backends follow by themselves."""
         self._end(signal.SIGKILL)
+
+    def shut_down(self) -> None:
+        """Stop it as an operator does who can't wait, so that `start` brings it back: all connections end."""
+        self._end(signal.SIGQUIT)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have neither it nor any of its backends do anything for a while, as where a network is cut."""
+        assert self._process
+        parent = psutil.Process(self._process.pid)
+        processes = [parent]
+        parent.suspend()
+        processes += parent.children()
+        for process in processes[1:]:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                process.resume()
 
     def stop(self) -> None:
         """Stop it, and remove all that it kept."""
