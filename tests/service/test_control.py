@@ -13,7 +13,8 @@ import httpx
 
 from inset.db import open_database
 from inset.hosts import apply_hosts, remove_host
-from inset.models import Body
+from inset.models import Version
+from inset.versions import read_document
 from tests.service.conftest import document, events, problem, running_service, until
 from tests.support.hosts import write_hosts_file
 
@@ -102,9 +103,17 @@ async def test_a_host_that_is_turned_away_has_its_frames_cut_at_once(
         assert await stream.next() is None
     # The page was not asked; what is on the server's disk is saved all the same.
     assert server.page_edits
-    async with open_database(settings.database_url) as database, database.transaction(read_only=True) as db:
-        body = await db.get_one(Body, (notebook["id"], 2))
-    assert json.loads(body.content) == document("saved")
+    assert await _saved(settings, notebook["id"]) == document("saved")
+
+
+async def _saved(settings, notebook_id: str):
+    """Wait for a notebook's second version."""
+    async with open_database(settings.database_url) as database, asyncio.timeout(20):
+        while True:
+            async with database.transaction(read_only=True) as db:
+                if version := await db.get(Version, (notebook_id, 2)):
+                    return json.loads((await read_document(db, version)).content)
+            await asyncio.sleep(0.05)
 
 
 async def test_a_host_whose_pages_move_has_its_servers_told_within_five_seconds(

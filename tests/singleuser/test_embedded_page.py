@@ -109,7 +109,8 @@ async def test_a_save_of_the_host_is_a_version_of_the_service(interface: str, em
 
     assert b"typed_by_the_user" in embedded.newest.content
     assert embedded.newest.origin == "save"
-    assert saved == {"version": embedded.newest.number, "sha256": embedded.newest.sha256}
+    newest = embedded.newest
+    assert saved == {"version": newest.number, "sha256": newest.sha256, "receipt": newest.receipt}
 
 
 async def test_a_frame_can_be_reloaded(embedded: Embedded):
