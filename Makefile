@@ -30,7 +30,8 @@ check:  ## format, lint, types, imports, fast tests
 soak:  ## the long form of the faults: services and servers killed during thousands of saves
 	@$(PYTHON) dev/install.py test
 	@INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} INSET_FAULT_KILLS=$${INSET_FAULT_KILLS:-30} \
-		$(BIN)/python -m pytest -q --timeout 3600 tests/faults
+		INSET_MODEL_EXAMPLES=$${INSET_MODEL_EXAMPLES:-300} \
+		$(BIN)/python -m pytest -q --timeout 3600 tests/faults tests/service/test_store_model.py
 
 bench:  ## measure the notebook store beside jupyter_server and git; writes docs/store-benchmark.md
 	@$(PYTHON) dev/install.py test

@@ -36,7 +36,7 @@ from tests.faults.ledger import exact
 from tests.service.conftest import document
 from tests.support.histories import History, described, rows_of
 
-EXAMPLES = int(os.environ.get("INSET_MODEL_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("INSET_MODEL_EXAMPLES", "10"))
 """How many histories are driven on each database. `make soak` takes more, and others each time."""
 STEPS = 40
 THOROUGH = hypothesis.settings(
@@ -45,6 +45,7 @@ THOROUGH = hypothesis.settings(
     deadline=None,
     derandomize="INSET_MODEL_EXAMPLES" not in os.environ,
     database=None,
+    # Without looking for a shorter example: that takes minutes, and the long one says what was done.
     phases=[hypothesis.Phase.generate],
     suppress_health_check=list(hypothesis.HealthCheck),
 )
