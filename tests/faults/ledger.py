@@ -69,7 +69,7 @@ class Writer:
 
     async def _insist(self, http: httpx.AsyncClient, method: str, path: str, **call: Any) -> httpx.Response:
         headers = call.pop("headers")
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(300):
             while True:
                 url = self._random.choice(self._urls) + path
                 try:

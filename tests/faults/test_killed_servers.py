@@ -130,7 +130,7 @@ async def test_saves_reach_the_database_while_the_hub_is_killed_and_after_it_is_
         await real.kill()
         await typist.save()
 
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while await stored(client, notebook["id"]) < typist.written:
                 await asyncio.sleep(0.1)
         await real.start()
