@@ -31,7 +31,8 @@ from tests.support.serving import served
 
 async def examined(settings: Settings, **options: object) -> dict[str, Finding]:
     """Give the findings by their codes."""
-    async with open_database(settings.database_url) as database, httpx.AsyncClient(timeout=1) as http:
+    timeout = settings.hub.timeout.total_seconds()
+    async with open_database(settings.database_url) as database, httpx.AsyncClient(timeout=timeout) as http:
         found = await Doctor(settings, database, http, **options).examine()  # type: ignore[arg-type]
     return {finding.code: finding for finding in found}
 
