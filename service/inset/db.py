@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.engines import is_away, is_no_text, make_folder, new_engine, reading
+from inset.engines import is_away, is_no_text, is_postgres, make_folder, new_engine, reading
 from inset.errors import DatabaseUnavailable, InvalidRequest
 from inset.settings import DatabaseSettings
 
@@ -77,7 +77,7 @@ class _Session(AsyncSession):
         rows = self.info.pop(_AT_COMMIT, [])
         if rows:
             await self.flush()
-            if self.get_bind().dialect.name == "postgresql":
+            if is_postgres(self.get_bind()):
                 # A sequence gives its numbers in the order of asking, not of committing.
                 await self.exec(text(f"SELECT pg_advisory_xact_lock({_WRITES_IN_ORDER})"))  # type: ignore[call-overload]
             self.add_all(rows)
@@ -106,14 +106,13 @@ def upgrade(url: str) -> None:
 
 async def require_upgraded(url: str) -> None:
     """Raise `ValueError` if a database is not at the newest schema."""
-    newest = ScriptDirectory.from_config(migrations(url)).get_heads()
     engine = new_engine(url, _AS_USUAL)
     try:
         async with engine.connect() as connection:
             heads = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads())
     finally:
         await engine.dispose()
-    if set(heads) != set(newest):
+    if set(heads) != {newest_schema()}:
         raise ValueError("the database is not at the newest schema: run `inset db upgrade` first")
 
 
@@ -125,7 +124,7 @@ def newest_schema() -> str:
 
 def upsert(db: AsyncSession, table: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:
     """Begin an `INSERT … ON CONFLICT` in the database's own dialect; both of them spell it alike."""
-    insert = sqlite.insert if db.get_bind().dialect.name == "sqlite" else postgresql.insert
+    insert = postgresql.insert if is_postgres(db.get_bind()) else sqlite.insert
     return insert(table)
 
 

@@ -138,7 +138,7 @@ def get_notebooks(db: DbDep, caller: CallerDep, state: StateDep) -> Notebooks:
 
 
 def notebooks_of(caller: Caller, db: AsyncSession, state: State) -> Notebooks:
-    """Give a caller's notebooks in a transaction that is not the request's."""
+    """Give a caller's notebooks in a transaction: the request's, or one of its own."""
     settings = state["settings"]
     limit = min(settings.notebook_limit, caller.limits.notebook_size or settings.notebook_limit)
     return Notebooks(db, caller, state["receipts"], limit=limit, undelete_for=settings.undelete_for)

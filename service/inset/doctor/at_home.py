@@ -10,6 +10,7 @@ from sqlmodel import select
 from inset.db import Database, require_upgraded
 from inset.doctor.addresses import is_local
 from inset.doctor.findings import Finding, error, ok, warning
+from inset.engines import is_postgres
 from inset.errors import DatabaseUnavailable
 from inset.models import Host
 from inset.settings import Settings
@@ -41,7 +42,7 @@ class Home:
     async def _as_set_up(self) -> list[Finding]:
         """Look at how PostgreSQL is set up. SQLite is as the service opens it."""
         async with self._database.transaction(read_only=True) as db:
-            if db.get_bind().dialect.name != "postgresql":
+            if not is_postgres(db.get_bind()):
                 return []
             shown = [(await db.exec(text(f"SHOW {name}"))).scalar_one() for name in _DURABLE]  # type: ignore[call-overload]
             connections = int((await db.exec(text("SHOW max_connections"))).scalar_one())  # type: ignore[call-overload]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -41,9 +41,9 @@ def make_folder(url: str) -> None:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
 
 
-def is_postgres(engine: AsyncEngine) -> bool:
-    """Tell whether an engine drives PostgreSQL."""
-    return engine.dialect.name == "postgresql"
+def is_postgres(bind: AsyncEngine | Engine | Connection) -> bool:
+    """Tell whether an engine, or a session's bind, drives PostgreSQL."""
+    return bind.dialect.name == "postgresql"
 
 
 def reading(engine: AsyncEngine) -> AsyncEngine:

@@ -3,6 +3,8 @@
 from sqlalchemy import Table, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.engines import is_postgres
+
 _POSTGRES = """
     SELECT last_value FROM pg_sequences
     WHERE to_regclass(format('%I.%I', schemaname, sequencename)) = to_regclass(pg_get_serial_sequence(:table, :column))
@@ -19,7 +21,7 @@ async def last_id(db: AsyncSession, table: Table) -> int:
     """Tell the last id that a table's counter has given, whether its row is still there or not; 0 if none."""
     column = table.autoincrement_column
     assert column is not None
-    postgres = db.get_bind().dialect.name == "postgresql"
+    postgres = is_postgres(db.get_bind())
     names = {"table": table.name, "column": column.name} if postgres else {"table": table.name}
     found = await db.exec(text(_POSTGRES if postgres else _SQLITE), params=names)  # type: ignore[call-overload]
     return int(found.scalar() or 0)
@@ -29,7 +31,7 @@ async def go_on_after(db: AsyncSession, table: Table, id: int) -> None:
     """Have the next id of a table be greater than this one."""
     column = table.autoincrement_column
     assert column is not None
-    if db.get_bind().dialect.name == "postgresql":
+    if is_postgres(db.get_bind()):
         if id:
             set_value = text("SELECT setval(pg_get_serial_sequence(:table, :column), :id)")
             named = {"table": table.name, "column": column.name, "id": id}
