@@ -73,8 +73,10 @@ class Home:
         try:
             async with open_database(self._settings.database_url, encryption=used) as database:
                 await require_keys(database)
-        except ValueError as exc:
-            return [error("master-keys-missing", f"What is encrypted cannot be read: {exc}.", fix)]
+        except ValueError:
+            # Whose it is, the log and `inset db check` say: a host application hears of no other.
+            told = "The database holds keys that no master key at hand opens: what they encrypt cannot be read."
+            return [error("master-keys-missing", told, fix)]
         except (SQLAlchemyError, OSError, DatabaseUnavailable):
             return [
                 skipped("master-keys", "Whether the master keys fit was not checked: the database does not answer.")
