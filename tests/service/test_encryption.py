@@ -191,7 +191,7 @@ async def test_nothing_of_an_encrypted_notebook_is_found_in_the_file(client, set
 
 @pytest.mark.each_database
 @pytest.mark.parametrize("table", [Body, Blob])
-async def test_encrypted_content_that_was_put_in_another_place_is_refused(client, database, table):
+async def test_encrypted_content_that_was_put_in_another_place_is_refused(client, database, caplog, table):
     ids = [await _create(client, _notebook(step, image=random.Random(step).randbytes(9000))) for step in (1, 2)]
     async with database.transaction() as db:
         one, two = (await db.exec(select(table).where(col(table.format) == "quick").limit(2))).all()
@@ -200,11 +200,12 @@ async def test_encrypted_content_that_was_put_in_another_place_is_refused(client
     answers = [await _content(client, id, 1) for id in ids]
 
     assert "content-damaged" in [problem(answer) for answer in answers if answer.status_code != 200]
-    assert all(CANARY.encode() not in answer.content for answer in answers if answer.status_code != 200)
+    # Not only by the hash of the version, which who can write to the database could change as well.
+    assert "it is not what was encrypted in this place" in caplog.text
 
 
 @pytest.mark.each_database
-async def test_another_hosts_content_is_not_read_with_its_own_key(client, anonymous, database, host, other_host):
+async def test_another_hosts_content_is_not_read_with_its_own_key(client, database, caplog, host, other_host):
     await _create(client, _notebook())
     client.headers.update(other_host.bearer())
     other = await _create(client, _notebook())
@@ -216,6 +217,7 @@ async def test_another_hosts_content_is_not_read_with_its_own_key(client, anonym
         theirs.content, theirs.data_key = mine.content, mine.data_key
 
     assert problem(await _content(client, other, 1)) == "content-damaged"
+    assert "it is not what was encrypted in this place" in caplog.text
 
 
 @pytest.mark.each_database
