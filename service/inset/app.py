@@ -18,6 +18,7 @@ from inset.db import open_database
 from inset.deps import State, count
 from inset.doctor import Doctor
 from inset.driver import Driver
+from inset.encryption import encryption_of
 from inset.errors import (
     TOKEN_PROBLEMS,
     DatabaseUnavailable,
@@ -60,7 +61,9 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
-            database = await stack.enter_async_context(open_database(settings.database_url, settings.database))
+            database = await stack.enter_async_context(
+                open_database(settings.database_url, settings.database, encryption=encryption_of(settings))
+            )
             # The hub's proxy drops connections that idle for about six seconds.
             limits = httpx.Limits(max_connections=200, keepalive_expiry=4)
             http = await stack.enter_async_context(

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.db import Database
 from inset.errors import ContentDamaged
 from inset.models import Notebook, Version
+from inset.store.sealing import locked_keys
 from inset.versions import read_document
 
 _PAGE = 100
@@ -23,6 +24,8 @@ async def check_database(database: Database, *, told: Callable[[str], None]) -> 
         for check in (_references, _notebooks, _parents):
             async for finding in check(db):
                 yield finding
+        for locked in await locked_keys(db):
+            yield locked
         async for finding in _contents(db, told):
             yield finding
 

@@ -21,6 +21,7 @@ from inset.database_commands import add_database_commands
 from inset.db import open_database, require_upgraded
 from inset.doctor import Doctor
 from inset.doctor.report import written
+from inset.encryption import encryption_of, write_master_key
 from inset.errors import Problem, Upstream
 from inset.hosts import add_key, apply_hosts, list_hosts, remove_host, retire_key
 from inset.hub import HubClient
@@ -30,6 +31,7 @@ from inset.retention import Policy, Removed, purge_notebooks, thin_versions
 from inset.servers import has_own_origin, seat_names
 from inset.settings import Settings
 from inset.signing import Signer
+from inset.store.sealing import require_keys
 from inset.users import revoke_user
 
 
@@ -84,7 +86,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     keygen = commands.add_parser("keygen", help="write a new signing key to a file that must not exist yet")
     keygen.add_argument("file", type=Path)
-    keygen.set_defaults(run=lambda given: _keygen(given.file))
+    keygen.add_argument(
+        "--master", action="store_true", help="a master key for encryption at rest, before those a file has already"
+    )
+    keygen.set_defaults(run=lambda given: write_master_key(given.file) if given.master else _keygen(given.file))
 
     openapi = commands.add_parser("openapi", help="print the API's description")
     openapi.set_defaults(run=lambda _: _openapi())
@@ -110,6 +115,7 @@ def _serve(settings: Settings) -> None:
     # Before anything listens: what is wrong with these is one line here, and a traceback in there.
     Signer(settings.signing_key_file.read_bytes())
     asyncio.run(require_upgraded(settings.database_url))
+    asyncio.run(_require_keys(settings))
     asyncio.run(_require_isolation(settings))
     uvicorn.run(
         create_app(settings),
@@ -121,6 +127,11 @@ def _serve(settings: Settings) -> None:
         # Event streams stay open; they must not hold up a restart.
         timeout_graceful_shutdown=5,
     )
+
+
+async def _require_keys(settings: Settings) -> None:
+    async with open_database(settings.database_url, encryption=encryption_of(settings)) as database:
+        await require_keys(database)
 
 
 async def _require_isolation(settings: Settings) -> None:
@@ -140,7 +151,10 @@ async def _require_isolation(settings: Settings) -> None:
 
 
 async def _doctor(settings: Settings, *, as_json: bool) -> int:
-    async with open_database(settings.database_url) as database, httpx.AsyncClient(timeout=5) as http:
+    async with (
+        open_database(settings.database_url, encryption=encryption_of(settings)) as database,
+        httpx.AsyncClient(timeout=5) as http,
+    ):
         findings = await Doctor(settings, database, http).examine()
     if as_json:
         print(json.dumps([finding.model_dump() for finding in findings], indent=2, ensure_ascii=False))
@@ -150,7 +164,7 @@ async def _doctor(settings: Settings, *, as_json: bool) -> int:
 
 
 async def _apply_hosts(settings: Settings, file: Path) -> None:
-    async with open_database(settings.database_url) as database:
+    async with open_database(settings.database_url, encryption=encryption_of(settings)) as database:
         for name in await apply_hosts(database, file):
             print(f"registered {name}")
 
@@ -195,12 +209,14 @@ async def _revoke_user(settings: Settings, host: str, user: str) -> None:
 
 async def _thin_versions(settings: Settings, *, dry_run: bool) -> None:
     policy = Policy(by_minute_after=settings.autosaves_by_minute_after, by_day_after=settings.autosaves_by_day_after)
-    async with open_database(settings.database_url) as database:
+    async with open_database(settings.database_url, encryption=encryption_of(settings)) as database:
+        await require_keys(database)
         _tell(await thin_versions(database, policy, dry_run=dry_run), dry_run=dry_run)
 
 
 async def _purge_notebooks(settings: Settings, *, dry_run: bool) -> None:
-    async with open_database(settings.database_url) as database:
+    async with open_database(settings.database_url, encryption=encryption_of(settings)) as database:
+        await require_keys(database)
         removed = await purge_notebooks(database, undelete_for=settings.undelete_for, dry_run=dry_run)
         _tell(removed, dry_run=dry_run)
 

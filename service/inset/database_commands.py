@@ -4,13 +4,18 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from inset.checking import check_database
-from inset.db import open_database, require_upgraded, upgrade
+from inset.db import Database, open_database, require_upgraded, upgrade
+from inset.encryption import Encryption, MasterKeys, encryption_of
 from inset.settings import Settings
+from inset.store.encrypting import encrypt_store, rewrap_keys, rotate_data_key
 from inset.store.garbage import remove_unused_blobs
 from inset.store.packing import pack
+from inset.store.sealing import require_keys
 from inset.transfer import export_database, import_database
 
 _TELL_SECONDS = 5.0
@@ -30,6 +35,15 @@ def add_database_commands(parser: argparse.ArgumentParser) -> None:
     read = commands.add_parser("import", help="read an exported file into an empty database, of SQLite or PostgreSQL")
     read.add_argument("file", type=Path)
     read.set_defaults(run=lambda given: asyncio.run(_import(Settings(), given.file)))
+    encrypt = commands.add_parser("encrypt", help="encrypt all of it with its hosts' keys of today, beside live saves")
+    encrypt.set_defaults(run=lambda _: asyncio.run(_encrypt(Settings(), writing=True)))
+    decrypt = commands.add_parser("decrypt", help="decrypt all of it, once every replica has INSET_ENCRYPT=0")
+    decrypt.set_defaults(run=lambda _: asyncio.run(_encrypt(Settings(), writing=False)))
+    new_key = commands.add_parser("new-key", help="encrypt what a host application stores from now on with a new key")
+    new_key.add_argument("host")
+    new_key.set_defaults(run=lambda given: asyncio.run(_new_key(Settings(), given.host)))
+    rewrap = commands.add_parser("rewrap", help="wrap every key by the newest master key")
+    rewrap.set_defaults(run=lambda _: asyncio.run(_rewrap(Settings())))
     smaller = commands.add_parser("pack", help="make it smaller, beside live saves; it may be stopped any time")
     smaller.set_defaults(run=lambda _: asyncio.run(_pack(Settings())))
 
@@ -37,7 +51,7 @@ def add_database_commands(parser: argparse.ArgumentParser) -> None:
 async def _check(settings: Settings) -> int:
     await require_upgraded(settings.database_url)
     progress, wrong = _Progress(), 0
-    async with open_database(settings.database_url, None) as database:
+    async with open_database(settings.database_url, None, encryption=encryption_of(settings)) as database:
         async for finding in check_database(database, told=progress.told):
             wrong += 1
             print(finding)
@@ -65,11 +79,54 @@ async def _import(settings: Settings, file: Path) -> None:
 
 
 async def _pack(settings: Settings) -> None:
-    async with open_database(settings.database_url) as database:
+    async with open_database(settings.database_url, encryption=encryption_of(settings)) as database:
+        await require_keys(database)
         packed = await pack(database, lambda line: print(line, flush=True))
         blobs, size = await remove_unused_blobs(database)
     print(f"packed {packed.bodies} bodies and {packed.blobs} blobs: {packed.before} bytes are {packed.after} now")
     print(f"removed {blobs} blobs that nothing needs any more: {size} bytes")
+
+
+@asynccontextmanager
+async def _unlocked(settings: Settings, *, writing: bool = True) -> AsyncIterator[Database]:
+    """Open a database whose keys can all be opened. Raises `ValueError`."""
+    if settings.master_key_file is None:
+        raise ValueError("INSET_MASTER_KEY_FILE is not set: `inset keygen --master FILE` makes such a file")
+    await require_upgraded(settings.database_url)
+    keys = Encryption(MasterKeys(settings.master_key_file), writing=writing)
+    async with open_database(settings.database_url, None, encryption=keys) as database:
+        await require_keys(database)
+        yield database
+
+
+async def _encrypt(settings: Settings, *, writing: bool) -> int:
+    progress, verb = _Progress(), "encrypted" if writing else "decrypted"
+    if writing and not settings.encrypt:
+        raise ValueError("INSET_ENCRYPT is off: what is stored from now on would not be encrypted")
+    if settings.encrypt and not writing:
+        raise ValueError("set INSET_ENCRYPT=0 first, here and at every replica: they would go on encrypting")
+    async with _unlocked(settings, writing=writing) as database:
+        done = await encrypt_store(database, progress.told)
+        await database.forget_replaced()
+    progress.done()
+    print(f"{verb} {done.bodies} bodies and {done.blobs} blobs, and removed {done.keys_removed} keys")
+    if done.unreadable:
+        print(f"{done.unreadable} could not be read, and are as they were: `inset db check` names them")
+    if done.keys_left:
+        print(f"{done.keys_left} retired keys are still needed: run this again")
+    return 1 if done.unreadable or done.keys_left else 0
+
+
+async def _new_key(settings: Settings, host_id: str) -> None:
+    async with _unlocked(settings) as database:
+        await rotate_data_key(database, host_id)
+    print(f"{host_id} has a new key. Run `inset db encrypt` to rewrite what is under the old one.")
+
+
+async def _rewrap(settings: Settings) -> None:
+    async with _unlocked(settings) as database:
+        changed = await rewrap_keys(database)
+    print(f"wrapped {changed} keys anew; once this says 0, nothing needs older master keys")
 
 
 class _Progress:

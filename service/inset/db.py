@@ -16,12 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.encryption import Encryption
 from inset.engines import is_away, is_no_text, is_postgres, make_folder, new_engine, reading
+from inset.engines.sqlite import empty_log
 from inset.errors import DatabaseUnavailable, InvalidRequest
 from inset.settings import DatabaseSettings
 
 _AS_USUAL = DatabaseSettings()
 _AT_COMMIT = "inset_at_commit"
+_ENCRYPTION = "inset_encryption"
 _WRITES_IN_ORDER = 0x1_15E7
 """The advisory lock under which rows get their growing ids, on PostgreSQL."""
 
@@ -29,7 +32,8 @@ _WRITES_IN_ORDER = 0x1_15E7
 class Database:
     """Hands out transactions on one engine."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, encryption: Encryption | None = None) -> None:
+        self._info = {_ENCRYPTION: encryption}
         self._writing = engine
         self._reading = reading(engine)
 
@@ -44,7 +48,8 @@ class Database:
         is given that it cannot hold.
         """
         try:
-            async with _Session(self._reading if read_only else self._writing, expire_on_commit=False) as db:
+            engine = self._reading if read_only else self._writing
+            async with _Session(engine, expire_on_commit=False, info=self._info) as db:
                 yield db
                 await db.commit()
         except (DBAPIError, NoConnectionFree) as exc:
@@ -54,6 +59,11 @@ class Database:
                 raise InvalidRequest("A text holds a NUL, which no name has.", errors=[]) from exc
             raise
 
+    async def forget_replaced(self) -> None:
+        """Leave nothing of what was overwritten in SQLite's log. PostgreSQL's vacuum is its operator's."""
+        if not is_postgres(self._writing):
+            await empty_log(self._writing)
+
 
 HELD: dict[str, bool] = {"key_share": True}
 """For `with_for_update`: nobody else changes or so holds the row until this transaction is over.
@@ -61,6 +71,12 @@ HELD: dict[str, bool] = {"key_share": True}
 Others may go on to refer to it. SQLite's one writer holds everything, and needs no more. Deadlocks are kept away by one
 order in which rows are taken: host, notebook, sessions by id, server.
 """
+
+
+def encryption(db: AsyncSession) -> Encryption | None:
+    """Give the keys with which a transaction reads and writes what is encrypted."""
+    found: Encryption | None = db.info.get(_ENCRYPTION)
+    return found
 
 
 def add_in_order(db: AsyncSession, row: SQLModel) -> None:
@@ -89,11 +105,13 @@ class _Session(AsyncSession):
 
 
 @asynccontextmanager
-async def open_database(url: str, settings: DatabaseSettings | None = _AS_USUAL) -> AsyncIterator[Database]:
+async def open_database(
+    url: str, settings: DatabaseSettings | None = _AS_USUAL, *, encryption: Encryption | None = None
+) -> AsyncIterator[Database]:
     """Connect to a migrated database, and disconnect on leaving. Without `settings` nothing that takes long is cut."""
     engine = new_engine(url, settings)
     try:
-        yield Database(engine)
+        yield Database(engine, encryption)
     finally:
         await engine.dispose()
 

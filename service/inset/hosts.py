@@ -10,11 +10,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
-from inset.db import HELD, Database
+from inset.db import HELD, Database, encryption
 from inset.keys import new_secret, unfit
 from inset.lifecycle import end_sessions
 from inset.models import EVERY_CAPABILITY, Algorithm, Capability, Host, HostKey, Limits, Session
 from inset.models.capabilities import written
+from inset.store.sealing import seal_store_key, writing_key
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -109,6 +110,11 @@ async def apply_hosts(database: Database, file: Path) -> list[str]:
             host.may, host.limits = written(entry.may), entry.limits.model_dump()
             host.updated_at = now()
             db.add(host)
+            await db.flush()
+            used = encryption(db)
+            if used and used.writing:
+                await writing_key(db, host.id)
+                await seal_store_key(db, host, used)
     return [entry.id for entry in wanted.hosts]
 
 

@@ -141,5 +141,11 @@ class Settings(BaseSettings):
     autosaves_by_day_after: Duration = timedelta(days=30)
     """After how long it leaves one autosave a day."""
 
+    master_key_file: Path | None = None
+    """A file with the master keys of encryption at rest, newest first. Without one nothing is encrypted."""
+
+    encrypt: bool = True
+    """Whether what is stored from now on is encrypted, where there are master keys. All stays readable either way."""
+
     preview_timeout: Duration = timedelta(seconds=30)
     """How long a notebook's preview may take to make."""

@@ -11,6 +11,7 @@ from inset.documents import Document
 from inset.errors import VersionConflict, VersionNotFound
 from inset.models import Host, Notebook, Origin, Version
 from inset.store.bodies import read_body, write_body
+from inset.store.sealing import open_store_key
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ async def _lock(db: AsyncSession, notebook: Notebook) -> bytes:
     newest = select(Notebook, Host.store_key).join(Host, col(Host.id) == Notebook.host_id)
     newest = newest.where(Notebook.id == notebook.id).with_for_update(of=Notebook, key_share=True)
     _, store_key = (await db.exec(newest.execution_options(populate_existing=True))).one()
-    return store_key
+    return open_store_key(db, notebook.host_id, store_key)
 
 
 async def _known(db: AsyncSession, notebook: Notebook, document: Document, *, base: int) -> Sequence[Version]:

@@ -28,7 +28,7 @@ LAYERS = [
     ["store", "transfer"],
     ["notebook_server", "hub", "jwks", "db"],
     ["diffs", "diff_page", "merging"],
-    ["documents", "keys", "paging", "failures", "offload", "engines"],
+    ["documents", "keys", "paging", "failures", "offload", "encryption", "engines"],
     ["canonical"],
     ["models"],
     ["errors", "settings", "clock"],

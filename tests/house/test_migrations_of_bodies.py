@@ -45,7 +45,8 @@ def test_bodies_in_pieces_are_whole_again_for_the_release_before(tmp_path: Path)
             "INSERT INTO bodies (notebook_id, number, content, format, base) VALUES (?, ?, ?, ?, ?)", bodies
         )
         database.execute(
-            "INSERT INTO blobs VALUES ('h', ?, 'decoded', ?, ?)", (key, len(image), pack_hard(packed or b""))
+            "INSERT INTO blobs (host_id, key, format, size, content) VALUES ('h', ?, 'decoded', ?, ?)",
+            (key, len(image), pack_hard(packed or b"")),
         )
         database.execute("INSERT INTO blob_uses VALUES ('n1', 'h', ?)", (key,))
     database.close()

@@ -23,6 +23,9 @@ _READABLE: dict[tuple[str, str], Any] = {
     ("bodies", "base"): None,
     ("blobs", "format"): "quick",
     ("blobs", "content"): pack(b"a piece"),
+    ("bodies", "data_key"): None,
+    ("blobs", "data_key"): None,
+    ("hosts", "store_key"): bytes(32),
 }
 """By table and column: what the way back to an older schema has to read."""
 

@@ -39,6 +39,7 @@ class Doctor:
         checks: dict[str, Check] = {
             "the database": self._home.database,
             "the signing key": self._home.signing_key,
+            "the master keys": self._home.master_keys,
             "the host applications": lambda: self._home.hosts(host_id),
             "the hub": self._hub.alive,
             "the hub's token": self._hub.token,

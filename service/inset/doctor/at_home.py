@@ -7,14 +7,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
-from inset.db import Database, require_upgraded
+from inset.db import Database, open_database, require_upgraded
 from inset.doctor.addresses import is_local
-from inset.doctor.findings import Finding, error, ok, warning
+from inset.doctor.findings import Finding, error, ok, skipped, warning
+from inset.encryption import encryption_of
 from inset.engines import is_postgres
 from inset.errors import DatabaseUnavailable
 from inset.models import Host
 from inset.settings import Settings
 from inset.signing import Signer
+from inset.store.sealing import require_keys
 
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 """The settings of PostgreSQL by which a commit is on the disk when it is told."""
@@ -61,6 +63,31 @@ class Home:
             told = f"One replica may open more connections than the {connections} that PostgreSQL has for everybody."
             found.append(warning("database-connections", told, fix))
         return found
+
+    async def master_keys(self) -> list[Finding]:
+        """Do they open what the database holds, and can this account alone read them?"""
+        fix = "Let INSET_MASTER_KEY_FILE name a file with the master keys that the database was encrypted with."
+        try:
+            used = encryption_of(self._settings)
+        except (OSError, ValueError):
+            return [error("master-keys-invalid", "The file of master keys cannot be used.", fix)]
+        try:
+            async with open_database(self._settings.database_url, encryption=used) as database:
+                await require_keys(database)
+        except ValueError:
+            # Whose it is, the log and `inset db check` say: a host application hears of no other.
+            told = "The database holds keys that no master key at hand opens: what they encrypt cannot be read."
+            return [error("master-keys-missing", told, fix)]
+        except (SQLAlchemyError, OSError, DatabaseUnavailable):
+            return [
+                skipped("master-keys", "Whether the master keys fit was not checked: the database does not answer.")
+            ]
+        if self._settings.master_key_file is None:
+            return [ok("master-keys", "Nothing is encrypted at rest, as no master keys are set.")]
+        if self._settings.master_key_file.stat().st_mode & (stat.S_IRWXO | stat.S_IRWXG):
+            chmod = "Run `chmod 600` on the file that INSET_MASTER_KEY_FILE names."
+            return [warning("master-keys-readable", "Others than their owner can read the master keys.", chmod)]
+        return [ok("master-keys", "The master keys open everything that is encrypted.")]
 
     async def signing_key(self) -> list[Finding]:
         """Is it a P-256 key that this account alone can read?"""

@@ -30,13 +30,17 @@ def new_engine(url: URL, *, streams: bool) -> AsyncEngine:
     One that `streams` can give rows one by one; another is faster at giving all at once.
     """
     driver = {} if streams else {"async_creator_fn": sqlite_driver.connect}
+    pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"]
+    if streams:
+        # `inset db encrypt` is among the long work: what it has replaced must not be left in pages that are free.
+        pragmas.append("secure_delete=ON")
     engine = create_async_engine(url, connect_args=driver)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is below
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -48,6 +52,15 @@ def new_engine(url: URL, *, streams: bool) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+async def empty_log(engine: AsyncEngine) -> None:
+    """Have everything written to the file itself, and nothing left in the log beside it, if nobody reads just now."""
+    async with engine.connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        for pragma in ("busy_timeout=1000", "wal_checkpoint(TRUNCATE)", "busy_timeout=15000"):
+            await (await raw.execute(f"PRAGMA {pragma}")).fetchall()
 
 
 def reading(engine: AsyncEngine) -> AsyncEngine:

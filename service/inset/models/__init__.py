@@ -41,7 +41,7 @@ from inset.models.sessions import (
     SessionPublic,
     SessionState,
 )
-from inset.models.store import Blob, BlobFormat, BlobUse, Body, BodyFormat
+from inset.models.store import Blob, BlobFormat, BlobUse, Body, BodyFormat, DataKeyRow
 
 __all__ = [
     "EVERY_CAPABILITY",
@@ -59,6 +59,7 @@ __all__ = [
     "Capability",
     "CellChange",
     "Change",
+    "DataKeyRow",
     "DiffLine",
     "Failure",
     "Host",

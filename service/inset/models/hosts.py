@@ -62,7 +62,7 @@ class Host(SQLModel, table=True):
     store_key: bytes = Field(
         default_factory=lambda: secrets.token_bytes(32), sa_column=Column(LargeBinary, nullable=False)
     )
-    """Names its blobs: whoever sees a blob's key learns nothing of what is in it."""
+    """Names its blobs: whoever sees a blob's key learns nothing of what is in it. Longer if a master key wraps it."""
     updated_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
 
 

@@ -1,9 +1,12 @@
 """Where versions' bytes are."""
 
+from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, text
 from sqlmodel import Field, SQLModel
+
+from inset.clock import UtcDateTime, now
 
 BodyFormat = Literal["whole", "quick", "packed", "patch"]
 """How a body is written: the bytes themselves; a skeleton that was compressed quickly, for the packer to take up;
@@ -13,11 +16,32 @@ BlobFormat = Literal["quick", "packed", "decoded"]
 """How a blob is written: compressed quickly, for the packer to take up; hard; hard after its base64 was decoded."""
 
 
+def _partial(name: str, column: str, where: str, *, unique: bool = False) -> Index:
+    return Index(name, column, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
+class DataKeyRow(SQLModel, table=True):
+    """A key that encrypts what is stored of a host application, itself wrapped by a master key."""
+
+    __tablename__ = "data_keys"
+    __table_args__ = (_partial("data_keys_current", "host_id", "retired_at IS NULL", unique=True),)
+
+    id: str = Field(primary_key=True, max_length=32)
+    host_id: str = Field(foreign_key="hosts.id", max_length=64)
+    wrapped: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    retired_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Since when nothing new is encrypted with it. The row goes once nothing at all is."""
+
+
 class Body(SQLModel, table=True):
     """A version's bytes, apart from `Version` so that listing a history reads none of them."""
 
     __tablename__ = "bodies"
-    __table_args__ = (ForeignKeyConstraint(["notebook_id", "number"], ["versions.notebook_id", "versions.number"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["notebook_id", "number"], ["versions.notebook_id", "versions.number"]),
+        _partial("bodies_by_data_key", "data_key", "data_key IS NOT NULL"),
+    )
 
     notebook_id: str = Field(primary_key=True)
     number: int = Field(primary_key=True)
@@ -26,12 +50,15 @@ class Body(SQLModel, table=True):
     """A `BodyFormat`."""
     base: int | None = None
     """The version whose skeleton a patch stands on."""
+    data_key: str | None = Field(default=None, foreign_key="data_keys.id", max_length=32)
+    """What its content is encrypted with, if it is."""
 
 
 class Blob(SQLModel, table=True):
     """A large piece of notebooks of one host application: an output, an image."""
 
     __tablename__ = "blobs"
+    __table_args__ = (_partial("blobs_by_data_key", "data_key", "data_key IS NOT NULL"),)
 
     host_id: str = Field(sa_column=Column(String(64), ForeignKey("hosts.id"), primary_key=True))
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
@@ -41,6 +68,8 @@ class Blob(SQLModel, table=True):
     size: int
     """Bytes, as a reader gets them."""
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    data_key: str | None = Field(default=None, foreign_key="data_keys.id", max_length=32)
+    """What its content is encrypted with, if it is."""
 
 
 class BlobUse(SQLModel, table=True):

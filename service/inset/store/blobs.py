@@ -8,9 +8,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.db import upsert
+from inset.encryption import DataKey
 from inset.models import Blob, BlobUse
 from inset.offload import offload
 from inset.store import compression, decoding
+from inset.store.sealing import blob_place, id_of, opened, reading_keys, sealed
 from inset.store.splitting import KEY_LENGTH
 
 _ASKED_AT_ONCE = 5_000
@@ -22,21 +24,30 @@ def name(piece: bytes, store_key: bytes) -> bytes:
     return blake2b(piece, key=store_key, digest_size=KEY_LENGTH).digest()
 
 
-async def keep(db: AsyncSession, host_id: str, notebook_id: str, pieces: Mapping[bytes, bytes]) -> None:
-    """Have these pieces stored, and note that a notebook has them in it. Known ones are not compressed again."""
+async def keep(
+    db: AsyncSession, host_id: str, notebook_id: str, pieces: Mapping[bytes, bytes], *, data_key: DataKey | None
+) -> None:
+    """Have these pieces stored, and note that a notebook has them in it. Known ones are not written again."""
     used = await _lock_known(db, host_id, notebook_id, list(pieces))
     # In one order for all: two that store the same pieces at this moment must not wait for each other.
     new = sorted(key for key in pieces if key not in used)
     if new:
         size = sum(len(pieces[key]) for key in new)
-        packed = await offload(size, lambda: [compression.pack(pieces[key]) for key in new])
+        packed = await offload(size, lambda: [_written(key, pieces[key], data_key) for key in new])
         inserting = upsert(db, Blob)
         # Where somebody stores the same piece at this moment, his row is locked by this, as known ones are above.
         inserting = inserting.on_conflict_do_update(
             index_elements=["host_id", "key"], set_={"size": inserting.excluded.size}
         )
         rows = [
-            {"host_id": host_id, "key": key, "format": "quick", "size": len(pieces[key]), "content": content}
+            {
+                "host_id": host_id,
+                "key": key,
+                "format": "quick",
+                "size": len(pieces[key]),
+                "content": content,
+                "data_key": id_of(data_key),
+            }
             for key, content in zip(new, packed, strict=True)
         ]
         await db.exec(inserting, params=rows)
@@ -48,24 +59,35 @@ async def keep(db: AsyncSession, host_id: str, notebook_id: str, pieces: Mapping
 
 
 async def fetch(db: AsyncSession, notebook_id: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Give a notebook's pieces of these keys, those that are there. Raises as `unpack` does."""
+    """Give a notebook's pieces of these keys, those that are there. Raises as `unpack` does, and `Sealed`."""
     wanted = list(set(keys))
-    found: list[tuple[bytes, str, bytes]] = []
+    found: list[tuple[bytes, str, bytes, str | None]] = []
     for begin in range(0, len(wanted), _ASKED_AT_ONCE):
         asking = (
-            select(Blob.key, Blob.format, Blob.content)
+            select(Blob.key, Blob.format, Blob.content, Blob.data_key)
             .join(BlobUse, and_(col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key))
             .where(BlobUse.notebook_id == notebook_id, col(BlobUse.key).in_(wanted[begin : begin + _ASKED_AT_ONCE]))
         )
         found += (await db.exec(asking)).all()
-    size = sum(len(content) for _, _, content in found)
-    return await offload(size, lambda: {key: unpack(format, content) for key, format, content in found})
+    keys_of = await reading_keys(db, {data_key for _, _, _, data_key in found})
+
+    def unpacked() -> dict[bytes, bytes]:
+        return {
+            key: unpack(format, opened(content, data_key, keys_of, blob_place(key, format)))
+            for key, format, content, data_key in found
+        }
+
+    return await offload(sum(len(content) for _, _, content, _ in found), unpacked)
 
 
 def unpack(format: str, content: bytes) -> bytes:
     """Give a blob's piece. Raises `compression.Damaged`, `struct.error` or `ValueError` if it was not written here."""
     unpacked = compression.unpack(content)
     return decoding.encode(unpacked) if format == "decoded" else unpacked
+
+
+def _written(key: bytes, piece: bytes, data_key: DataKey | None) -> bytes:
+    return sealed(compression.pack(piece), data_key, blob_place(key, "quick"))
 
 
 async def _lock_known(db: AsyncSession, host_id: str, notebook_id: str, keys: list[bytes]) -> dict[bytes, bool]:

@@ -3,16 +3,18 @@
 import hashlib
 import logging
 import struct
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.encryption import DataKey
 from inset.errors import ContentDamaged
 from inset.models import Body, BodyFormat, Notebook, Version
 from inset.offload import offload
 from inset.store import blobs, compression
+from inset.store.sealing import body_place, id_of, opened, reading_keys, sealed, writing_key
 from inset.store.skeletons import Written, read_skeleton
 from inset.store.splitting import join, references, skeleton, split
 
@@ -24,17 +26,30 @@ DAMAGED = (KeyError, ValueError, struct.error, compression.Damaged)
 
 async def write_body(db: AsyncSession, notebook: Notebook, number: int, content: bytes, *, store_key: bytes) -> None:
     """Store a version's bytes."""
-    packed = await take_apart_into_blobs(db, notebook, content, store_key)
-    body = {"notebook_id": notebook.id, "number": number, "format": "quick", "content": packed}
+    data_key = await writing_key(db, notebook.host_id)
+    written = await take_apart_into_blobs(db, notebook, content, store_key=store_key, data_key=data_key)
+    body = {"notebook_id": notebook.id, "number": number, "format": written.format}
+    body |= await sealed_body(notebook.id, number, written, data_key)
     await db.exec(insert(Body), params=body)
 
 
-async def take_apart_into_blobs(db: AsyncSession, notebook: Notebook, content: bytes, store_key: bytes) -> bytes:
+async def take_apart_into_blobs(
+    db: AsyncSession, notebook: Notebook, content: bytes, *, store_key: bytes, data_key: DataKey | None
+) -> Written:
     """Store the large pieces of a version's bytes as blobs, unless they are there; give the rest, compressed."""
     pieces, packed = await offload(len(content), _taken_apart, content, store_key)
     if pieces:
-        await blobs.keep(db, notebook.host_id, notebook.id, pieces)
-    return packed
+        await blobs.keep(db, notebook.host_id, notebook.id, pieces, data_key=data_key)
+    return Written(packed, "quick")
+
+
+async def sealed_body(
+    notebook_id: str, number: int, written: Written, data_key: DataKey | None
+) -> dict[str, bytes | str | None]:
+    """Give what a body's row says of its content, encrypted if there is a key."""
+    place = body_place(notebook_id, number, written.format, written.base)
+    content = await offload(len(written.content), sealed, written.content, data_key, place)
+    return {"content": content, "data_key": id_of(data_key)}
 
 
 async def read_body(db: AsyncSession, version: Version) -> bytes:
@@ -49,15 +64,26 @@ async def read_body(db: AsyncSession, version: Version) -> bytes:
 
 
 async def read_bodies(db: AsyncSession, notebook_id: str, number: int) -> dict[int, Written]:
-    """Read a version's body, and those that it stands on."""
+    """Read a version's body, and those that it stands on. Raises `Sealed`."""
     here = Body.notebook_id == notebook_id
     chain = select(Body.number, Body.base).where(here, Body.number == number).cte(recursive=True)
     chain = chain.union_all(select(Body.number, Body.base).where(here, Body.number == chain.c.base))
-    wanted = select(Body.number, Body.content, Body.format, Body.base).where(
-        here, col(Body.number).in_(select(chain.c.number))
-    )
-    rows = (await db.exec(wanted)).all()
-    return {number: Written(content, cast("BodyFormat", format), base) for number, content, format, base in rows}
+    columns: list[Any] = [Body.number, Body.content, Body.format, Body.base, Body.data_key]
+    wanted = select(*columns)
+    rows = (await db.exec(wanted.where(here, col(Body.number).in_(select(chain.c.number))))).all()
+    keys = await reading_keys(db, {data_key for *_, data_key in rows})
+
+    def opened_bodies() -> dict[int, Written]:
+        return {
+            number: Written(
+                opened(content, data_key, keys, body_place(notebook_id, number, format, base)),
+                cast("BodyFormat", format),
+                base,
+            )
+            for number, content, format, base, data_key in rows
+        }
+
+    return await offload(sum(len(content) for _, content, *_ in rows), opened_bodies)
 
 
 async def read_skeleton_of(db: AsyncSession, notebook_id: str, number: int) -> bytes:

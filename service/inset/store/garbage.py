@@ -7,8 +7,10 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.db import Database
+from inset.encryption import DataKey
 from inset.models import Blob, BlobUse, Body, Notebook, Version
-from inset.store.bodies import read_skeleton_of
+from inset.store.bodies import read_skeleton_of, sealed_body
+from inset.store.sealing import writing_key
 from inset.store.skeletons import Written, write_skeleton
 from inset.store.splitting import references
 
@@ -22,7 +24,7 @@ async def remove_versions(db: AsyncSession, notebook_id: str, numbers: Collectio
 
     Their blobs become unused, not deleted: that is `remove_unused_blobs`. Raises one of `bodies.DAMAGED`.
     """
-    await lock_notebook(db, notebook_id)
+    data_key = await lock_notebook(db, notebook_id)
     rows = (await db.exec(select(Body.number, Body.base).where(Body.notebook_id == notebook_id))).all()
     bases, gone = dict(rows), set(numbers)
     for number, base in bases.items():
@@ -31,21 +33,29 @@ async def remove_versions(db: AsyncSession, notebook_id: str, numbers: Collectio
                 base = bases[base]
             text = await read_skeleton_of(db, notebook_id, number)
             below = None if base is None else (base, await read_skeleton_of(db, notebook_id, base))
-            await rewrite_body(db, notebook_id, number, write_skeleton(text, below))
+            await rewrite_body(db, notebook_id, number, write_skeleton(text, below), data_key)
     await _forget_uses(db, notebook_id, gone=gone & bases.keys(), left=bases.keys() - gone)
     await db.exec(delete(Body).where(col(Body.notebook_id) == notebook_id, col(Body.number).in_(gone)))
     await db.exec(delete(Version).where(col(Version.notebook_id) == notebook_id, col(Version.number).in_(gone)))
 
 
-async def lock_notebook(db: AsyncSession, notebook_id: str) -> None:
-    """Have whoever stores, packs or removes this notebook's versions wait until this transaction is over."""
-    await db.exec(select(Notebook.id).where(Notebook.id == notebook_id).with_for_update())
+async def lock_notebook(db: AsyncSession, notebook_id: str) -> DataKey | None:
+    """Have whoever stores, packs or removes this notebook's versions wait until this transaction is over.
+
+    Gives the key with which to write its bodies meanwhile.
+    """
+    held = select(Notebook.host_id).where(Notebook.id == notebook_id).with_for_update()
+    host_id = (await db.exec(held)).one_or_none()
+    return None if host_id is None else await writing_key(db, host_id)
 
 
-async def rewrite_body(db: AsyncSession, notebook_id: str, number: int, written: Written) -> None:
+async def rewrite_body(
+    db: AsyncSession, notebook_id: str, number: int, written: Written, data_key: DataKey | None
+) -> None:
     """Write the same bytes of a version in another way."""
     here = update(Body).where(col(Body.notebook_id) == notebook_id, col(Body.number) == number)
-    await db.exec(here.values(content=written.content, format=written.format, base=written.base))
+    content = await sealed_body(notebook_id, number, written, data_key)
+    await db.exec(here.values(format=written.format, base=written.base, **content))
 
 
 async def remove_unused_blobs(database: Database) -> tuple[int, int]:

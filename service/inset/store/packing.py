@@ -5,7 +5,7 @@ What has been done is in the database, so that a packer that was stopped goes on
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, tuple_, update
@@ -15,8 +15,9 @@ from inset.db import Database
 from inset.models import Blob, BlobFormat, Body, Host, Notebook
 from inset.offload import offload
 from inset.store import compression, decoding
-from inset.store.bodies import DAMAGED, read_skeleton_of, take_apart_into_blobs
+from inset.store.bodies import DAMAGED, read_bodies, read_skeleton_of, take_apart_into_blobs
 from inset.store.garbage import lock_notebook, rewrite_body
+from inset.store.sealing import Keys, blob_place, id_of, open_store_key, opened, reading_keys, sealed, writing_key
 from inset.store.skeletons import Written, write_skeleton
 
 log = logging.getLogger(__name__)
@@ -77,13 +78,21 @@ async def _pack_notebook(database: Database, id: str, done: Packed) -> None:
 async def _split(database: Database, notebook: Notebook, number: int, done: Packed) -> None:
     """Take apart a body of the time before there were skeletons."""
     async with database.transaction() as db:
-        await lock_notebook(db, notebook.id)
+        data_key = await lock_notebook(db, notebook.id)
         body = await db.get(Body, (notebook.id, number))
         if body is not None and body.format == "whole":
             host = await db.get_one(Host, notebook.host_id)
-            done.before += len(body.content)
-            body.content, body.format = await take_apart_into_blobs(db, notebook, body.content, host.store_key), "quick"
-            done.after += len(body.content)
+            try:
+                [opened_body] = (await read_bodies(db, notebook.id, number)).values()
+            except DAMAGED:
+                log.exception("notebook %s, version %d: not packed, its bytes are damaged", notebook.id, number)
+                return
+            whole = opened_body.content
+            store_key = open_store_key(db, host.id, host.store_key)
+            written = await take_apart_into_blobs(db, notebook, whole, store_key=store_key, data_key=data_key)
+            await rewrite_body(db, notebook.id, number, written, data_key)
+            done.before += len(whole)
+            done.after += len(written.content)
 
 
 async def _rewrite(database: Database, id: str, wanted: list[tuple[int, int | None]], done: Packed) -> None:
@@ -99,13 +108,13 @@ async def _rewrite(database: Database, id: str, wanted: list[tuple[int, int | No
             made = await offload(len(text), write_skeleton, text, below)
             written[number] = made
     async with database.transaction() as db:
-        await lock_notebook(db, id)
+        data_key = await lock_notebook(db, id)
         # Versions may have been removed meanwhile.
         sizes = select(Body.number, func.length(Body.content)).where(Body.notebook_id == id)
         there = dict((await db.exec(sizes)).all())
         for number, made in written.items():
             if number in there and (made.base is None or made.base in there):
-                await rewrite_body(db, id, number, made)
+                await rewrite_body(db, id, number, made, data_key)
                 done.bodies += 1
                 done.before += there[number]
                 done.after += len(made.content)
@@ -116,38 +125,45 @@ async def _pack_blobs(database: Database, done: Packed, tell: Callable[[str], No
     whose = tuple_(col(Blob.host_id), col(Blob.key))
     while True:
         async with database.transaction(read_only=True) as db:
-            quick = select(Blob.host_id, Blob.key, Blob.content).where(whose > after, Blob.format == "quick")
+            columns = select(Blob.host_id, Blob.key, Blob.content, Blob.data_key)
+            quick = columns.where(whose > after, Blob.format == "quick")
             batch = (await db.exec(quick.order_by(col(Blob.host_id), col(Blob.key)).limit(_AT_ONCE))).all()
+            keys = await reading_keys(db, {data_key for *_, data_key in batch})
         if not batch:
             return
-        packed = await asyncio.to_thread(_smaller_all, [content for _, _, content in batch])
+        packed = await asyncio.to_thread(_smaller_all, batch, keys)
         async with database.transaction() as db:
-            for (host_id, key, content), made in zip(batch, packed, strict=True):
-                if made is None:
-                    log.error("a blob of %s is damaged, and not packed: %s", host_id, key.hex())
-                    continue
-                format, smaller = made
+            for host_id, key, format, before, smaller in packed:
                 same = (col(Blob.host_id) == host_id, col(Blob.key) == key)
-                await db.exec(update(Blob).where(*same).values(format=format, content=smaller))
+                data_key = await writing_key(db, host_id)
+                written = sealed(smaller, data_key, blob_place(key, format))
+                changing = update(Blob).where(*same)
+                await db.exec(changing.values(format=format, content=written, data_key=id_of(data_key)))
                 done.blobs += 1
-                done.before += len(content)
+                done.before += len(before)
                 done.after += len(smaller)
         after = batch[-1][:2]
         if done.blobs % 1000 == 0:
             tell(f"{done.blobs} blobs")
 
 
-def _smaller_all(batch: list[bytes]) -> list[tuple[BlobFormat, bytes] | None]:
-    return [_smaller(packed) for packed in batch]
+def _smaller_all(
+    batch: Sequence[tuple[str, bytes, bytes, str | None]], keys: Keys
+) -> list[tuple[str, bytes, BlobFormat, bytes, bytes]]:
+    made = []
+    for host_id, key, content, data_key in batch:
+        try:
+            packed = opened(content, data_key, keys, blob_place(key, "quick"))
+            made.append((host_id, key, *_smaller(packed)))
+        except DAMAGED:
+            log.error("a blob of %s is damaged, and not packed: %s", host_id, key.hex())
+    return made
 
 
-def _smaller(packed: bytes) -> tuple[BlobFormat, bytes] | None:
-    try:
-        piece = compression.unpack(packed)
-    except compression.Damaged:
-        return None
+def _smaller(packed: bytes) -> tuple[BlobFormat, bytes, bytes]:
+    piece = compression.unpack(packed)
     decoded = decoding.decode(piece)
     if decoded is not None and decoding.encode(decoded) == piece:
-        return "decoded", compression.pack_hard(decoded)
+        return "decoded", packed, compression.pack_hard(decoded)
     hard = compression.pack_hard(piece)
-    return "packed", min(hard, packed, key=len)
+    return "packed", packed, min(hard, packed, key=len)
