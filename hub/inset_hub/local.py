@@ -55,4 +55,6 @@ class LocalSeatSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # ship
     async def stop(self, now: bool = False) -> None:
         """Stop with SIGTERM: jupyter_server runs its extensions' stop hooks, where the bridge flushes, on no other."""
         await super().stop(now=True)
-        await asyncio.to_thread(shutil.rmtree, self.seat_dir, ignore_errors=True)
+        if self.proc is None or self.proc.returncode == 0:
+            await asyncio.to_thread(shutil.rmtree, self.seat_dir, ignore_errors=True)
+        # Else it crashed as it was to be stopped. What it had saved and not sent stays for its next start.

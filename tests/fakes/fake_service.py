@@ -135,7 +135,7 @@ class FakeService:
         for stream in self.streams:
             stream.put_nowait("")
 
-    async def until(self, reached: Callable[[], object], *, within: float = 10) -> None:
+    async def until(self, reached: Callable[[], object], *, within: float = 40) -> None:
         async with asyncio.timeout(within):
             while not reached():
                 await asyncio.sleep(0.01)

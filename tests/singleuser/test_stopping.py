@@ -1,8 +1,7 @@
 """A server's end loses nothing: what is saved is sent first, and a crash is made up for."""
 
 import asyncio
-import os
-import signal
+import contextlib
 import time
 from collections.abc import AsyncIterator
 
@@ -83,10 +82,28 @@ async def test_a_server_that_crashed_and_comes_back_sends_what_it_owed(ending: S
     service.down = True
     await ending.save(path, "before the crash")
     await asyncio.sleep(0.5)
-    os.kill(_server_process(hub).pid, signal.SIGKILL)
+    await _crash(hub)
     service.down = False
 
-    await _until_the_hub_sees_it(hub)
+    await hub.start_server(SEAT, server_id="33333333-4444")
+
+    await service.until(lambda: service.notebooks[notebook_id].newest.content == notebook("before the crash"))
+
+
+async def test_a_server_that_crashed_while_it_was_stopped_still_sends_what_it_owed(ending: Seat):
+    hub, service = ending.hub, ending.service
+    notebook_id, path = await ending.load("1")
+    service.down = True
+    await ending.save(path, "before the crash")
+    before = len(hub.log())
+    stopping = asyncio.create_task(hub.stop_server(SEAT))
+    async with asyncio.timeout(40):
+        while "received signal 15" not in hub.log()[before:]:
+            await asyncio.sleep(0.05)
+    _server_process(hub).kill()
+    await stopping
+    service.down = False
+
     await hub.start_server(SEAT, server_id="33333333-4444")
 
     await service.until(lambda: service.notebooks[notebook_id].newest.content == notebook("before the crash"))
@@ -97,11 +114,10 @@ async def test_a_save_that_a_crash_has_cut_off_is_undone(ending: Seat, left: byt
     hub, service = ending.hub, ending.service
     notebook_id, path = await ending.load("1")
     [file] = hub.data.glob(f"seats/{SEAT}/*/{path}")
-    os.kill(_server_process(hub).pid, signal.SIGKILL)
+    await _crash(hub)
     file.with_name(f".~{file.name}").write_bytes(notebook("the one before"))
     file.write_bytes(left)
 
-    await _until_the_hub_sees_it(hub)
     await hub.start_server(SEAT, server_id="33333333-4444")
     await hub.stop_server(SEAT)
 
@@ -111,14 +127,25 @@ async def test_a_save_that_a_crash_has_cut_off_is_undone(ending: Seat, left: byt
 async def test_another_user_s_server_finds_nothing_of_one_that_crashed(ending: Seat):
     hub = ending.hub
     _, path = await ending.load("secret")
-    os.kill(_server_process(hub).pid, signal.SIGKILL)
-    await _until_the_hub_sees_it(hub)
+    await _crash(hub)
 
     await hub.start_server(SEAT, server_id="55555555-6666")
 
     assert not list((hub.data / "seats" / SEAT).rglob("*.ipynb"))
     async with hub.seat(SEAT, token=await hub.mint_token(SEAT)) as other:
         assert (await other.get(f"api/contents/{path}")).status_code == 404
+
+
+async def _crash(hub: RealHub) -> None:
+    """End the seat's server as a crash does, and have the hub know of it."""
+    process = _server_process(hub)
+    process.kill()
+    async with asyncio.timeout(40):
+        # The hub, which has started it, is the one to take notice.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while process.status() != psutil.STATUS_ZOMBIE:
+                await asyncio.sleep(0.02)
+    await _until_the_hub_sees_it(hub)
 
 
 def _server_process(hub: RealHub) -> psutil.Process:
