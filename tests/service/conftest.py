@@ -70,7 +70,7 @@ async def settings(
         public_url=AUDIENCE,
         database_url=database_url,
         signing_key_file=key,
-        hub={"token": SERVICE_TOKEN, "api_url": f"{hub_url}/hub/api", "proxy_url": hub_url, "seats": 3, "timeout": 1},
+        hub={"token": SERVICE_TOKEN, "api_url": f"{hub_url}/hub/api", "proxy_url": hub_url, "seats": 3, "timeout": 10},
         notebook_limit="2 MiB",
         start_timeout=start_timeout,
         check_interval=0.3,
