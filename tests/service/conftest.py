@@ -61,8 +61,20 @@ def start_timeout() -> int:
 
 
 @pytest.fixture
+def hub_timeout() -> int:
+    """How long the hub may take for an answer, in seconds: no test waits for it that does not shorten it."""
+    return 10
+
+
+@pytest.fixture
 async def settings(
-    database_url: str, tmp_path: Path, hub_url: str, host: TestHost, other_host: TestHost, start_timeout: int
+    database_url: str,
+    tmp_path: Path,
+    hub_url: str,
+    host: TestHost,
+    other_host: TestHost,
+    start_timeout: int,
+    hub_timeout: int,
 ) -> Settings:
     key = tmp_path / "signing.pem"
     main(["keygen", str(key)])
@@ -70,7 +82,13 @@ async def settings(
         public_url=AUDIENCE,
         database_url=database_url,
         signing_key_file=key,
-        hub={"token": SERVICE_TOKEN, "api_url": f"{hub_url}/hub/api", "proxy_url": hub_url, "seats": 3, "timeout": 10},
+        hub={
+            "token": SERVICE_TOKEN,
+            "api_url": f"{hub_url}/hub/api",
+            "proxy_url": hub_url,
+            "seats": 3,
+            "timeout": hub_timeout,
+        },
         notebook_limit="2 MiB",
         start_timeout=start_timeout,
         check_interval=0.3,

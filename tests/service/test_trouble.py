@@ -13,6 +13,7 @@ from tests.service.conftest import document, problem, running_service, until
 SECRET = "secret-of-the-hub"
 
 
+@pytest.mark.parametrize("hub_timeout", [1])
 @pytest.mark.parametrize("start_timeout", [4])
 @pytest.mark.parametrize(
     ("trouble", "code"),
