@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 
-from jose import JOSEError, jws, jwt
+from jose import JOSEError, jwk, jws, jwt
+from jose.backends.base import Key
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
-from sqlalchemy import and_
+from sqlalchemy import and_, bindparam
 from sqlmodel import col, select
 
 from inset.clock import now
@@ -75,6 +77,24 @@ class _Claims(BaseModel):
     may: list[Capability] = list(EVERY_CAPABILITY)
 
 
+_HOST = (
+    select(Host, Revocation.revoked_at)
+    .join(
+        Revocation,
+        and_(col(Revocation.host_id) == Host.id, col(Revocation.user) == bindparam("user")),
+        isouter=True,
+    )
+    .where(Host.id == bindparam("issuer"))
+)
+"""Asked with every request, and so built once."""
+
+
+@lru_cache(maxsize=1000)
+def _constructed(key: str, alg: str) -> Key:
+    """Read a key, which takes longer than to verify with it."""
+    return jwk.construct(key, alg)
+
+
 class CallerReader:
     """Verifies hosts' JWTs."""
 
@@ -111,17 +131,15 @@ class CallerReader:
 
     async def _host(self, issuer: str, user: str) -> tuple[Host, datetime | None]:
         """Find a host application, and when it revoked the user that the token claims, whom nobody has believed yet."""
-        revoked = and_(col(Revocation.host_id) == Host.id, col(Revocation.user) == user)
-        wanted = select(Host, Revocation.revoked_at).join(Revocation, revoked, isouter=True).where(Host.id == issuer)
         async with self._database.transaction(read_only=True) as db:
-            found = (await db.exec(wanted)).one_or_none()
+            found = (await db.exec(_HOST, params={"issuer": issuer, "user": user})).one_or_none()
         if found is None:
             raise TokenIssuer
         return found
 
     async def _key(self, host: Host, kid: str) -> HostKey:
-        registered = map(HostKey.model_validate, host.keys)
-        key = next((key for key in registered if key.kid == kid), None)
+        registered = next((key for key in host.keys if key["kid"] == kid), None)
+        key = None if registered is None else HostKey.model_validate(registered)
         if key is None and host.jwks_url:
             key = await self._jwks.find(host.id, host.jwks_url, kid)
         if key is None:
@@ -130,7 +148,7 @@ class CallerReader:
 
     def _verified(self, token: str, key: HostKey) -> _Claims:
         try:
-            payload = jws.verify(token, key.key, algorithms=[key.alg])
+            payload = jws.verify(token, _constructed(key.key, key.alg), algorithms=[key.alg])
         except JOSEError as exc:
             raise TokenSignature from exc
         try:

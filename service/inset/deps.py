@@ -45,7 +45,7 @@ class State(TypedDict):
     previews: Previews
 
 
-def get_state(request: Request) -> State:
+async def get_state(request: Request) -> State:
     """Give what the lifespan opened."""
     state: State = request.scope["state"]
     return state
@@ -132,7 +132,7 @@ async def count(caller: CallerDep, state: StateDep) -> None:
             await count_call(db, caller.host_id, caller.user, most=caller.limits.requests_per_minute)
 
 
-def get_notebooks(db: DbDep, caller: CallerDep, state: StateDep) -> Notebooks:
+async def get_notebooks(db: DbDep, caller: CallerDep, state: StateDep) -> Notebooks:
     """Give the caller's notebooks."""
     return notebooks_of(caller, db, state)
 
@@ -147,7 +147,7 @@ def notebooks_of(caller: Caller, db: AsyncSession, state: State) -> Notebooks:
 NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
 
 
-def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, state: StateDep) -> Sessions:
+async def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, state: StateDep) -> Sessions:
     """Give the caller's sessions."""
     return Sessions(db, caller, notebooks, state["servers"], state["signer"])
 
@@ -178,7 +178,7 @@ _IdempotencyKey = Annotated[
 ]
 
 
-def get_once(request: Request, db: DbDep, caller: CallerDep, key: _IdempotencyKey = None) -> Once:
+async def get_once(request: Request, db: DbDep, caller: CallerDep, key: _IdempotencyKey = None) -> Once:
     """Give what makes a creating route safe to call again."""
     return Once(db, f"{caller.host_id}\n{caller.user}", route=f"{request.method} {request.url.path}", key=key)
 
@@ -207,7 +207,7 @@ async def get_calling_server(state: StateDep, credential: CredentialDep) -> Serv
 CallingServerDep = Annotated[Server, Depends(get_calling_server, scope="function")]
 
 
-def get_bridge(db: DbDep, server: CallingServerDep, state: StateDep) -> Bridge:
+async def get_bridge(db: DbDep, server: CallingServerDep, state: StateDep) -> Bridge:
     """Give the bridge that calls."""
     return Bridge(db, server, state["receipts"])
 
@@ -215,7 +215,7 @@ def get_bridge(db: DbDep, server: CallingServerDep, state: StateDep) -> Bridge:
 BridgeDep = Annotated[Bridge, Depends(get_bridge)]
 
 
-def get_bridge_once(request: Request, db: DbDep, server: CallingServerDep, key: _IdempotencyKey = None) -> Once:
+async def get_bridge_once(request: Request, db: DbDep, server: CallingServerDep, key: _IdempotencyKey = None) -> Once:
     """Give what makes a bridge's creating call safe to send again."""
     return Once(db, server.id, route=f"{request.method} {request.url.path}", key=key)
 

@@ -13,6 +13,7 @@ import orjson
 from nbformat.validator import iter_validate
 
 from inset.canonical import is_canonical
+from inset.cells import KnownCells, cut, digest
 from inset.errors import NotANotebook, NotJson, UnsupportedNbformat
 
 _FILE_NAME_LENGTH = 80
@@ -45,13 +46,12 @@ def empty_document() -> Document:
     return _canonical(notebook)
 
 
-def uploaded_document(content: bytes) -> Document:
-    """Accept what somebody uploads, if it is a valid notebook.
+def uploaded_document(content: bytes, known: KnownCells | None = None) -> Document:
+    """Accept what somebody uploads, if it is a valid notebook. `known` is what was accepted of the same one before.
 
     Raises `NotJson`, `NotANotebook` or `UnsupportedNbformat`.
     """
-    quick = _quickly_parsed(content)
-    if _is_notebook(quick) and is_canonical(content, quick):
+    if _is_sound(content, known or KnownCells()):
         return Document(content)
     try:
         parsed = json.loads(content)
@@ -85,8 +85,10 @@ def parsed_document(parsed: Any) -> Document:
         raise NotJson("it is nested too deeply") from exc
 
 
-def document_from_jupyter(content: bytes) -> Document:
+def document_from_jupyter(content: bytes, known: KnownCells | None = None) -> Document:
     """Take what Jupyter saved, byte for byte. It is always stored: refusing would lose somebody's work."""
+    if _is_sound(content, known or KnownCells()):
+        return Document(content)
     try:
         parsed = _quickly_parsed(content) or json.loads(content)
     except (ValueError, RecursionError):
@@ -105,6 +107,31 @@ def file_name(name: str) -> str:
     # A file name is limited in bytes, and the cut must not fall into a character.
     stem = words.encode()[:_FILE_NAME_LENGTH].decode(errors="ignore").strip("-_")
     return f"{stem or 'notebook'}.ipynb"
+
+
+def _is_sound(content: bytes, known: KnownCells) -> bool:
+    """Tell whether it is a valid notebook, written as nbformat would write it, and note its cells as known.
+
+    False for a few that are, too: those that can't be told quickly.
+    """
+    parts = cut(content)
+    if parts is None:
+        return False
+    ids = dict(known.ids) if known.minor == parts.minor else {}
+    hashes = [digest(cell) for cell in parts.cells]
+    new = {hash: cell for hash, cell in zip(hashes, parts.cells, strict=True) if hash not in ids}
+    # One at least: what is around the cells may be new.
+    for batch in parts.batches(list(new.values()) or parts.cells[:1]):
+        part = parts.of(batch)
+        parsed = _quickly_parsed(part)
+        if not _is_notebook(parsed) or not is_canonical(part, parsed) or len(parsed["cells"]) != len(batch):
+            return False
+        ids |= {digest(cell): seen.get("id") for cell, seen in zip(batch, parsed["cells"], strict=True)}
+    own = [ids[hash] for hash in hashes if ids[hash] is not None]
+    if len(set(own)) != len(own):
+        return False
+    known.minor, known.ids = parts.minor, {hash: ids[hash] for hash in hashes}
+    return True
 
 
 def _quickly_parsed(content: bytes) -> Any:

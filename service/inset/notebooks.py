@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -34,6 +34,16 @@ from inset.versions import Stored, get_version, read_document, store
 
 COMPARED = 64 * 1024 * 1024
 """The most bytes that two versions may have together to be compared."""
+
+
+# Asked with almost every request, and so built once.
+_FOUND = select(Notebook).where(
+    Notebook.id == bindparam("id"),
+    Notebook.host_id == bindparam("host_id"),
+    Notebook.owner == bindparam("owner"),
+    col(Notebook.deleted_at).is_(None),
+)
+_HELD = _FOUND.with_for_update(key_share=True)
 
 
 @dataclass(frozen=True)
@@ -189,8 +199,8 @@ class Notebooks:
 
     async def find(self, id: str, *, held: bool = False) -> Notebook:
         """Find a notebook's row, and hold it if what follows depends on what it is now."""
-        wanted = select(Notebook).where(*self._mine(), Notebook.id == id, col(Notebook.deleted_at).is_(None))
-        notebook = (await self._db.exec(wanted.with_for_update(key_share=True) if held else wanted)).one_or_none()
+        asked = {"id": id, "host_id": self._caller.host_id, "owner": self._caller.user}
+        notebook = (await self._db.exec(_HELD if held else _FOUND, params=asked)).one_or_none()
         if notebook is None:
             raise NotebookNotFound
         return notebook

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from jose import ExpiredSignatureError, JOSEError, JWTError, jwt
+from jose import ExpiredSignatureError, JOSEError, JWTError, jwk, jwt
 from pydantic import BaseModel
 
 from inset.clock import now
@@ -66,8 +66,10 @@ class Signer:
         key = load_pem_private_key(private_pem, password=None)
         if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
             raise ValueError("the signing key must be a P-256 private key")
-        self._private = private_pem.decode()
-        self._public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        public_pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        # Read once: to read a key takes longer than to sign with it.
+        self._private = jwk.construct(private_pem.decode(), _ALGORITHM)
+        self._public = jwk.construct(public_pem.decode(), _ALGORITHM)
         numbers = key.public_key().public_numbers()
         self.jwk = _jwk(x=_number(numbers.x), y=_number(numbers.y))
         """The public half, for those who verify receipts."""

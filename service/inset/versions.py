@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, or_
+from sqlalchemy import and_, bindparam, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.documents import Document
 from inset.errors import VersionConflict, VersionNotFound
 from inset.models import Host, Notebook, Origin, Version
+from inset.offload import offload
 from inset.store.bodies import read_body, write_body
 from inset.store.sealing import open_store_key
 
@@ -42,6 +43,7 @@ async def store(
     that never was. `unanswered` are the hashes of what the writer has sent on this base without hearing of it: where
     one of them was stored, the document is based on that.
     """
+    await offload(document.size, lambda: document.sha256)  # which is kept: hashing is none of the loop's work
     store_key = await _lock(db, notebook)
     if base > notebook.last_number:
         raise VersionNotFound
@@ -90,24 +92,41 @@ async def read_document(db: AsyncSession, version: Version) -> Document:
     return Document(await read_body(db, version), valid=version.valid)
 
 
+# Asked with every save, and so built once.
+_LOCKED = (
+    select(Notebook, Host.store_key)
+    .join(Host, col(Host.id) == Notebook.host_id)
+    .where(Notebook.id == bindparam("id"))
+    .with_for_update(of=Notebook, key_share=True)
+    .execution_options(populate_existing=True)
+)
+_KNOWN = (
+    select(Version)
+    .where(
+        Version.notebook_id == bindparam("id"),
+        or_(
+            col(Version.number).in_((bindparam("current"), bindparam("base"))),
+            and_(col(Version.parent) == bindparam("base"), col(Version.sha256) == bindparam("sha256")),
+        ),
+    )
+    .order_by(col(Version.number).desc())
+    .execution_options(populate_existing=True)
+)
+
+
 async def _lock(db: AsyncSession, notebook: Notebook) -> bytes:
     """Have whoever stores the same notebook wait, so that what follows is decided on what is so.
 
     Gives the secret by which the host application's blobs are named.
     """
-    newest = select(Notebook, Host.store_key).join(Host, col(Host.id) == Notebook.host_id)
-    newest = newest.where(Notebook.id == notebook.id).with_for_update(of=Notebook, key_share=True)
-    _, store_key = (await db.exec(newest.execution_options(populate_existing=True))).one()
+    _, store_key = (await db.exec(_LOCKED, params={"id": notebook.id})).one()
     return open_store_key(db, notebook.host_id, store_key)
 
 
 async def _known(db: AsyncSession, notebook: Notebook, document: Document, *, base: int) -> Sequence[Version]:
     """Find the base, and what this document may be already: it, the current version, or one whose answer got lost."""
-    resent = and_(col(Version.parent) == base, col(Version.sha256) == document.sha256)
-    which = or_(col(Version.number).in_((notebook.current, base)), resent)
-    wanted = select(Version).where(Version.notebook_id == notebook.id, which)
-    newest_first = wanted.order_by(col(Version.number).desc()).execution_options(populate_existing=True)
-    return (await db.exec(newest_first)).all()
+    asked = {"id": notebook.id, "current": notebook.current, "base": base, "sha256": document.sha256}
+    return (await db.exec(_KNOWN, params=asked)).all()
 
 
 async def _last_stored(

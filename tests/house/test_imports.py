@@ -29,7 +29,7 @@ LAYERS = [
     ["notebook_server", "hub", "jwks", "db"],
     ["diffs", "diff_page", "merging"],
     ["documents", "keys", "paging", "failures", "offload", "encryption", "engines"],
-    ["canonical"],
+    ["canonical", "cells"],
     ["models"],
     ["errors", "settings", "clock"],
     [""],

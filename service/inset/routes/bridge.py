@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field, field_validator
 
 from inset.bridges import Credential, Entry, credential_for
+from inset.cells import known_cells
 from inset.control import Framed
 from inset.deps import BridgeDep, BridgeOnceDep, CallingServerDep, CredentialDep, DbDep, StateDep
 from inset.documents import document_from_jupyter
@@ -157,7 +158,7 @@ async def save_content(
     A save that follows others whose answers got lost names them in `Inset-Unanswered`: it is based on the last of
     them that was stored, and so is no conflict with what the same server has sent before.
     """
-    document = await asyncio.to_thread(document_from_jupyter, await request.body())
+    document = await asyncio.to_thread(document_from_jupyter, await request.body(), known_cells(id))
     unanswered = inset_unanswered.split(",") if inset_unanswered else []
     stored = await bridge.save(id, document, base=base_version(if_match), origin=inset_origin, unanswered=unanswered)
     version, receipt = stored.version, await bridge.receipt(id, stored.version.number)

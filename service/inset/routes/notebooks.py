@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from inset.cells import known_cells
 from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, needs
 from inset.documents import empty_document, parsed_document, uploaded_document
 from inset.errors import (
@@ -131,7 +132,7 @@ async def replace_content(
     Otherwise it is kept beside the current version, and the answer names both. A session that has the notebook open
     goes on with what it shows: its next save is then kept on the side.
     """
-    document = await asyncio.to_thread(uploaded_document, await request.body())
+    document = await asyncio.to_thread(uploaded_document, await request.body(), known_cells(id))
     replaced = await notebooks.replace(id, document, base=base_version(if_match))
     response.headers["ETag"] = etag(replaced.version)
     return replaced

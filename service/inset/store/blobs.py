@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
-from sqlalchemy import and_, insert
+from sqlalchemy import and_, bindparam, insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.db import upsert
 from inset.encryption import DataKey
+from inset.engines.sqlite_driver import LARGE
 from inset.models import Blob, BlobUse
 from inset.offload import offload
 from inset.store import compression, decoding
@@ -63,12 +64,8 @@ async def fetch(db: AsyncSession, notebook_id: str, keys: Iterable[bytes]) -> di
     wanted = list(set(keys))
     found: list[tuple[bytes, str, bytes, str | None]] = []
     for begin in range(0, len(wanted), _ASKED_AT_ONCE):
-        asking = (
-            select(Blob.key, Blob.format, Blob.content, Blob.data_key)
-            .join(BlobUse, and_(col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key))
-            .where(BlobUse.notebook_id == notebook_id, col(BlobUse.key).in_(wanted[begin : begin + _ASKED_AT_ONCE]))
-        )
-        found += (await db.exec(asking)).all()
+        asked = {"notebook_id": notebook_id, "keys": wanted[begin : begin + _ASKED_AT_ONCE]}
+        found += (await db.exec(_FETCHED, params=asked)).all()
     keys_of = await reading_keys(db, {data_key for _, _, _, data_key in found})
 
     def unpacked() -> dict[bytes, bytes]:
@@ -97,15 +94,30 @@ async def _lock_known(db: AsyncSession, host_id: str, notebook_id: str, keys: li
     over what is about to be used. On SQLite there is one writer at a time anyway.
     """
     known: dict[bytes, bool] = {}
-    noted = and_(
-        col(BlobUse.notebook_id) == notebook_id, col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key
-    )
     for begin in range(0, len(keys), _ASKED_AT_ONCE):
-        asking = (
-            select(Blob.key, col(BlobUse.notebook_id).is_not(None))
-            .join(BlobUse, noted, isouter=True)
-            .where(Blob.host_id == host_id, col(Blob.key).in_(keys[begin : begin + _ASKED_AT_ONCE]))
-            .with_for_update(read=True, key_share=True, of=Blob)
-        )
-        known |= dict((await db.exec(asking)).all())
+        asked = {"host_id": host_id, "notebook_id": notebook_id, "keys": keys[begin : begin + _ASKED_AT_ONCE]}
+        known |= dict((await db.exec(_KNOWN, params=asked)).all())
     return known
+
+
+# Asked with every save or load, and so built once.
+_FETCHED = (
+    select(Blob.key, Blob.format, Blob.content, Blob.data_key)
+    .prefix_with(LARGE, dialect="sqlite")
+    .join(BlobUse, and_(col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key))
+    .where(BlobUse.notebook_id == bindparam("notebook_id"), col(BlobUse.key).in_(bindparam("keys", expanding=True)))
+)
+_KNOWN = (
+    select(Blob.key, col(BlobUse.notebook_id).is_not(None))
+    .join(
+        BlobUse,
+        and_(
+            col(BlobUse.notebook_id) == bindparam("notebook_id"),
+            col(BlobUse.host_id) == Blob.host_id,
+            col(BlobUse.key) == Blob.key,
+        ),
+        isouter=True,
+    )
+    .where(Blob.host_id == bindparam("host_id"), col(Blob.key).in_(bindparam("keys", expanding=True)))
+    .with_for_update(read=True, key_share=True, of=Blob)
+)

@@ -5,11 +5,12 @@ import logging
 import struct
 from typing import Any, cast
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.encryption import DataKey
+from inset.engines.sqlite_driver import LARGE
 from inset.errors import ContentDamaged
 from inset.models import Body, BodyFormat, Notebook, Version
 from inset.offload import offload
@@ -63,14 +64,22 @@ async def read_body(db: AsyncSession, version: Version) -> bytes:
         raise ContentDamaged from exc
 
 
-async def read_bodies(db: AsyncSession, notebook_id: str, number: int) -> dict[int, Written]:
-    """Read a version's body, and those that it stands on. Raises `Sealed`."""
-    here = Body.notebook_id == notebook_id
-    chain = select(Body.number, Body.base).where(here, Body.number == number).cte(recursive=True)
+def _chain() -> Any:
+    here = col(Body.notebook_id) == bindparam("id")
+    chain = select(Body.number, Body.base).where(here, Body.number == bindparam("number")).cte(recursive=True)
     chain = chain.union_all(select(Body.number, Body.base).where(here, Body.number == chain.c.base))
     columns: list[Any] = [Body.number, Body.content, Body.format, Body.base, Body.data_key]
-    wanted = select(*columns)
-    rows = (await db.exec(wanted.where(here, col(Body.number).in_(select(chain.c.number))))).all()
+    wanted = select(*columns).where(here, col(Body.number).in_(select(chain.c.number)))
+    return wanted.prefix_with(LARGE, dialect="sqlite")
+
+
+_CHAIN = _chain()
+"""Asked with every load, and so built once."""
+
+
+async def read_bodies(db: AsyncSession, notebook_id: str, number: int) -> dict[int, Written]:
+    """Read a version's body, and those that it stands on. Raises `Sealed`."""
+    rows = (await db.exec(_CHAIN, params={"id": notebook_id, "number": number})).all()
     keys = await reading_keys(db, {data_key for *_, data_key in rows})
 
     def opened_bodies() -> dict[int, Written]:
