@@ -11,6 +11,7 @@ from tests.service.conftest import (  # noqa: F401
     database_url,
     host,
     hub,
+    hub_timeout,
     hub_url,
     other_host,
     settings,

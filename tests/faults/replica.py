@@ -35,6 +35,22 @@ class Replica:
                         raise AssertionError(self._log.read_text()[-2000:]) from None
                     await asyncio.sleep(0.05)
 
+    async def pack(self, *, killed_after: float | None) -> None:
+        """Run `inset db pack` beside it, as an operator does; end that without a word after so many seconds."""
+        with self._log.open("ab") as log:
+            packing = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "inset", "db", "pack", env=self._environment, stdout=log, stderr=log
+            )
+        try:
+            async with asyncio.timeout(killed_after):
+                assert await packing.wait() == 0, self._log.read_text()[-2000:]
+        except TimeoutError:
+            pass
+        finally:
+            if packing.returncode is None:
+                packing.kill()
+                await packing.wait()
+
     async def kill(self) -> None:
         """End it without a word, as a machine does that loses its power."""
         await self._end(signal.SIGKILL)

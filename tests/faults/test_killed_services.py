@@ -1,7 +1,6 @@
-"""Replicas die in the middle of saves: what was acknowledged is there, and nothing is there by half."""
+"""Replicas and packers die in the middle of saves: what was acknowledged is there, and nothing is there by half."""
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import random
@@ -25,7 +24,13 @@ async def test_no_acknowledged_save_is_lost_when_services_are_killed(new_replica
     urls = [replica.url for replica in replicas]
     writers = [Writer(ledger, urls, host.bearer, SEED + number) for number in range(6)]
     await asyncio.gather(*[writer.create(http) for writer in writers])
-    kills = 0
+    kills = packed = 0
+
+    async def pack_again_and_again() -> None:
+        nonlocal packed
+        while True:
+            await replicas[0].pack(killed_after=chance.uniform(0.5, 4))
+            packed += 1
 
     async def kill_and_restart() -> None:
         nonlocal kills
@@ -37,22 +42,26 @@ async def test_no_acknowledged_save_is_lost_when_services_are_killed(new_replica
             await victim.start()
 
     began = time.monotonic()
-    killing = asyncio.create_task(kill_and_restart())
+    disturbing = [asyncio.create_task(kill_and_restart()), asyncio.create_task(pack_again_and_again())]
     await asyncio.gather(*[writer.save(http, SAVES) for writer in writers])
     took = time.monotonic() - began
-    killing.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await killing
+    for task in disturbing:
+        task.cancel()
+    ended = await asyncio.gather(*disturbing, return_exceptions=True)
+    assert all(isinstance(end, asyncio.CancelledError) for end in ended), ended
 
     told = ledger.figures()
     survivor = new_replica()
     await survivor.start()
+    await survivor.pack(killed_after=None)
     versions = await audit(http, survivor.url, ledger, host.bearer())
     assert versions == 6 * (SAVES + 1)
     assert kills
     with capsys.disabled():
         which = f"killed services on {database_kind}"
-        print(f"\n{which}: {kills} kills in {took:.0f} s, {told}, {versions} versions there, lost: 0")
+        print(
+            f"\n{which}: {kills} kills and {packed} packers in {took:.0f} s, {told}, {versions} versions there, lost: 0"
+        )
 
 
 @pytest.mark.each_database
