@@ -15,6 +15,7 @@ from inset import __version__
 from inset.callers import CallerReader
 from inset.control import Control
 from inset.db import open_database
+from inset.departure import Departure
 from inset.deps import State, count
 from inset.doctor import Doctor
 from inset.driver import Driver
@@ -30,17 +31,21 @@ from inset.errors import (
     RateLimited,
 )
 from inset.events import EventFeed
+from inset.gauges import Gauges
 from inset.hub import HubClient
 from inset.jwks import JwksCache
 from inset.middleware import BodyLimit, HostOrigins, Unforeseen
+from inset.observing import Observed
 from inset.preview import Previews
 from inset.problems import install_problem_handlers, responses
+from inset.readiness import Readiness
 from inset.receipts import Receipts
-from inset.routes import bridge, edge, notebooks, operations, previews, sessions, users, versions
+from inset.routes import audit, bridge, edge, notebooks, operations, previews, sessions, users, versions
 from inset.servers import ServerDialler, seat_names
 from inset.settings import Settings
 from inset.signing import Signer
 from inset.steps import Steps
+from inset.traces import Tracer, otlp_tracer
 from inset.upkeep import Upkeep
 
 _DESCRIPTION = """
@@ -55,8 +60,18 @@ Errors are RFC 9457 problems; branch on `type`, which is `urn:inset:problem:<nam
 """
 
 
-def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
-    """Build the service. `transport` replaces the wire to the hub and its servers."""
+def create_app(
+    settings: Settings,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    departure: Departure | None = None,
+    tracer: Tracer | None = None,
+) -> FastAPI:
+    """Build the service. `transport` replaces the wire to the hub and its servers, `tracer` the one of the settings.
+
+    Whoever stops it says so by `departure` first.
+    """
+    departure = departure or Departure()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
@@ -77,7 +92,9 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
             )
             # Not the hub's client: hosts' addresses get no connection of its, and nothing that it sends.
             jwks = JwksCache(await stack.enter_async_context(httpx.AsyncClient()))
-            hub = HubClient.of(settings.hub, http)
+            traced = tracer or (otlp_tracer(settings.otlp_endpoint) if settings.otlp_endpoint else Tracer())
+            stack.callback(traced.close)
+            hub = HubClient.of(settings.hub, http, traced)
             servers = ServerDialler(http, hub, proxy_url=settings.hub.proxy_url)
             feed = EventFeed(database)
             steps = Steps(
@@ -94,7 +111,9 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 check_interval=settings.check_interval,
                 idle_timeout=settings.idle_timeout,
                 longest_token=settings.token_max_lifetime + 2 * settings.clock_skew,
+                audit_kept_for=settings.audit_kept_for,
             )
+            driver = Driver(database, steps)
             signer = Signer(settings.signing_key_file.read_bytes())
             state = State(
                 settings=settings,
@@ -110,15 +129,19 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                     max_lifetime=settings.token_max_lifetime,
                     skew=settings.clock_skew,
                 ),
-                driver=Driver(database, steps),
+                driver=driver,
                 feed=feed,
                 control=Control(database, feed),
                 doctor=Doctor(settings, database, http),
                 previews=await stack.enter_async_context(Previews.opened(render_within=settings.preview_timeout)),
+                readiness=Readiness(database, hub, driver, departure),
+                gauges=Gauges(database, driver, seats=settings.hub.seats),
+                tracer=traced,
             )
-            await stack.enter_async_context(_running(state["driver"].run()))
+            await stack.enter_async_context(_running(driver.run()))
             await stack.enter_async_context(_running(upkeep.run()))
             await stack.enter_async_context(_running(feed.watch()))
+            await stack.enter_async_context(_running(feed.end_when(departure.closing)))
             await stack.enter_async_context(_running(state["control"].watch()))
             yield state
 
@@ -142,8 +165,9 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     app.add_middleware(BodyLimit, limit=settings.notebook_limit)
     app.add_middleware(Unforeseen)
     app.add_middleware(HostOrigins)
+    app.add_middleware(Observed)
     for_hosts = responses(*TOKEN_PROBLEMS, OriginNotAllowed, InvalidRequest, KeysUnavailable, DatabaseUnavailable)
-    for router in (notebooks.router, versions.router, previews.router, sessions.router, users.router):
+    for router in (notebooks.router, versions.router, previews.router, sessions.router, users.router, audit.router):
         app.include_router(router, dependencies=[Depends(count)], responses={**for_hosts, **responses(RateLimited)})
     # Not counted: a page connects anew whenever its network wants it.
     app.include_router(sessions.streams, responses=for_hosts)

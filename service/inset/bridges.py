@@ -10,6 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.acting import acting
+from inset.audit import record
 from inset.clock import now
 from inset.documents import Document
 from inset.errors import (
@@ -97,6 +99,11 @@ class Bridge:
         session = await self._db.get(Session, ticket.session_id)
         if session is None or session.state is not SessionState.READY or self._server.url is None:
             raise SessionOver(session.state if session else "ended")
+        acting().session_id = session.id
+        record(
+            self._db, "session.entered", host_id=session.host_id, user=session.owner, notebook_id=session.notebook_id,
+            session_id=session.id,
+        )  # fmt: skip
         await self._consume(ticket.jti, ticket.expires_at)
         note = frame_note(session.id)
         hub_token = await hub.mint(self._server.seat, lifetime=lifetime, note=note)
@@ -138,6 +145,7 @@ class Bridge:
         )
         for session in await self._sessions(notebook_id):
             session.version = stored.version.number
+            acting().session_id = session.id
             if stored.created:
                 tell_stored(self._db, session, stored)
         if stored.conflict:
@@ -158,6 +166,8 @@ class Bridge:
             session.path = path
             if name != notebook.name:
                 tell(self._db, session.id, "renamed", name=name)
+        if name != notebook.name:
+            record(self._db, "notebook.renamed", host_id=notebook.host_id, user=notebook.owner, notebook_id=notebook.id)
         notebook.name, notebook.updated_at = name, now()
         return notebook
 

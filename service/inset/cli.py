@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import get_args
 
 import httpx
-import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ByteSize, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from inset.acting import Acting, acting_as
 from inset.app import create_app
+from inset.audit_command import add_audit_command
 from inset.database_commands import add_database_commands
 from inset.db import open_database, require_upgraded
 from inset.doctor import Doctor
@@ -25,10 +26,12 @@ from inset.encryption import encryption_of, write_master_key
 from inset.errors import Problem, Upstream
 from inset.hosts import add_key, apply_hosts, list_hosts, remove_host, retire_key
 from inset.hub import HubClient
+from inset.logs import install_logs
 from inset.models import Algorithm
 from inset.models.capabilities import read
 from inset.retention import Policy, Removed, purge_notebooks, thin_versions
 from inset.servers import has_own_origin, seat_names
+from inset.serving import serve
 from inset.settings import Settings
 from inset.signing import Signer
 from inset.store.sealing import require_keys
@@ -40,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="inset", description="Live Jupyter notebooks in your web application.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    serve = commands.add_parser("serve", help="run the service on an upgraded database")
-    serve.set_defaults(run=lambda _: _serve(Settings()))
+    serving = commands.add_parser("serve", help="run the service on an upgraded database")
+    serving.set_defaults(run=lambda _: _serve(Settings()))
 
     add_database_commands(commands.add_parser("db", help="care for the database"))
 
@@ -94,13 +97,16 @@ def main(arguments: list[str] | None = None) -> int:
     openapi = commands.add_parser("openapi", help="print the API's description")
     openapi.set_defaults(run=lambda _: _openapi())
 
+    add_audit_command(commands.add_parser("audit", help="print who did what, as JSON lines, oldest first"))
+
     doctor = commands.add_parser("doctor", help="find out what is wrong, and what helps")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=lambda given: asyncio.run(_doctor(Settings(), as_json=given.json)))
 
     given = parser.parse_args(arguments)
     try:
-        code: int = given.run(given) or 0
+        with acting_as(Acting(actor="operator")):
+            code: int = given.run(given) or 0
     except ValidationError as exc:
         for error in exc.errors():
             print(f"inset: {'.'.join(map(str, error['loc'])) or exc.title}: {error['msg']}", file=sys.stderr)
@@ -117,16 +123,8 @@ def _serve(settings: Settings) -> None:
     asyncio.run(require_upgraded(settings.database_url))
     asyncio.run(_require_keys(settings))
     asyncio.run(_require_isolation(settings))
-    uvicorn.run(
-        create_app(settings),
-        host=settings.listen_host,
-        port=settings.listen_port,
-        access_log=False,
-        # Longer than callers and balancers keep idle connections: who closes first must not be the one who is asked.
-        timeout_keep_alive=75,
-        # Event streams stay open; they must not hold up a restart.
-        timeout_graceful_shutdown=5,
-    )
+    install_logs(settings.log_format, settings.log_level)
+    serve(settings)
 
 
 async def _require_keys(settings: Settings) -> None:

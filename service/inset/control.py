@@ -17,6 +17,7 @@ from inset.clock import now
 from inset.db import Database
 from inset.events import EventFeed, next_event
 from inset.lifecycle import AT_ONCE, GRACE
+from inset.metrics import STREAMS
 from inset.models import Host, Server, ServerState, Session, SessionEvent, SessionState
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Control:
     async def follow(self, server_id: str, *, until: datetime) -> AsyncIterator[Framed | Over]:
         """Tell a server's bridge where it stands, then each session that ends, until the server has stopped."""
         self._servers[server_id] += 1
+        STREAMS.labels("control").inc()
         try:
             async with self._feed.listening(server_id) as queue:
                 # Listening first, read then: nothing can fall between. What comes twice does no harm.
@@ -67,6 +69,7 @@ class Control:
                     if over_now := _over(event):
                         yield over_now
         finally:
+            STREAMS.labels("control").dec()
             self._servers[server_id] -= 1
             if not self._servers[server_id]:
                 del self._servers[server_id]

@@ -1,6 +1,6 @@
 """The database: its transactions, its migrations."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from inset.settings import DatabaseSettings
 
 _AS_USUAL = DatabaseSettings()
 _AT_COMMIT = "inset_at_commit"
+_COMMITTED = "inset_committed"
 _ENCRYPTION = "inset_encryption"
 _WRITES_IN_ORDER = 0x1_15E7
 """The advisory lock under which rows get their growing ids, on PostgreSQL."""
@@ -59,6 +60,11 @@ class Database:
                 raise InvalidRequest("A text holds a NUL, which no name has.", errors=[]) from exc
             raise
 
+    async def schema(self) -> str:
+        """Name the schema that the database is at. Raises `DatabaseUnavailable`."""
+        async with self.transaction(read_only=True) as db:
+            return str((await db.exec(text("SELECT version_num FROM alembic_version"))).scalar_one())  # type: ignore[call-overload]
+
     async def forget_replaced(self) -> None:
         """Leave nothing of what was overwritten in SQLite's log. PostgreSQL's vacuum is its operator's."""
         if not is_postgres(self._writing):
@@ -88,6 +94,11 @@ def add_in_order(db: AsyncSession, row: SQLModel) -> None:
     db.info.setdefault(_AT_COMMIT, []).append(row)
 
 
+def once_committed(db: AsyncSession, tell: Callable[[], None]) -> None:
+    """Have something told once this transaction is committed, and never if it is rolled back."""
+    db.info.setdefault(_COMMITTED, []).append(tell)
+
+
 class _Session(AsyncSession):
     async def commit(self) -> None:
         rows = self.info.pop(_AT_COMMIT, [])
@@ -98,9 +109,12 @@ class _Session(AsyncSession):
                 await self.exec(text(f"SELECT pg_advisory_xact_lock({_WRITES_IN_ORDER})"))  # type: ignore[call-overload]
             self.add_all(rows)
         await super().commit()
+        for tell in self.info.pop(_COMMITTED, []):
+            tell()
 
     async def rollback(self) -> None:
         self.info.pop(_AT_COMMIT, None)
+        self.info.pop(_COMMITTED, None)
         await super().rollback()
 
 
@@ -138,6 +152,12 @@ def newest_schema() -> str:
     """Name the newest schema."""
     [head] = ScriptDirectory.from_config(migrations("")).get_heads()
     return head
+
+
+def older_schemas() -> set[str]:
+    """Name the schemas that this release replaces by its own."""
+    newest, *older = ScriptDirectory.from_config(migrations("")).walk_revisions()
+    return {revision.revision for revision in older} - {newest.revision}
 
 
 def upsert(db: AsyncSession, table: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:

@@ -7,6 +7,8 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.acting import acting
+from inset.audit import record
 from inset.bridges import Bridge, calling_server
 from inset.callers import Caller, CallerReader
 from inset.control import Control
@@ -15,17 +17,20 @@ from inset.doctor import Doctor
 from inset.driver import Driver
 from inset.errors import BackendOnly, OriginNotAllowed, TokenMissing, UnknownServer
 from inset.events import EventFeed
+from inset.gauges import Gauges
 from inset.hub import HubClient
-from inset.models import Capability, Server, Session
+from inset.models import Action, Capability, Server, Session
 from inset.notebooks import Notebooks
 from inset.once import Once
 from inset.preview import Previews
 from inset.rates import count_call
+from inset.readiness import Readiness
 from inset.receipts import Receipts
 from inset.servers import ServerDialler
 from inset.sessions import Sessions
 from inset.settings import Settings
 from inset.signing import BridgeCredential, Signer
+from inset.traces import Tracer
 
 
 class State(TypedDict):
@@ -43,6 +48,9 @@ class State(TypedDict):
     control: Control
     doctor: Doctor
     previews: Previews
+    readiness: Readiness
+    gauges: Gauges
+    tracer: Tracer
 
 
 async def get_state(request: Request) -> State:
@@ -97,6 +105,8 @@ async def get_caller(
     if bearer is None:
         raise TokenMissing
     caller = await state["callers"].read(bearer.credentials)
+    present = acting()
+    present.actor, present.host_id, present.user = "backend" if caller.backend else "user", caller.host_id, caller.user
     origin = request.headers.get("Origin")
     if origin and origin not in (*caller.origins, state["settings"].public_url):
         raise OriginNotAllowed
@@ -152,6 +162,34 @@ async def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, st
     return Sessions(db, caller, notebooks, state["servers"], state["signer"])
 
 
+async def note_reading(state: State, caller: Caller, action: Action, notebook_id: str, **facts: int) -> None:
+    """Record what a caller is about to read, or raise `DatabaseUnavailable`: nothing is read that is not recorded."""
+    async with state["database"].transaction() as db:
+        record(db, action, host_id=caller.host_id, user=caller.user, notebook_id=notebook_id, facts=facts)
+
+
+class Reading:
+    """Records what a caller reads, for which a reading transaction is not enough."""
+
+    def __init__(self, db: AsyncSession, caller: Caller, state: State) -> None:
+        self._db = db
+        self._caller = caller
+        self._state = state
+
+    async def note(self, action: Action, notebook_id: str, **facts: int) -> None:
+        """Record it before the answer is given. Raises `DatabaseUnavailable`."""
+        await self._db.commit()  # one connection at a time
+        await note_reading(self._state, self._caller, action, notebook_id, **facts)
+
+
+def get_reading(db: DbDep, caller: CallerDep, state: StateDep) -> Reading:
+    """Give what records the caller's reading."""
+    return Reading(db, caller, state)
+
+
+ReadingDep = Annotated[Reading, Depends(get_reading)]
+
+
 SessionsDep = Annotated[Sessions, Depends(get_sessions)]
 
 
@@ -201,7 +239,10 @@ CredentialDep = Annotated[BridgeCredential, Depends(get_credential)]
 async def get_calling_server(state: StateDep, credential: CredentialDep) -> Server:
     """Find the server whose bridge calls, in a transaction of its own as for a host's caller."""
     async with state["database"].transaction(read_only=True) as db:
-        return await calling_server(db, credential.server_id)
+        server = await calling_server(db, credential.server_id)
+    present = acting()
+    present.actor, present.host_id, present.user = "server", server.host_id, server.owner
+    return server
 
 
 CallingServerDep = Annotated[Server, Depends(get_calling_server, scope="function")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
@@ -36,6 +37,12 @@ class Driver:
         self._replica = uuid4().hex
         self._woken = asyncio.Event()
         self._drives: dict[str, _Drive] = {}
+        self._round_over = time.monotonic()
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since a round of this replica's was last finished; one takes half a second, or a little longer."""
+        return time.monotonic() - self._round_over
 
     def wake(self) -> None:
         """Have the database looked at now: there is something to do."""
@@ -50,6 +57,7 @@ class Driver:
                     await self._renew_leases()
                     for session_id, state in await self._claim():
                         self._drive(session_id, ending=state is SessionState.ENDING)
+                    self._round_over = time.monotonic()
                 except Exception:
                     # The loop outlives a database that is away for a moment; the next tick tries again.
                     log.exception("driver: this round failed")
@@ -59,8 +67,8 @@ class Driver:
 
     async def _claim(self) -> list[tuple[str, SessionState]]:
         """Take the lease of every session that waits for a step and that no living replica drives."""
-        time = now()
-        free = or_(col(Session.lease_until).is_(None), col(Session.lease_until) < time)
+        moment = now()
+        free = or_(col(Session.lease_until).is_(None), col(Session.lease_until) < moment)
         mine_to_end = (col(Session.lease_owner) == self._replica) & (col(Session.state) == SessionState.ENDING)
         waiting = select(Session.id).where(col(Session.state).in_(_DRIVEN), or_(free, mine_to_end))
         async with self._database.transaction(read_only=True) as db:
@@ -76,7 +84,7 @@ class Driver:
                 update(Session)
                 .where(col(Session.id).in_(held))
                 .execution_options(synchronize_session=False)
-                .values(lease_owner=self._replica, lease_until=time + _LEASE)
+                .values(lease_owner=self._replica, lease_until=moment + _LEASE)
                 .returning(col(Session.id), col(Session.state))
             )
             return [(id, state) for id, state in claimed.all()]

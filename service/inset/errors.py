@@ -15,8 +15,9 @@
     ├── BaseVersionRequired 428
     ├── RateLimited 429
     ├── InternalError 500, ContentDamaged 500
-    └── Upstream 503 ───────── HubUnavailable, HubBusy, ServerGone, KeysUnavailable, DatabaseUnavailable,
-                               PreviewsBusy
+    ├── Upstream 503 ───────── HubUnavailable, HubBusy, ServerGone, KeysUnavailable, DatabaseUnavailable,
+    │                          PreviewsBusy
+    └── NotReady 503
 
 A problem's `type` is `urn:inset:problem:<slug>`. Slugs are stable: callers branch on them.
 `SpawnFailed` and its like are not raised to a caller: they are the reasons of a failed session.
@@ -595,3 +596,12 @@ class PreviewsBusy(Upstream):
 
     def __init__(self) -> None:
         super().__init__("Too many previews are being made at once. Try again in a moment.")
+
+
+class NotReady(Problem):
+    """This replica can't do all of its work now; `checks` says what keeps it."""
+
+    slug, title, status = "not-ready", "Not ready", 503
+
+    def __init__(self, failed: Sequence[str], *, checks: Sequence[Mapping[str, str | None]]) -> None:
+        super().__init__(f"Not as it should be: {', '.join(failed)}.", checks=checks)

@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
 from inset.db import Database, add_in_order
+from inset.metrics import STREAMS
 from inset.models import Session, SessionEvent
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class EventFeed:
         self._watching = asyncio.Event()
         """Set while every event after `_seen` will be handed out."""
         self._seen = 0
+        self._ended = False
 
     async def watch(self) -> None:
         """Poll for new events while there are followers; runs for as long as the service does."""
@@ -80,6 +82,8 @@ class EventFeed:
         self._followed.set()
         try:
             await self._watching.wait()
+            if self._ended:
+                queue.put_nowait(None)
             yield queue
         finally:
             self._followers[id].discard(queue)
@@ -91,22 +95,30 @@ class EventFeed:
         for queue in self._followers.get(id, ()):
             queue.put_nowait(None)
 
+    async def end_when(self, closing: asyncio.Event) -> None:
+        """Once the service is being stopped, tell everybody that there is nothing more to hear from this replica."""
+        await closing.wait()
+        self._ended = True
+        for id in self._followers:
+            self.close(id)
+
     async def follow(
         self, session_id: str, *, after: int = 0, live: bool = True, until: datetime
     ) -> AsyncIterator[SessionEvent]:
         """Give a session's events from the one after `after` on, until a final one; if not `live`, those recorded."""
-        async with self.listening(session_id) as queue:
-            # Listening first, read then: nothing can fall between. What comes twice is passed over by its id.
-            for event in await self._since(session_id, after):
-                after = event.id or after
-                yield event
-                if event.kind in FINAL:
-                    return
-            while live and (new := await next_event(queue, until=until)):
-                if (new.id or 0) > after:
-                    yield new
-                    if new.kind in FINAL:
+        with STREAMS.labels("session").track_inprogress():
+            async with self.listening(session_id) as queue:
+                # Listening first, read then: nothing can fall between. What comes twice is passed over by its id.
+                for event in await self._since(session_id, after):
+                    after = event.id or after
+                    yield event
+                    if event.kind in FINAL:
                         return
+                while live and (new := await next_event(queue, until=until)):
+                    if (new.id or 0) > after:
+                        yield new
+                        if new.kind in FINAL:
+                            return
 
     async def _since(self, session_id: str, after: int) -> list[SessionEvent]:
         wanted = select(SessionEvent).where(SessionEvent.session_id == session_id, col(SessionEvent.id) > after)

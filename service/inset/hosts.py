@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.audit import record
 from inset.clock import now
 from inset.db import HELD, Database, encryption
 from inset.keys import new_secret, unfit
@@ -95,6 +96,10 @@ def _is_this_machine(name: str) -> bool:
         return name == "localhost"
 
 
+_ASIDE = {"updated_at"}
+"""What changes when nothing else does."""
+
+
 async def apply_hosts(database: Database, file: Path) -> list[str]:
     """Register the host applications of a file, or bring them to what it says; tells their names.
 
@@ -104,11 +109,14 @@ async def apply_hosts(database: Database, file: Path) -> list[str]:
     async with database.transaction() as db:
         for entry in wanted.hosts:
             host = await db.get(Host, entry.id) or Host(id=entry.id, origins=[], keys=[])
+            before = host.model_dump(exclude=_ASIDE)
             host.origins = entry.origins
             host.keys = [key.model_dump() for key in entry.keys]
             host.jwks_url = entry.jwks_url
             host.may, host.limits = written(entry.may), entry.limits.model_dump()
             host.updated_at = now()
+            if host.model_dump(exclude=_ASIDE) != before:
+                record(db, "host.registered", host_id=host.id, facts={"kids": [key.kid for key in entry.keys]})
             db.add(host)
             await db.flush()
             used = encryption(db)
@@ -141,6 +149,7 @@ async def add_key(database: Database, id: str, *, kid: str, alg: Algorithm, key_
         if any(present["kid"] == kid for present in host.keys):
             raise ValueError(f"{id} has a key {kid!r} already: give the new one another name")
         host.keys, host.updated_at = [*host.keys, key.model_dump()], now()
+        record(db, "host.key-added", host_id=id, facts={"kid": kid, "alg": alg})
     return None if key_file else key.key
 
 
@@ -157,6 +166,7 @@ async def retire_key(database: Database, id: str, kid: str) -> None:
         if not left and host.jwks_url is None:
             raise ValueError(f"{kid!r} is the last key of {id}: add another one first, or turn it away")
         host.keys, host.updated_at = left, now()
+        record(db, "host.key-retired", host_id=id, facts={"kid": kid})
 
 
 async def remove_host(database: Database, id: str) -> None:
@@ -167,7 +177,8 @@ async def remove_host(database: Database, id: str) -> None:
     async with database.transaction() as db:
         host = await _host(db, id)
         host.keys, host.jwks_url, host.origins, host.updated_at = [], None, [], now()
-        await end_sessions(db, col(Session.host_id) == id, reason="revoked")
+        ended = await end_sessions(db, col(Session.host_id) == id, reason="revoked")
+        record(db, "host.removed", host_id=id, facts={"sessions_ended": ended})
 
 
 async def _host(db: AsyncSession, id: str) -> Host:

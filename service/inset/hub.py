@@ -5,6 +5,7 @@ Everything the hub answers is parsed into a type here, and every way in which it
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,8 +14,11 @@ from typing import Any, Literal, Self
 import httpx
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from inset.acting import acting
 from inset.errors import HubBusy, HubUnavailable, UnknownServer
+from inset.metrics import HUB_SECONDS
 from inset.settings import HubSettings
+from inset.traces import Tracer
 
 
 class HubServer(BaseModel):
@@ -47,15 +51,16 @@ class SpawnFailed(Exception):
 class HubClient:
     """Calls the hub with the service's token, whose scopes are `servers!group=seats` and `tokens!group=seats`."""
 
-    def __init__(self, http: httpx.AsyncClient, *, api_url: str, token: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, *, api_url: str, token: str, tracer: Tracer | None = None) -> None:
         self._http = http
         self._api = api_url
+        self._tracer = tracer or Tracer()
         self._authorization = {"Authorization": f"token {token}"}
 
     @classmethod
-    def of(cls, settings: HubSettings, http: httpx.AsyncClient) -> Self:
+    def of(cls, settings: HubSettings, http: httpx.AsyncClient, tracer: Tracer | None = None) -> Self:
         """Call the hub that an operator has set."""
-        return cls(http, api_url=settings.api_url, token=settings.token.get_secret_value())
+        return cls(http, api_url=settings.api_url, token=settings.token.get_secret_value(), tracer=tracer)
 
     async def start(self, seat: str, *, server_id: str, origins: Sequence[str], may: Sequence[str]) -> bool:
         """Ask for the seat's server to be started; to ask again while it starts or runs is harmless.
@@ -163,21 +168,49 @@ class HubClient:
             raise UnknownServer
         return str(owner["name"])
 
-    async def alive(self) -> None:
-        """Ask the hub for a sign of life. Raises `HubUnavailable`."""
-        async with self._call("GET", "/") as response:
+    async def accepts_token(self) -> bool:
+        """Ask the hub for a sign of life, and whether it takes the service's token. Raises `HubUnavailable`."""
+        async with self._call("GET", "/user") as response:
+            if response.status_code in (401, 403):
+                return False
             _parsed(response)
+        return True
 
     @asynccontextmanager
     async def _call(self, method: str, path: str, **options: Any) -> AsyncIterator[httpx.Response]:
         headers = {**self._authorization, **options.pop("headers", {})}
+        call, began, outcome = f"{method} {_template(path)}", time.perf_counter(), "unreachable"
         try:
-            async with self._http.stream(method, self._api + path, headers=headers, **options) as response:
-                if "event-stream" not in response.headers.get("Content-Type", ""):
-                    await response.aread()
-                yield response
+            with self._tracer.span(call, kind="client") as span:
+                if trace := acting().traceparent:
+                    headers["traceparent"] = trace
+                async with self._http.stream(method, self._api + path, headers=headers, **options) as response:
+                    if "event-stream" not in response.headers.get("Content-Type", ""):
+                        await response.aread()
+                    outcome = _outcome(response.status_code)
+                    HUB_SECONDS.labels(call, outcome).observe(time.perf_counter() - began)
+                    span.name(call, status=response.status_code)
+                    yield response
         except httpx.HTTPError as exc:
+            if outcome == "unreachable":
+                HUB_SECONDS.labels(call, outcome).observe(time.perf_counter() - began)
             raise HubUnavailable from exc
+
+
+def _template(path: str) -> str:
+    """Name a call without the seat and the token that it is about."""
+    match path.split("/"):
+        case ["", "users", _, "tokens", _]:
+            return "/users/{seat}/tokens/{id}"
+        case ["", "users", _, *rest]:
+            return "/".join(["/users/{seat}", *rest])
+    return path
+
+
+def _outcome(status: int) -> str:
+    if status == 429:
+        return "busy"
+    return "error" if status >= 500 else "refused" if status >= 400 else "ok"
 
 
 def _parsed(response: httpx.Response, *, ok: int = 200) -> dict[str, Any]:

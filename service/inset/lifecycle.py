@@ -8,11 +8,13 @@ from sqlalchemy import ColumnElement, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.audit import record
 from inset.clock import now
-from inset.db import HELD
+from inset.db import HELD, once_committed
 from inset.events import tell
 from inset.failures import failure
-from inset.models import OPEN, Server, ServerState, Session, SessionState
+from inset.metrics import SESSIONS_ENDED, SESSIONS_FAILED
+from inset.models import OPEN, Action, Server, ServerState, Session, SessionState
 from inset.models.capabilities import read
 from inset.servers import let_go
 
@@ -50,6 +52,8 @@ async def begin_ending(db: AsyncSession, session: Session, reason: str) -> bool:
     if not await move(db, session, to=SessionState.ENDING, expected=OPEN, ending_reason=reason, ending_at=now()):
         return False
     tell(db, session.id, "ending", **{"reason": reason, "in": 0.0 if reason in AT_ONCE else GRACE.total_seconds()})
+    once_committed(db, SESSIONS_ENDED.labels(reason).inc)
+    _record(db, "session.ending", session, reason=reason)
     return True
 
 
@@ -72,6 +76,8 @@ async def fail(db: AsyncSession, session: Session, code: str) -> None:
     reason = failure(code).model_dump()
     if await move(db, session, to=SessionState.FAILED, expected=OPEN, failure=reason, ended_at=now()):
         tell(db, session.id, "failed", **reason)
+        once_committed(db, SESSIONS_FAILED.labels(code).inc)
+        _record(db, "session.failed", session, code=code)
         await let_go(db, session.server_id)
 
 
@@ -91,3 +97,8 @@ async def bury(db: AsyncSession, server: Server) -> None:
     server.state = ServerState.RECOVERING if owes else ServerState.STOPPING
     for session in (await db.exec(using)).all():
         await fail(db, session, "server-died")
+
+
+def _record(db: AsyncSession, action: Action, session: Session, **facts: str) -> None:
+    host_id, notebook_id = session.host_id, session.notebook_id
+    record(db, action, host_id=host_id, user=session.owner, notebook_id=notebook_id, session_id=session.id, facts=facts)

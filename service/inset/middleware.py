@@ -39,8 +39,10 @@ class HostOrigins(CORSMiddleware):
                 "If-Match",
                 "If-None-Match",
                 "Last-Event-ID",
+                "traceparent",
+                "X-Request-Id",
             ],
-            expose_headers=["Date", "ETag", "Location", "Retry-After"],
+            expose_headers=["Date", "ETag", "Location", "Retry-After", "X-Request-Id"],
             max_age=600,
         )
         self._origins: frozenset[str] = frozenset()

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset import paging
+from inset.audit import record
 from inset.callers import Caller
 from inset.clock import now
 from inset.diffs import compare
@@ -16,6 +17,7 @@ from inset.documents import Document
 from inset.errors import DiffTooLarge, NotebookInUse, NotebookNotFound, NotebookTooLarge
 from inset.models import (
     OVER,
+    Action,
     Notebook,
     NotebookDiff,
     NotebookList,
@@ -97,6 +99,7 @@ class Notebooks:
     async def rename(self, id: str, name: str) -> NotebookPublic:
         """Give a notebook another name."""
         notebook = await self.find(id)
+        self._record("notebook.renamed", id)
         notebook.name = name
         notebook.updated_at = now()
         return await self._public(notebook)
@@ -108,6 +111,7 @@ class Notebooks:
         session_id = (await self._db.exec(using)).first()
         if session_id:
             raise NotebookInUse(session_id)
+        self._record("notebook.deleted", id)
         notebook.deleted_at = now()
 
     async def undelete(self, id: str) -> NotebookPublic:
@@ -115,6 +119,8 @@ class Notebooks:
         notebook = (await self._db.exec(select(Notebook).where(*self._mine(), Notebook.id == id))).one_or_none()
         if notebook is None or (notebook.deleted_at and notebook.deleted_at + self._undelete_for < now()):
             raise NotebookNotFound
+        if notebook.deleted_at:
+            self._record("notebook.undeleted", id)
         notebook.deleted_at = None
         return await self._public(notebook)
 
@@ -204,6 +210,9 @@ class Notebooks:
         if notebook is None:
             raise NotebookNotFound
         return notebook
+
+    def _record(self, action: Action, id: str) -> None:
+        record(self._db, action, host_id=self._caller.host_id, user=self._caller.user, notebook_id=id)
 
     def _check_size(self, document: Document) -> None:
         # Of what is stored: written out in lines, a document can be many times what was sent.

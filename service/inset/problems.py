@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from inset.acting import acting
 from inset.errors import InvalidRequest, Problem
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ class ProblemDocument(BaseModel):
     title: str
     status: int
     detail: str
+    instance: str | None = None
+    """Names the request, by the id that the answer's `X-Request-Id` and the service's log have."""
 
 
 def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
@@ -62,7 +65,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     async def ours(request: Request, exc: Problem) -> JSONResponse:
         if exc.status >= 500:
             # One line: a hub that is away is asked for again and again, and a traceback tells nothing new.
-            cause = type(exc.__cause__).__name__ if exc.__cause__ else "no cause"
+            cause = type(exc.__cause__).__name__ if exc.__cause__ else exc.detail
             log.warning("%s %s: %s (%s)", request.method, request.url.path, exc.slug, cause)
         return problem_response(exc)
 
@@ -98,4 +101,6 @@ _HINTS = {
 
 def _response(type: str, title: str, status: int, detail: str, headers: Any, **members: Any) -> JSONResponse:
     content = {"type": type, "title": title, "status": status, "detail": detail, **members}
+    if request_id := acting().request_id:
+        content["instance"] = f"urn:inset:request:{request_id}"
     return _ProblemResponse(content, status_code=status, headers=headers)

@@ -12,6 +12,7 @@ from sqlalchemy import func, or_
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.audit import record
 from inset.clock import now
 from inset.db import Database
 from inset.models import OVER, Notebook, Server, ServerState, Session, SessionEvent, Version
@@ -198,6 +199,7 @@ async def _purge(
 
 
 async def _remove_rest(db: AsyncSession, notebook: Notebook) -> None:
+    record(db, "notebook.purged", host_id=notebook.host_id, user=notebook.owner, notebook_id=notebook.id)
     sessions = select(Session.id).where(Session.notebook_id == notebook.id)
     await db.exec(delete(SessionEvent).where(col(SessionEvent.session_id).in_(sessions)))
     await db.exec(delete(Session).where(col(Session.notebook_id) == notebook.id))

@@ -11,6 +11,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset import paging
+from inset.acting import acting
+from inset.audit import record
 from inset.callers import Caller
 from inset.db import HELD
 from inset.documents import document_from_jupyter, file_name
@@ -85,6 +87,7 @@ class Sessions:
             owner=self._caller.user,
             notebook_id=notebook_id,
             may=may,
+            traceparent=acting().traceparent,
             path=f"work/{notebook_id}/{file_name(notebook.name)}",
         )
         try:
@@ -94,6 +97,11 @@ class Sessions:
             # Somebody opened it in this very moment, which the database's unique index has settled.
             return to_public(await self._opened(notebook_id) or session), False
         tell(self._db, session.id, "progress", percent=0, message=session.message, state=session.state)
+        record(
+            self._db, "session.opened", host_id=session.host_id, user=session.owner, notebook_id=notebook_id,
+            session_id=session.id, facts={"may": read(may)},
+        )  # fmt: skip
+        acting().session_id = session.id
         return to_public(session), True
 
     async def get(self, id: str) -> SessionPublic:
@@ -165,6 +173,7 @@ class Sessions:
         session = await self._db.get(Session, id)
         if session is None or (session.host_id, session.owner) != (self._caller.host_id, self._caller.user):
             raise SessionNotFound
+        acting().session_id = session.id
         return session
 
     async def _make_current(

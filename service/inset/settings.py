@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inset.logs import LogFormat, LogLevel
+
 
 def _base_url(value: str) -> str:
     parts = urlsplit(value)
@@ -146,6 +148,27 @@ class Settings(BaseSettings):
 
     encrypt: bool = True
     """Whether what is stored from now on is encrypted, where there are master keys. All stays readable either way."""
+
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    """The secret with which Prometheus reads `/metrics`. Without one there are no metrics to read."""
+
+    log_format: LogFormat = "text"
+    """`text` for people, `json` for machines: one object a line."""
+
+    log_level: LogLevel = "info"
+    """The least important lines that are written: `debug`, `info` (one for each request), `warning` or `error`."""
+
+    otlp_endpoint: BaseUrl | None = None
+    """The OpenTelemetry collector to which traces are sent, by OTLP over HTTP. Without one nothing is traced."""
+
+    audit_kept_for: Duration = timedelta(days=365)
+    """How long a row of the audit log is kept."""
+
+    shutdown_delay: Duration = timedelta(0)
+    """How long a replica that is being stopped goes on as before, while `/readyz` says that it leaves."""
+
+    shutdown_timeout: Duration = timedelta(seconds=20)
+    """How long the requests that are under way may then take to end."""
 
     preview_timeout: Duration = timedelta(seconds=30)
     """How long a notebook's preview may take to make."""

@@ -8,12 +8,14 @@ from datetime import timedelta
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from inset.acting import Acting, acting_as
 from inset.clock import now
 from inset.db import HELD, Database
 from inset.errors import ServerGone, Upstream, VersionConflict
 from inset.events import tell
 from inset.hub import HubClient, SpawnFailed
 from inset.lifecycle import AT_ONCE, bury, end, fail, move, report_progress
+from inset.metrics import Way
 from inset.models import STARTING, Host, Server, ServerState, Session, SessionState
 from inset.models.capabilities import read
 from inset.servers import ServerDialler, frame_note, has_own_origin, seat_for
@@ -47,16 +49,20 @@ class Steps:
 
     async def drive(self, session_id: str) -> None:
         """Take step after step until the session is ready or over."""
-        while True:
-            async with self._database.transaction(read_only=True) as db:
-                session = await db.get_one(Session, session_id)
-            match session.state:
-                case SessionState.ENDING:
-                    await self._end(session)
-                case state if state in STARTING:
-                    await self._start(session)
-                case _:
-                    return
+        way = Way()
+        with acting_as(Acting(session_id=session_id)) as present:
+            while True:
+                async with self._database.transaction(read_only=True) as db:
+                    session = await db.get_one(Session, session_id)
+                present.host_id, present.traceparent = session.host_id, session.traceparent
+                way.reached(session.state, age=(now() - session.created_at).total_seconds())
+                match session.state:
+                    case SessionState.ENDING:
+                        await self._end(session)
+                    case state if state in STARTING:
+                        await self._start(session)
+                    case _:
+                        return
 
     async def _start(self, session: Session) -> None:
         steps = {

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.audit import record
 from inset.clock import now
 from inset.db import upsert
 from inset.lifecycle import end_sessions
@@ -32,4 +33,5 @@ async def revoke_user(db: AsyncSession, host_id: str, user: str) -> Revoked:
     revocation = upsert(db, Revocation).values(host_id=host_id, user=user, revoked_at=time)
     await db.exec(revocation.on_conflict_do_update(index_elements=["host_id", "user"], set_={"revoked_at": time}))
     ended = await end_sessions(db, col(Session.host_id) == host_id, col(Session.owner) == user, reason="revoked")
+    record(db, "user.revoked", host_id=host_id, user=user, facts={"sessions_ended": ended})
     return Revoked(user=user, revoked_at=time, sessions_ended=ended)

@@ -1,5 +1,6 @@
 """The one piece of code that stores a version, whoever asks."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,8 +8,11 @@ from sqlalchemy import and_, bindparam, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.audit import record_save
+from inset.db import once_committed
 from inset.documents import Document
 from inset.errors import VersionConflict, VersionNotFound
+from inset.metrics import SAVE_BYTES, SAVE_SECONDS, SAVES
 from inset.models import Host, Notebook, Origin, Version
 from inset.offload import offload
 from inset.store.bodies import read_body, write_body
@@ -44,6 +48,22 @@ async def store(
     one of them was stored, the document is based on that.
     """
     await offload(document.size, lambda: document.sha256)  # which is kept: hashing is none of the loop's work
+    began = time.perf_counter()
+    stored = await _store(db, notebook, document, base=base, origin=origin, author=author, unanswered=unanswered)
+    once_committed(db, lambda: _count(stored, origin, began))
+    return stored
+
+
+async def _store(
+    db: AsyncSession,
+    notebook: Notebook,
+    document: Document,
+    *,
+    base: int,
+    origin: Origin,
+    author: str,
+    unanswered: Sequence[str],
+) -> Stored:
     store_key = await _lock(db, notebook)
     if base > notebook.last_number:
         raise VersionNotFound
@@ -58,6 +78,7 @@ async def store(
     if same:
         if origin == "save" and same.origin == "autosave":
             same.origin = origin  # somebody now means it: retention must not take it for one of many
+            record_save(db, notebook, same, base=None)
         return Stored(same, created=False, conflict=_conflict(notebook, base=base, kept=same))
     version = Version(
         notebook_id=notebook.id,
@@ -76,7 +97,16 @@ async def store(
         notebook.current = version.number
     await db.flush()
     await write_body(db, notebook, version.number, document.content, store_key=store_key)
+    record_save(db, notebook, version, base=next((one for one in known if one.number == base), None))
     return Stored(version, created=True, conflict=_conflict(notebook, base=base, kept=version))
+
+
+def _count(stored: Stored, origin: Origin, began: float) -> None:
+    outcome = "conflict" if stored.conflict else "stored" if stored.created else "unchanged"
+    SAVES.labels(origin, outcome).inc()
+    SAVE_SECONDS.observe(time.perf_counter() - began)
+    if stored.created:
+        SAVE_BYTES.observe(stored.version.size)
 
 
 async def get_version(db: AsyncSession, notebook_id: str, number: int) -> Version:

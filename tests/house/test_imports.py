@@ -13,10 +13,11 @@ SERVICE = ROOT / "service" / "inset"
 LAYERS = [
     ["__main__"],
     ["cli"],
-    ["database_commands"],
+    ["database_commands", "audit_command", "serving"],
     ["app"],
     ["routes"],
-    ["middleware", "deps"],
+    ["middleware", "observing", "deps"],
+    ["gauges", "readiness"],
     ["problems", "once", "driver"],
     ["steps", "upkeep"],
     ["bridges", "doctor", "edge", "hosts", "preview", "retention", "users"],
@@ -25,13 +26,15 @@ LAYERS = [
     ["sides"],
     ["receipts", "checking"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
-    ["store", "transfer"],
+    ["store", "transfer", "audit"],
     ["notebook_server", "hub", "jwks", "db"],
     ["diffs", "diff_page", "merging"],
     ["documents", "keys", "paging", "failures", "offload", "encryption", "engines"],
     ["canonical", "cells"],
     ["models"],
     ["errors", "settings", "clock"],
+    ["logs", "traces"],
+    ["acting", "metrics", "departure"],
     [""],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -84,6 +87,7 @@ def test_the_verbs_know_nothing_of_http() -> None:
         "jwks",
         "rates",
         "users",
+        "audit",
         "offload",
         *(f"store/{file.stem}" for file in (SERVICE / "store").glob("*.py")),
     ):

@@ -39,8 +39,8 @@ async def test_a_server_that_dies_is_told_and_forgiven(client, server, new_noteb
 
     server.kill()
     try:
+        assert problem(await client.get("/readyz")) == "not-ready"
         refused = [
-            await client.get("/readyz"),
             await client.get(path),
             await client.put(path, json=document("2"), headers={"If-Match": '"1"'}),
             await client.post(LIST, json={"name": "N"}),

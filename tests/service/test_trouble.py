@@ -223,7 +223,7 @@ async def test_a_hub_that_is_down_is_told_by_readyz_and_not_by_healthz(anonymous
     assert (await anonymous.get("/readyz")).status_code == 200
     hub.trouble = "down"
 
-    assert problem(await anonymous.get("/readyz")) == "hub-unavailable"
+    assert problem(await anonymous.get("/readyz")) == "not-ready"
     assert (await anonymous.get("/healthz")).json() == {"status": "ok"}
 
 
@@ -296,5 +296,6 @@ async def test_a_hub_that_is_away_is_one_line_in_the_log_each_time(anonymous, hu
     await anonymous.get("/readyz")
 
     [told] = [record for record in caplog.records if "readyz" in record.getMessage()]
-    assert "hub-unavailable" in told.getMessage()
+    assert "not-ready" in told.getMessage()
+    assert "hub (unreachable)" in told.getMessage()
     assert told.exc_info is None

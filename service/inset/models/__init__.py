@@ -1,5 +1,6 @@
 """The tables, each beside the shapes in which the API takes and gives it."""
 
+from inset.models.audit import Action, Audit, AuditList, AuditPublic
 from inset.models.capabilities import EVERY_CAPABILITY, Capability
 from inset.models.diffs import CellChange, Change, DiffLine, Hunk, NotebookDiff
 from inset.models.hosts import Algorithm, CallCount, Host, HostKey, Limits, Revocation
@@ -49,7 +50,11 @@ __all__ = [
     "OPEN",
     "OVER",
     "STARTING",
+    "Action",
     "Algorithm",
+    "Audit",
+    "AuditList",
+    "AuditPublic",
     "Blob",
     "BlobFormat",
     "BlobUse",

@@ -121,6 +121,8 @@ class Session(SQLModel, table=True):
     """The notebook's file in its server, fixed for the session unless the user renames it there."""
     version: int | None = None
     """The version that was last loaded into the server or saved from it."""
+    traceparent: str | None = Field(default=None, max_length=64)
+    """The span (W3C Trace Context) of the call that opened it, of which its start is a part."""
     lease_owner: str | None = None
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """Until when one replica alone drives this session."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Header, Response
 
+from inset.deps import Reading
 from inset.errors import BaseVersionRequired
 from inset.notebooks import Content
 
@@ -35,12 +36,13 @@ def base_version(if_match: str | None) -> int:
     return int(named[1])
 
 
-def content_answer(content: Content, if_none_match: str | None) -> Response:
+async def content_answer(content: Content, if_none_match: str | None, id: str, reading: Reading) -> Response:
     """Answer with a version's exact bytes, unless the reader has them."""
     tag = etag(content.version)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if if_none_match == tag:
         return Response(status_code=304, headers=headers)
+    await reading.note("notebook.downloaded", id, version=content.version)
     # As a download and nothing else: what is in a notebook must not run in the service's origin.
     headers |= {
         "Content-Disposition": "attachment",

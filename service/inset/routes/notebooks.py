@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from inset.cells import known_cells
-from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, needs
+from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, ReadingDep, needs
 from inset.documents import empty_document, parsed_document, uploaded_document
 from inset.errors import (
     BaseVersionRequired,
@@ -106,9 +106,11 @@ async def undelete_notebook(id: str, notebooks: NotebooksDep) -> NotebookPublic:
     dependencies=[needs("download")],
     responses={**CONTENT, **responses(NotAllowed, NotebookNotFound)},
 )
-async def get_content(id: str, notebooks: NotebooksDep, if_none_match: IfNoneMatch = None) -> Response:
+async def get_content(
+    id: str, notebooks: NotebooksDep, reading: ReadingDep, if_none_match: IfNoneMatch = None
+) -> Response:
     """Download the current version's document."""
-    return content_answer(await notebooks.content(id), if_none_match)
+    return await content_answer(await notebooks.content(id), if_none_match, id, reading)
 
 
 @router.put(

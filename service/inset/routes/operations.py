@@ -1,13 +1,17 @@
-"""What operators' tools ask: is it alive, is it ready."""
+"""What operators' tools ask: is it alive, is it ready, how is it doing."""
 
-from fastapi import APIRouter, Response
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel
-from sqlalchemy import text
 
 from inset.deps import BackendDep, StateDep
 from inset.doctor import Finding
-from inset.errors import TOKEN_PROBLEMS, BackendOnly, HubBusy, HubUnavailable
+from inset.errors import TOKEN_PROBLEMS, BackendOnly, InvalidRequest, NotFound, NotReady
 from inset.problems import responses
+from inset.readiness import CheckName, Ready
 from inset.signing import PublicJwk
 
 router = APIRouter(tags=["operations"])
@@ -37,13 +41,28 @@ async def alive() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses=responses(HubUnavailable, HubBusy))
-async def ready(state: StateDep) -> Health:
-    """Tell that the database and the hub answer too."""
-    async with state["database"].transaction(read_only=True) as db:
-        await db.exec(text("SELECT 1"))  # type: ignore[call-overload]
-    await state["hub"].alive()
-    return Health()
+@router.get("/readyz", responses=responses(NotReady, InvalidRequest))
+async def ready(
+    state: StateDep,
+    ignore: Annotated[list[CheckName], Query(description="Checks that shall not count; may be repeated.")] = [],  # noqa: B006
+) -> Ready:
+    """Tell that the database answers at a schema of today, that the hub takes the token, and that the driver runs.
+
+    Otherwise 503, whose `checks` say the `reason` of each: `unreachable`, `timed-out`, `schema-outdated`, `busy`,
+    `token-refused`, `silent`, or `leaving` in a replica that is being stopped. Without the hub all but sessions works:
+    a balancer asks with `?ignore=hub`, or takes every replica out at once when the hub is restarted.
+    """
+    return await state["readiness"].require(ignored=ignore)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(state: StateDep, authorization: Annotated[str, Header()] = "") -> Response:
+    """Write this replica's metrics for who has the token. To others, as if nothing were here."""
+    token = state["settings"].metrics_token
+    expected = f"Bearer {token.get_secret_value()}" if token else ""
+    if not expected or not secrets.compare_digest(authorization.encode(), expected.encode()):
+        raise NotFound("There is nothing at this path. `/docs` lists what there is.")
+    return Response(await state["gauges"].exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 @router.get("/.well-known/jwks.json")

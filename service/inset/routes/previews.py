@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from inset.callers import Caller
-from inset.deps import CallerDep, State, StateDep, notebooks_of
+from inset.deps import CallerDep, State, StateDep, note_reading, notebooks_of
 from inset.errors import InvalidRequest, NotebookNotFound, NotPreviewable, PreviewsBusy, VersionNotFound
 from inset.preview import preview_headers
 from inset.problems import responses
@@ -57,5 +57,6 @@ async def _preview(caller: Caller, state: State, if_none_match: str | None, id: 
     headers = preview_headers(version.sha256, framed_by=caller.origins)
     if (if_none_match or "").removeprefix("W/") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
+    await note_reading(state, caller, "notebook.previewed", id, version=version.number)
     page = await state["previews"].page(caller.host_id, version.sha256, size=version.size, read=read)
     return Response(page, media_type="text/html", headers=headers)

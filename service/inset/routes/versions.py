@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Path, Query, Response
 
 from inset import diff_page
-from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, SessionsDep, needs
+from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, ReadingDep, SessionsDep, needs
 from inset.errors import (
     DiffTooLarge,
     HubBusy,
@@ -79,10 +79,11 @@ async def get_version_content(
     id: str,
     number: Number,
     notebooks: NotebooksDep,
+    reading: ReadingDep,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Download a version's document."""
-    return content_answer(await notebooks.content(id, number), if_none_match)
+    return await content_answer(await notebooks.content(id, number), if_none_match, id, reading)
 
 
 @router.get("/{id}/versions/{number}/receipt", responses=responses(NotebookNotFound, VersionNotFound, InvalidRequest))
@@ -144,6 +145,7 @@ async def compare_versions(
     id: str,
     response: Response,
     notebooks: NotebooksDep,
+    reading: ReadingDep,
     old: Annotated[int, Query(alias="from", ge=1, lt=2**31, description="The version before.")],
     new: Annotated[
         int | None, Query(alias="to", ge=1, lt=2**31, description="The version after; left out: the current one.")
@@ -165,6 +167,7 @@ async def compare_versions(
     if if_none_match == tag:
         return Response(status_code=304, headers=headers)
     diff = await notebooks.diff(before, after)
+    await reading.note("notebook.compared", id, old=before.number, new=after.number)
     if not as_page:
         response.headers.update(headers)
         return diff

@@ -1,0 +1,122 @@
+"""What is so at this moment, for Prometheus: read from the database when it is asked for, by one query."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import String, func, literal, union_all
+from sqlalchemy import cast as sql_cast
+from sqlmodel import col, select
+
+from inset import __version__
+from inset.clock import now
+from inset.db import Database
+from inset.driver import Driver
+from inset.errors import DatabaseUnavailable
+from inset.metrics import COUNTED
+from inset.models import OVER, Notebook, Server, ServerState, Session, SessionState, Version
+
+_STORE_FRESH_SECONDS = 300.0
+"""Counting all versions reads an index of the largest table; it need not be new."""
+
+
+@dataclass
+class _Seen:
+    """What the database said last."""
+
+    up: bool = False
+    sessions: dict[str, int] = field(default_factory=dict)
+    servers: dict[str, int] = field(default_factory=dict)
+    waiting: float = 0.0
+    stored: tuple[int, int, int] | None = None
+    """Notebooks, versions, and the bytes of these as they were given."""
+
+
+class Gauges(Collector):
+    """The gauges of this replica, and all that it has counted."""
+
+    def __init__(self, database: Database, driver: Driver, *, seats: int) -> None:
+        self._database = database
+        self._driver = driver
+        self._seats = seats
+        self._seen = _Seen()
+        self._read_at = self._store_read_at = float("-inf")
+        self._reading = asyncio.Lock()
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    async def exposition(self) -> bytes:
+        """Write everything as Prometheus reads it. A database that is away is told as `inset_database_up 0`."""
+        asked_at = time.monotonic()
+        async with self._reading:
+            # Several Prometheus servers that ask at once cost one query.
+            if self._read_at < asked_at:
+                self._read_at = time.monotonic()
+                try:
+                    await self._read()
+                except DatabaseUnavailable:
+                    self._seen.up = False
+        return generate_latest(COUNTED) + generate_latest(self._registry)
+
+    async def _read(self) -> None:
+        states = union_all(
+            select(literal("session"), sql_cast(Session.state, String), func.count(), func.min(Session.created_at))
+            .where(col(Session.state).not_in(OVER))
+            .group_by(col(Session.state)),
+            select(literal("server"), sql_cast(Server.state, String), func.count(), func.min(Server.created_at))
+            .where(Server.state != ServerState.STOPPED)
+            .group_by(col(Server.state)),
+        )
+        async with self._database.transaction(read_only=True) as db:
+            rows = (await db.execute(states)).all()
+            if time.monotonic() - self._store_read_at > _STORE_FRESH_SECONDS:
+                notebooks = (await db.exec(select(func.count()).select_from(Notebook))).one()
+                versions, size = (await db.exec(select(func.count(), func.sum(Version.size)))).one()
+                self._seen.stored = (notebooks, versions, int(size or 0))
+                self._store_read_at = time.monotonic()
+        self._seen.up = True
+        self._seen.sessions = {state: count for kind, state, count, _ in rows if kind == "session"}
+        self._seen.servers = {state: count for kind, state, count, _ in rows if kind == "server"}
+        queued = [since for kind, state, _, since in rows if (kind, state) == ("session", SessionState.QUEUED)]
+        self._seen.waiting = max([(now() - since).total_seconds() for since in queued], default=0.0)
+
+    def collect(self) -> Iterator[Metric]:
+        """Give what `exposition` has read, as the registry asks for it."""
+        seen = self._seen
+        yield _one("inset_build_info", "The release that runs.", 1, version=__version__)
+        yield _one("inset_driver_silent_seconds", "Since this replica last finished a round.", self._driver.silent_for)
+        yield _one("inset_database_up", "Whether the database answered this scrape.", int(seen.up))
+        if not seen.up:
+            return
+        yield _each(
+            "inset_sessions",
+            "Sessions that are not over. The same at every replica, as all below.",
+            {state.value: seen.sessions.get(state, 0) for state in SessionState if state not in OVER},
+        )
+        used = {state.value: seen.servers.get(state, 0) for state in ServerState if state is not ServerState.STOPPED}
+        free = {"free": max(self._seats - sum(used.values()), 0)}
+        yield _each("inset_seats", "Seats, free or by the state of the server in them.", free | used)
+        yield _one("inset_queue_oldest_seconds", "How long the session waits that has waited longest.", seen.waiting)
+        if seen.stored:
+            notebooks, versions, size = seen.stored
+            yield _one("inset_notebooks", "Notebooks stored, deleted ones included until they are purged.", notebooks)
+            yield _one("inset_versions", "Versions stored; counted every five minutes.", versions)
+            yield _one("inset_versions_bytes", "What all versions hold, as it was given.", size)
+
+
+def _one(name: str, told: str, value: float, **labels: str) -> Metric:
+    family = GaugeMetricFamily(name, told, labels=list(labels))
+    family.add_metric(list(labels.values()), value)
+    return family
+
+
+def _each(name: str, told: str, values: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, told, labels=["state"])
+    for state, value in values.items():
+        family.add_metric([state], value)
+    return family
