@@ -73,7 +73,7 @@ class Gauges(Collector):
             .group_by(col(Server.state)),
         )
         async with self._database.transaction(read_only=True) as db:
-            rows = (await db.execute(states)).all()
+            rows = (await db.exec(states)).all()  # type: ignore[call-overload]
             if time.monotonic() - self._store_read_at > _STORE_FRESH_SECONDS:
                 notebooks = (await db.exec(select(func.count()).select_from(Notebook))).one()
                 versions, size = (await db.exec(select(func.count(), func.sum(Version.size)))).one()

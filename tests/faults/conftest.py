@@ -24,7 +24,7 @@ from tests.support.real_hub import free_ports
 async def new_replica(settings: Settings, tmp_path) -> AsyncIterator[Callable[..., Replica]]:  # noqa: F811
     replicas: list[Replica] = []
 
-    def make(port: int | None = None) -> Replica:
+    def make(port: int | None = None, **more: str) -> Replica:
         port = port or free_ports(1)[0]
         environment = {
             "INSET_PUBLIC_URL": settings.public_url,
@@ -34,6 +34,7 @@ async def new_replica(settings: Settings, tmp_path) -> AsyncIterator[Callable[..
             "INSET_HUB__API_URL": settings.hub.api_url,
             "INSET_HUB__PROXY_URL": settings.hub.proxy_url,
             "INSET_HUB__SEATS": str(settings.hub.seats),
+            **more,
         }
         replicas.append(Replica(environment, port, tmp_path / f"replica-{port}.log"))
         return replicas[-1]
