@@ -1,5 +1,6 @@
 """A real PostgreSQL server for the tests alone: its own folder, its own socket, nothing shared with the machine's."""
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -102,6 +103,21 @@ class PostgresServer:
     async def drop(self, database: str) -> None:
         """Remove a database, whoever is connected to it."""
         await self.execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+    def dump(self, database: str) -> Path:
+        """Write a backup of a database as its operator would, beside whatever goes on in it; gives the file."""
+        file = self._folder / f"{database}.dump"
+        self._call(
+            "pg_dump", "--format=custom", f"--file={file}", f"--host={self._folder}", "--username=inset", database
+        )
+        return file
+
+    async def restore(self, file: Path) -> str:
+        """Make a new database of a backup; gives its name."""
+        database = await self.create()
+        target = (f"--host={self._folder}", "--username=inset", f"--dbname={database}")
+        await asyncio.to_thread(self._call, "pg_restore", "--exit-on-error", *target, str(file))
+        return database
 
     async def execute(self, statement: str, *, database: str = "postgres") -> None:
         """Execute a statement, as the server's superuser."""
