@@ -35,6 +35,7 @@ from inset.serving import serve
 from inset.settings import Settings
 from inset.signing import Signer
 from inset.store.sealing import require_keys
+from inset.sweeping import sweep
 from inset.users import revoke_user
 
 
@@ -99,6 +100,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     add_audit_command(commands.add_parser("audit", help="print who did what, as JSON lines, oldest first"))
 
+    sweeping = commands.add_parser("sweep", help="find what belongs to nobody, at the hub and here, and remove it")
+    sweeping.add_argument("--dry-run", action="store_true", help="change nothing, and say what there is")
+    sweeping.set_defaults(run=lambda given: asyncio.run(_sweep(Settings(), dry_run=given.dry_run)))
+
     doctor = commands.add_parser("doctor", help="find out what is wrong, and what helps")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=lambda given: asyncio.run(_doctor(Settings(), as_json=given.json)))
@@ -159,6 +164,20 @@ async def _doctor(settings: Settings, *, as_json: bool) -> int:
     else:
         print(written(findings, colour=sys.stdout.isatty()))
     return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+async def _sweep(settings: Settings, *, dry_run: bool) -> int:
+    left = 0
+    async with (
+        open_database(settings.database_url, encryption=encryption_of(settings)) as database,
+        httpx.AsyncClient(timeout=settings.hub.timeout.total_seconds()) as http,
+    ):
+        hub = HubClient.of(settings.hub, http)
+        async for orphan in sweep(database, hub, seat_names(settings.hub.seats), dry_run=dry_run):
+            left += not orphan.done
+            print(orphan if dry_run else f"{orphan}: {'swept' if orphan.done else 'left, for it is in use by now'}")
+    print(f"{left} are left" if left else "Nothing is left that belongs to nobody.")
+    return 1 if left else 0
 
 
 async def _apply_hosts(settings: Settings, file: Path) -> None:

@@ -145,14 +145,16 @@ class HubClient:
 
         A seat outlives its server, and so would they.
         """
-        async with self._call("GET", f"/users/{seat}/tokens") as response:
-            tokens = _parsed(response).get("api_tokens", [])
-        for token in tokens:
+        for token in await self._tokens(seat):
             if note not in (None, token.get("note")):
                 continue
             async with self._call("DELETE", f"/users/{seat}/tokens/{token['id']}") as response:
                 if response.status_code not in (204, 404):
                     raise HubUnavailable
+
+    async def has_tokens(self, seat: str) -> bool:
+        """Tell whether any token opens this seat's server."""
+        return bool(await self._tokens(seat))
 
     async def seat_of(self, token: str) -> str:
         """Say which seat's server holds this token. Raises `UnknownServer` for any other token."""
@@ -175,6 +177,13 @@ class HubClient:
                 return False
             _parsed(response)
         return True
+
+    async def _tokens(self, seat: str) -> list[dict[str, Any]]:
+        async with self._call("GET", f"/users/{seat}/tokens") as response:
+            if response.status_code == 404:
+                return []
+            tokens: list[dict[str, Any]] = _parsed(response).get("api_tokens", [])
+            return tokens
 
     @asynccontextmanager
     async def _call(self, method: str, path: str, **options: Any) -> AsyncIterator[httpx.Response]:

@@ -19,7 +19,7 @@ LAYERS = [
     ["middleware", "observing", "deps"],
     ["gauges", "readiness"],
     ["problems", "once", "driver"],
-    ["steps", "upkeep"],
+    ["steps", "upkeep", "sweeping"],
     ["bridges", "doctor", "edge", "hosts", "preview", "retention", "users"],
     ["sessions", "control"],
     ["notebooks", "lifecycle"],
@@ -88,6 +88,7 @@ def test_the_verbs_know_nothing_of_http() -> None:
         "rates",
         "users",
         "audit",
+        "sweeping",
         "offload",
         *(f"store/{file.stem}" for file in (SERVICE / "store").glob("*.py")),
     ):

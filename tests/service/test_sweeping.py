@@ -1,0 +1,174 @@
+"""`inset sweep`: what belongs to nobody goes, and what somebody uses stays, whatever happens meanwhile."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from inset.db import open_database
+from tests.fakes.fake_hub import FakeServer
+from tests.service.conftest import problem, until
+
+pytestmark = pytest.mark.each_database
+
+
+@pytest.fixture
+def sweep(settings, command, monkeypatch):
+    """Run `inset sweep` against the test's hub."""
+    monkeypatch.setenv("INSET_HUB__TOKEN", settings.hub.token.get_secret_value())
+    monkeypatch.setenv("INSET_HUB__API_URL", settings.hub.api_url)
+    monkeypatch.setenv("INSET_HUB__SEATS", str(settings.hub.seats))
+
+    async def run(*arguments):
+        code, told, errors = await command("sweep", *arguments)
+        assert not errors, errors
+        return code, told
+
+    return run
+
+
+def _strand(hub, seat, server_id="nobody-knows-it"):
+    """Have the hub run a server in a seat that the service does not know of."""
+    hub.servers[seat] = FakeServer(seat, {"server_id": server_id} if server_id else {})
+    hub.servers[seat].ready.set()
+
+
+async def _execute(settings, statement):
+    async with open_database(settings.database_url) as database, database.transaction() as db:
+        await db.exec(text(statement))
+
+
+async def test_where_all_is_in_order_nothing_is_touched(client, hub, sweep, ready_session):
+    session = await ready_session()
+    tokens = dict(hub.tokens)
+
+    assert await sweep() == (0, "Nothing is left that belongs to nobody.\n")
+
+    assert hub.tokens == tokens
+    assert (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] == "ready"
+
+
+@pytest.mark.parametrize("server_id", ["nobody-knows-it", None])
+async def test_servers_and_tokens_of_nobody_go_and_a_session_beside_them_stays(
+    client, hub, sweep, ready_session, server_id
+):
+    session = await ready_session()
+    _strand(hub, "seat-002", server_id)
+    hub.tokens["left over"], hub.notes["left over"] = "seat-003", "an old frame"
+
+    code, told = await sweep("--dry-run")
+    assert (code, set(hub.servers)) == (1, {"seat-001", "seat-002"})
+    assert told.splitlines() == [
+        "the hub runs a server in seat-002, which is nobody's",
+        "tokens still open seat-003, which is nobody's",
+        "2 are left",
+    ]
+
+    code, told = await sweep()
+    assert (code, set(hub.servers)) == (0, {"seat-001"})
+    assert "left over" not in hub.tokens
+    assert told.count("swept") == 2
+    assert (await client.post(f"/v1/sessions/{session['id']}/save")).status_code == 200
+    assert (await sweep())[0] == 0
+
+
+async def test_a_server_that_ended_for_the_service_and_not_for_the_hub_sends_what_it_owes(
+    client, hub, settings, sweep, ready_session, new_notebook
+):
+    notebook = await new_notebook()
+    session = await ready_session(notebook)
+    server = hub.server()
+    watched = dict(server.documents)
+    path = watched[notebook["id"]]["path"]
+    await client.delete(f"/v1/sessions/{session['id']}")
+    await until(client, session["id"], "ended")
+    async with asyncio.timeout(30):
+        while "seat-001" in hub.servers:
+            await asyncio.sleep(0.02)
+    await _stopped(settings)
+    server.documents, server.owed = watched, {path: '{"owed": true}'}
+    hub.servers["seat-001"] = server
+
+    assert (await sweep())[0] == 0
+
+    assert "seat-001" not in hub.servers
+    assert (await client.get(f"/v1/notebooks/{notebook['id']}/content")).text == '{"owed": true}'
+
+
+async def test_a_session_that_lost_its_server_says_so_and_opens_again(client, settings, sweep, ready_session):
+    session = await ready_session()
+    await _execute(settings, "UPDATE servers SET state = 'stopped'")
+
+    code, told = await sweep()
+
+    assert code == 0
+    assert f"session {session['id']} has lost its server: swept" in told
+    failed = await until(client, session["id"], "failed")
+    assert failed["failure"]["code"] == "server-died"
+    again = (await client.post("/v1/sessions", json={"notebook_id": session["notebook_id"]})).json()
+    await until(client, again["id"], "ready")
+
+
+async def test_a_server_that_no_session_uses_is_let_go(client, hub, settings, sweep, ready_session):
+    session = await ready_session()
+    await _execute(settings, f"UPDATE sessions SET state = 'ended' WHERE id = '{session['id']}'")
+
+    assert (await sweep())[0] == 0
+
+    async with asyncio.timeout(30):
+        while hub.servers:
+            await asyncio.sleep(0.02)
+
+
+async def test_sessions_that_open_and_close_beside_it_never_notice(client, hub, host, sweep):
+    sweeping, stop = 0, asyncio.Event()
+
+    async def live(user):
+        headers = host.bearer(user)
+        notebook = (await client.post("/v1/notebooks", json={"name": "N"}, headers=headers)).json()
+        while not stop.is_set():
+            wanted = {"notebook_id": notebook["id"]}
+            session = (await client.post("/v1/sessions", json=wanted, headers=headers)).json()
+            state = await _settled(client, session["id"], headers, "ready", "failed")
+            assert state["state"] == "ready", state
+            await client.delete(f"/v1/sessions/{session['id']}", headers=headers)
+            await _settled(client, session["id"], headers, "ended")
+
+    living = [asyncio.create_task(live(user)) for user in ("ada", "grace")]
+    while sweeping < 8:
+        code, told = await sweep()
+        assert code in (0, 1), told
+        assert "lost its server" not in told
+        sweeping += 1
+    stop.set()
+    async with asyncio.timeout(60):
+        await asyncio.gather(*living)
+
+
+async def test_while_the_hub_is_away_it_says_so_in_one_line(anonymous, hub, command, settings, monkeypatch):
+    monkeypatch.setenv("INSET_HUB__API_URL", settings.hub.api_url)
+    hub.trouble = "error"
+
+    code, _, errors = await command("sweep")
+
+    assert code == 2
+    assert errors.count("\n") == 1
+    assert problem(await anonymous.get("/readyz")) == "not-ready"
+
+
+async def _settled(client, id, headers, *states):
+    async with asyncio.timeout(60):
+        while True:
+            session = (await client.get(f"/v1/sessions/{id}", headers=headers)).json()
+            if session["state"] in states:
+                return session
+            await asyncio.sleep(0.05)
+
+
+async def _stopped(settings):
+    async with open_database(settings.database_url) as database, asyncio.timeout(30):
+        state = ""
+        while state != "stopped":
+            await asyncio.sleep(0.02)
+            async with database.transaction(read_only=True) as db:
+                state = (await db.exec(text("SELECT state FROM servers"))).scalar_one()
