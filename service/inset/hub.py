@@ -188,7 +188,7 @@ class HubClient:
     @asynccontextmanager
     async def _call(self, method: str, path: str, **options: Any) -> AsyncIterator[httpx.Response]:
         headers = {**self._authorization, **options.pop("headers", {})}
-        call, began, outcome = f"{method} {_template(path)}", time.perf_counter(), "unreachable"
+        call, began, outcome = f"{method} {_template(path)}", time.perf_counter(), "left"
         try:
             with self._tracer.span(call, kind="client") as span:
                 if trace := acting().traceparent:
@@ -201,9 +201,12 @@ class HubClient:
                     span.name(call, status=response.status_code)
                     yield response
         except httpx.HTTPError as exc:
-            if outcome == "unreachable":
-                HUB_SECONDS.labels(call, outcome).observe(time.perf_counter() - began)
+            outcome = "unreachable" if outcome == "left" else outcome
             raise HubUnavailable from exc
+        finally:
+            # What was answered is noted already: a stream goes on for long after.
+            if outcome in ("left", "unreachable"):
+                HUB_SECONDS.labels(call, outcome).observe(time.perf_counter() - began)
 
 
 def _template(path: str) -> str:

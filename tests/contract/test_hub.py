@@ -19,7 +19,7 @@ ORIGINS = ["http://localhost:8090"]
 async def test_a_server_lives_through_start_use_and_stop(hub):
     # One long story, since a real hub takes seconds to come up.
     client = hub.client
-    await client.alive()
+    assert await client.accepts_token()
     assert await client.server(SEAT) is None
     # A seat's address is told before it ever ran; no seat has none.
     assert has_own_origin(SEAT, await client.public_url(SEAT) or "")

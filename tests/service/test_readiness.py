@@ -37,6 +37,7 @@ async def test_a_replica_that_is_well_says_what_it_looked_at(anonymous):
     assert answer.json() == {"status": "ok", "checks": WELL}
 
 
+@pytest.mark.parametrize("hub_timeout", [1])
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [("down", "unreachable"), ("slow", "unreachable"), ("busy", "busy"), ("error", "unreachable")],
@@ -83,6 +84,7 @@ async def test_a_replica_that_is_being_stopped_says_so_and_answers_on(settings, 
             assert (await other.post("/v1/notebooks", json={"name": "Late"})).status_code == 201
 
 
+@pytest.mark.parametrize("hub_timeout", [1])
 async def test_however_many_ask_at_once_the_hub_is_asked_by_one(anonymous, hub):
     hub.trouble = "slow"
     before = _hub_calls()

@@ -68,6 +68,7 @@ async def test_spans_lead_from_the_hosts_call_to_the_hubs(heard, settings, hub, 
     assert told == f"00-{TRACE}-{starting.context.span_id:016x}-01"
 
 
+@pytest.mark.parametrize("hub_timeout", [1])
 async def test_a_span_that_failed_says_what_kind_and_no_more(settings, hub, host):
     exporter = InMemorySpanExporter()
     app = create_app(settings, tracer=ExportingTracer(exporter))
