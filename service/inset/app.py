@@ -35,6 +35,7 @@ from inset.jwks import JwksCache
 from inset.middleware import BodyLimit, HostOrigins, Unforeseen
 from inset.preview import Previews
 from inset.problems import install_problem_handlers, responses
+from inset.profiles import read_profiles
 from inset.receipts import Receipts
 from inset.routes import bridge, edge, notebooks, operations, previews, sessions, users, versions
 from inset.servers import ServerDialler, seat_names
@@ -80,6 +81,9 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
             hub = HubClient.of(settings.hub, http)
             servers = ServerDialler(http, hub, proxy_url=settings.hub.proxy_url)
             feed = EventFeed(database)
+            profiles = read_profiles(
+                settings.profiles_file, idle_timeout=settings.idle_timeout, max_age=settings.max_age
+            )
             steps = Steps(
                 database,
                 hub,
@@ -92,7 +96,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 database,
                 hub,
                 check_interval=settings.check_interval,
-                idle_timeout=settings.idle_timeout,
+                profiles=profiles,
                 longest_token=settings.token_max_lifetime + 2 * settings.clock_skew,
             )
             signer = Signer(settings.signing_key_file.read_bytes())
@@ -114,6 +118,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 feed=feed,
                 control=Control(database, feed),
                 doctor=Doctor(settings, database, http),
+                profiles=profiles,
                 previews=await stack.enter_async_context(Previews.opened(render_within=settings.preview_timeout)),
             )
             await stack.enter_async_context(_running(state["driver"].run()))

@@ -20,6 +20,7 @@ from inset.models import Capability, Server, Session
 from inset.notebooks import Notebooks
 from inset.once import Once
 from inset.preview import Previews
+from inset.profiles import Profiles
 from inset.rates import count_call
 from inset.receipts import Receipts
 from inset.servers import ServerDialler
@@ -43,6 +44,7 @@ class State(TypedDict):
     control: Control
     doctor: Doctor
     previews: Previews
+    profiles: Profiles
 
 
 async def get_state(request: Request) -> State:
@@ -149,7 +151,7 @@ NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
 
 async def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, state: StateDep) -> Sessions:
     """Give the caller's sessions."""
-    return Sessions(db, caller, notebooks, state["servers"], state["signer"])
+    return Sessions(db, caller, notebooks, state["servers"], state["signer"], state["profiles"])
 
 
 SessionsDep = Annotated[Sessions, Depends(get_sessions)]

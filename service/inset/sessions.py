@@ -1,7 +1,9 @@
 """What can be done with one user's notebook sessions."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
 
@@ -17,6 +19,7 @@ from inset.documents import document_from_jupyter, file_name
 from inset.errors import (
     NotEmbeddable,
     ServerGone,
+    SessionDiffers,
     SessionLimit,
     SessionNotFound,
     SessionNotReady,
@@ -38,6 +41,7 @@ from inset.models import (
     SavedNow,
     Server,
     Session,
+    SessionCreate,
     SessionList,
     SessionPublic,
     SessionState,
@@ -47,6 +51,7 @@ from inset.models import (
 from inset.models.capabilities import read, written
 from inset.notebook_server import Flushed, FlushOrigin, NotebookServer
 from inset.notebooks import Notebooks
+from inset.profiles import Profiles
 from inset.servers import ServerDialler
 from inset.signing import Signer
 from inset.versions import Stored, get_version, read_document, store
@@ -56,26 +61,37 @@ class Sessions:
     """The notebook sessions of one user. Somebody else's and none at all are the same `SessionNotFound`."""
 
     def __init__(
-        self, db: AsyncSession, caller: Caller, notebooks: Notebooks, servers: ServerDialler, signer: Signer
+        self,
+        db: AsyncSession,
+        caller: Caller,
+        notebooks: Notebooks,
+        servers: ServerDialler,
+        signer: Signer,
+        profiles: Profiles,
     ) -> None:
         self._db = db
         self._caller = caller
         self._notebooks = notebooks
         self._servers = servers
         self._signer = signer
+        self._profiles = profiles
 
-    async def open(self, notebook_id: str) -> tuple[SessionPublic, bool]:
-        """Open a notebook, or join the session in which it is open; tells whether it is new. Raises `SessionLimit`.
+    async def open(self, new: SessionCreate) -> tuple[SessionPublic, bool]:
+        """Open a notebook, or join the session in which it is open; tells whether it is new.
 
         A session in which the user may do other things than now is ended, and a new one waits for its last save.
-        Nothing is asked of the hub here: a replica's driver takes the session up at once.
+        Nothing is asked of the hub here: a replica's driver takes the session up at once. Raises `SessionLimit`,
+        `UnknownProfile`, `EnvironmentNotAllowed`, or `SessionDiffers` where it is open in another way than asked for.
         """
+        notebook_id, profile = new.notebook_id, self._profiles.choose(new.profile, self._caller.profiles)
+        self._profiles.check_environment(profile, new.environment)
         await self._wait_for_others()
         # Held, so that nobody deletes it at this moment.
         notebook = await self._notebooks.find(notebook_id, held=True)
         open_session = await self._opened(notebook_id)
         may = written(self._caller.may)
         if open_session and open_session.may == may:
+            _check_same(open_session, new)
             return to_public(open_session), False
         if open_session:
             await begin_ending(self._db, open_session, "policy-changed")
@@ -86,13 +102,20 @@ class Sessions:
             notebook_id=notebook_id,
             may=may,
             path=f"work/{notebook_id}/{file_name(notebook.name)}",
+            profile=profile,
+            environment=new.environment,
+            environment_key=_environment_key(new.environment),
         )
+        if age := self._profiles.max_age(profile, host=self._caller.limits.max_age):
+            session.expires_at = session.created_at + age
         try:
             async with self._db.begin_nested():
                 self._db.add(session)
         except IntegrityError:
             # Somebody opened it in this very moment, which the database's unique index has settled.
-            return to_public(await self._opened(notebook_id) or session), False
+            other = await self._opened(notebook_id) or session
+            _check_same(other, new)
+            return to_public(other), False
         tell(self._db, session.id, "progress", percent=0, message=session.message, state=session.state)
         return to_public(session), True
 
@@ -211,6 +234,20 @@ class Sessions:
         if session.state is not SessionState.READY or server is None:
             raise SessionNotReady(session.state)
         return session, server
+
+
+def _environment_key(environment: Mapping[str, str]) -> str:
+    if not environment:
+        return ""
+    return hashlib.sha256(json.dumps(environment, sort_keys=True).encode()).hexdigest()
+
+
+def _check_same(session: Session, wanted: SessionCreate) -> None:
+    """Raise `SessionDiffers` if what was asked for is not what is there. What was not asked for is as it is."""
+    same_profile = wanted.profile in (None, session.profile)
+    same_environment = _environment_key(wanted.environment) in ("", session.environment_key)
+    if not (same_profile and same_environment):
+        raise SessionDiffers(session.id, profile=session.profile)
 
 
 async def load_session(db: AsyncSession, servers: ServerDialler, session: Session) -> bool:

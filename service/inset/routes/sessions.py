@@ -8,6 +8,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from inset.deps import WAKES_DRIVER, CallerDep, CursorDep, FollowedDep, LimitDep, OnceDep, SessionsDep, StateDep, needs
 from inset.errors import (
+    EnvironmentNotAllowed,
     HubBusy,
     HubUnavailable,
     InvalidCursor,
@@ -18,10 +19,12 @@ from inset.errors import (
     NotEmbeddable,
     RequestUnderWay,
     ServerGone,
+    SessionDiffers,
     SessionLimit,
     SessionNotFound,
     SessionNotReady,
     SessionOver,
+    UnknownProfile,
     VersionConflict,
 )
 from inset.models import OVER, IframeUrl, IframeUrlCreate, SavedNow, SessionCreate, SessionList, SessionPublic
@@ -39,13 +42,22 @@ _JOINED: dict[int | str, dict[str, Any]] = {
 @router.post(
     "",
     status_code=202,
-    responses={**_JOINED, **responses(NotebookNotFound, SessionLimit, InvalidRequest, KeyReused, RequestUnderWay)},
-)
+    responses={
+        **_JOINED,
+        **responses(
+            NotebookNotFound, SessionLimit, SessionDiffers, RequestUnderWay, InvalidRequest, UnknownProfile,
+            EnvironmentNotAllowed, KeyReused,
+        ),
+    },
+)  # fmt: skip
 async def open_session(new: SessionCreate, response: Response, sessions: SessionsDep, once: OnceDep) -> SessionPublic:
-    """Open a notebook. The answer comes at once; follow the session's events until it is `ready`."""
+    """Open a notebook. The answer comes at once; follow the session's events until it is `ready`.
+
+    A notebook that is open is joined as it is; asked for another profile or environment than it has, `session-differs`.
+    """
 
     async def open() -> SessionPublic:
-        session, created = await sessions.open(new.notebook_id)
+        session, created = await sessions.open(new)
         response.status_code = 202 if created else 200
         return session
 
@@ -99,7 +111,7 @@ async def follow_session(
     | `saved` | `version`, `sha256`, `origin`, `author` |
     | `conflict` | `base_version`, `current_version`, `kept_version`, `resolve`: the path to take a side at |
     | `renamed` | `name` |
-    | `ending` | `reason`: `closed`, `idle`, `policy-changed` or `revoked`; `in`: seconds until its pages are cut |
+    | `ending` | `reason`: `closed`, `idle`, `expired`, `policy-changed`, `revoked`; `in`: seconds until pages are cut |
     | `ended` | `reason`; the stream closes |
     | `failed` | `code`, `title`, `detail`; the stream closes |
     """
