@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
-from inset_hub import isolation, loopback, seats
+from inset_hub import isolation, loopback, profiles, seats
 from tests.support.real_hub import ROOT, free_ports
 
 CONFIG = ROOT / "hub" / "jupyterhub_config.py"
@@ -130,9 +131,12 @@ def test_docker_is_chosen_by_name(env: pytest.MonkeyPatch, capsys: pytest.Captur
     env.setenv("INSET_DOCKER_NETWORK", "inset-seats")
     c = _load()
     spawner = c.JupyterHub.spawner_class()
+    spawner.user = SimpleNamespace(name="seat-001")
+    spawner.apply_profile(profiles.read("", image="inset-singleuser", network="inset-seats")["default"])
     assert type(spawner).__name__ == "DockerSeatSpawner"
     assert (c.DockerSeatSpawner.image, c.DockerSeatSpawner.network_name) == ("inset-singleuser", "inset-seats")
-    assert (spawner.remove, spawner.use_internal_ip, spawner.extra_create_kwargs) == (True, True, {"stop_timeout": 30})
+    assert (spawner.image, spawner.network_name) == ("inset-singleuser", "inset-seats")
+    assert (spawner.remove, spawner.use_internal_ip, spawner.extra_create_kwargs["stop_timeout"]) == (True, True, 30)
     assert not capsys.readouterr().err, "the banner is the local spawner's"
 
 
