@@ -43,6 +43,7 @@ from inset.settings import Settings
 from inset.signing import Signer
 from inset.steps import Steps
 from inset.upkeep import Upkeep
+from inset.vault import Vault
 
 _DESCRIPTION = """
 Sets live Jupyter notebooks into your web application.
@@ -99,7 +100,8 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 profiles=profiles,
                 longest_token=settings.token_max_lifetime + 2 * settings.clock_skew,
             )
-            signer = Signer(settings.signing_key_file.read_bytes())
+            signing_pem = settings.signing_key_file.read_bytes()
+            signer = Signer(signing_pem)
             state = State(
                 settings=settings,
                 database=database,
@@ -119,6 +121,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 control=Control(database, feed),
                 doctor=Doctor(settings, database, http),
                 profiles=profiles,
+                vault=Vault(signing_pem),
                 previews=await stack.enter_async_context(Previews.opened(render_within=settings.preview_timeout)),
             )
             await stack.enter_async_context(_running(state["driver"].run()))

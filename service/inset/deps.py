@@ -27,6 +27,7 @@ from inset.servers import ServerDialler
 from inset.sessions import Sessions
 from inset.settings import Settings
 from inset.signing import BridgeCredential, Signer
+from inset.vault import Vault
 
 
 class State(TypedDict):
@@ -45,6 +46,7 @@ class State(TypedDict):
     doctor: Doctor
     previews: Previews
     profiles: Profiles
+    vault: Vault
 
 
 async def get_state(request: Request) -> State:
@@ -151,7 +153,7 @@ NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
 
 async def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, state: StateDep) -> Sessions:
     """Give the caller's sessions."""
-    return Sessions(db, caller, notebooks, state["servers"], state["signer"], state["profiles"])
+    return Sessions(db, caller, notebooks, state["servers"], state["signer"], state["profiles"], state["vault"])
 
 
 SessionsDep = Annotated[Sessions, Depends(get_sessions)]

@@ -17,6 +17,7 @@ from inset.callers import Caller
 from inset.db import HELD
 from inset.documents import document_from_jupyter, file_name
 from inset.errors import (
+    BackendOnly,
     NotEmbeddable,
     ServerGone,
     SessionDiffers,
@@ -31,6 +32,8 @@ from inset.lifecycle import AT_ONCE, begin_ending
 from inset.models import (
     OPEN,
     OVER,
+    CredentialSet,
+    CredentialsHeld,
     Failure,
     Host,
     IframeUrl,
@@ -54,6 +57,7 @@ from inset.notebooks import Notebooks
 from inset.profiles import Profiles
 from inset.servers import ServerDialler
 from inset.signing import Signer
+from inset.vault import Vault
 from inset.versions import Stored, get_version, read_document, store
 
 
@@ -68,6 +72,7 @@ class Sessions:
         servers: ServerDialler,
         signer: Signer,
         profiles: Profiles,
+        vault: Vault,
     ) -> None:
         self._db = db
         self._caller = caller
@@ -75,14 +80,18 @@ class Sessions:
         self._servers = servers
         self._signer = signer
         self._profiles = profiles
+        self._vault = vault
 
     async def open(self, new: SessionCreate) -> tuple[SessionPublic, bool]:
         """Open a notebook, or join the session in which it is open; tells whether it is new.
 
         A session in which the user may do other things than now is ended, and a new one waits for its last save.
         Nothing is asked of the hub here: a replica's driver takes the session up at once. Raises `SessionLimit`,
-        `UnknownProfile`, `EnvironmentNotAllowed`, or `SessionDiffers` where it is open in another way than asked for.
+        `UnknownProfile`, `EnvironmentNotAllowed`, `SessionDiffers` where it is open in another way than asked for, or
+        `BackendOnly` if a user brings credentials.
         """
+        if new.credentials is not None and not self._caller.backend:
+            raise BackendOnly
         notebook_id, profile = new.notebook_id, self._profiles.choose(new.profile, self._caller.profiles)
         self._profiles.check_environment(profile, new.environment)
         await self._wait_for_others()
@@ -91,8 +100,7 @@ class Sessions:
         open_session = await self._opened(notebook_id)
         may = written(self._caller.may)
         if open_session and open_session.may == may:
-            _check_same(open_session, new)
-            return to_public(open_session), False
+            return await self._joined(open_session, new), False
         if open_session:
             await begin_ending(self._db, open_session, "policy-changed")
         await self._check_limits()
@@ -113,10 +121,10 @@ class Sessions:
                 self._db.add(session)
         except IntegrityError:
             # Somebody opened it in this very moment, which the database's unique index has settled.
-            other = await self._opened(notebook_id) or session
-            _check_same(other, new)
-            return to_public(other), False
+            return await self._joined(await self._opened(notebook_id) or session, new), False
         tell(self._db, session.id, "progress", percent=0, message=session.message, state=session.state)
+        if new.credentials:
+            await self._vault.keep(self._db, session, new.credentials)
         return to_public(session), True
 
     async def get(self, id: str) -> SessionPublic:
@@ -140,6 +148,16 @@ class Sessions:
         session = await self.find(id)
         await begin_ending(self._db, session, "closed")
         return to_public(session)
+
+    async def put_credentials(self, id: str, credentials: CredentialSet) -> CredentialsHeld:
+        """Let a session's kernels have these and no others from now on. Raises `SessionOver` if it ends or is over."""
+        session = await self.find(id)
+        # Held, so that it does not begin to end in this very moment, which forgets what it has.
+        await self._db.refresh(session, with_for_update=HELD)
+        if session.state not in OPEN:
+            raise SessionOver(session.state)
+        await self._vault.keep(self._db, session, credentials)
+        return CredentialsHeld(expires_at={name: given.expires_at for name, given in credentials.items()})
 
     async def iframe_url(self, id: str, interface: Interface, *, lifetime: timedelta) -> IframeUrl:
         """Sign a URL that opens the session's page once.
@@ -205,6 +223,12 @@ class Sessions:
             await load_session(self._db, self._servers, running)
         receipt = await self._notebooks.receipt(notebook_id, stored.version.number)
         return VersionStored(**stored.version.model_dump(exclude={"notebook_id"}), receipt=receipt)
+
+    async def _joined(self, session: Session, wanted: SessionCreate) -> SessionPublic:
+        _check_same(session, wanted)
+        if wanted.credentials is not None:
+            await self.put_credentials(session.id, wanted.credentials)
+        return to_public(session)
 
     async def _wait_for_others(self) -> None:
         """Where sessions are limited, have them opened one after the other: what is counted is then what is so."""

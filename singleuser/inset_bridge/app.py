@@ -15,6 +15,7 @@ from inset_bridge import cookies
 from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepHandler
 from inset_bridge.authorizer import CapabilityAuthorizer
 from inset_bridge.control import Control
+from inset_bridge.credentials import Credentials, NotebookSessions, private_folder
 from inset_bridge.documents import Documents
 from inset_bridge.entries import Entries
 from inset_bridge.entry import Door, EnterHandler, ProbeHandler
@@ -56,6 +57,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         cookies.allow_partitioned()
         self.config.ServerApp.identity_provider_class = BridgeIdentityProvider
         self.config.ServerApp.authorizer_class = CapabilityAuthorizer
+        self.config.ServerApp.session_manager_class = NotebookSessions
         self.config.ServerApp.terminals_enabled = {"run", "terminals"} <= self.inset.may
         if "edit" not in self.inset.may:
             self.config.ServerApp.contents_manager_class = ReadOnlyFiles
@@ -86,8 +88,10 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.sender = Sender(service, journal, files, log=self.log, read_only=read_only)
         pages = Pages(app.event_logger, self.sockets)
         frames = Frames(self.entries, self.sockets, journal, kernels)
-        self.documents = Documents(journal, files, self.sender, pages, kernels, self.sockets, frames)
-        self.control = Control(service, frames, self.origins, log=self.log)
+        self.credentials = Credentials(service, private_folder(self.inset.server_id), journal, log=self.log)
+        app.session_manager.credentials = self.credentials
+        self.documents = Documents(journal, files, self.sender, pages, kernels, self.sockets, frames, self.credentials)
+        self.control = Control(service, frames, self.origins, self.credentials, log=self.log)
 
         api = {"documents": self.documents, "pages": pages}
         door = Door(service, self.inset)
@@ -121,6 +125,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         for task in (self._sending, self._following):
             task.cancel()
         await asyncio.wait([self._sending, self._following])
+        self.credentials.clear()
         await self.http.aclose()
         await super().stop_extension()
 

@@ -1,6 +1,13 @@
 """The tables, each beside the shapes in which the API takes and gives it."""
 
 from inset.models.capabilities import EVERY_CAPABILITY, Capability
+from inset.models.credentials import (
+    CredentialSet,
+    CredentialsHeld,
+    CredentialsPut,
+    DataCredential,
+    DataCredentialRow,
+)
 from inset.models.diffs import CellChange, Change, DiffLine, Hunk, NotebookDiff
 from inset.models.hosts import Algorithm, CallCount, Host, HostKey, Limits, Revocation
 from inset.models.notebooks import (
@@ -62,6 +69,11 @@ __all__ = [
     "Capability",
     "CellChange",
     "Change",
+    "CredentialSet",
+    "CredentialsHeld",
+    "CredentialsPut",
+    "DataCredential",
+    "DataCredentialRow",
     "DataKeyRow",
     "DiffLine",
     "Environment",

@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from inset.clock import UtcDateTime, now
 from inset.models.capabilities import EVERY_CAPABILITY, Capability, written
+from inset.models.credentials import CredentialSet
 
 
 class SessionState(StrEnum):
@@ -191,6 +192,11 @@ class SessionCreate(SQLModel):
         default={},
         description="Variables for the server's environment, of names that the profile allows. No secrets: use "
         "`credentials` for those.",
+    )
+    credentials: CredentialSet | None = Field(
+        default=None,
+        description="What its kernels find in the file that `INSET_CREDENTIALS` names. From the host's backend alone; "
+        "refreshed by `PUT /v1/sessions/{id}/credentials`.",
     )
 
 

@@ -3,11 +3,23 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from inset.deps import WAKES_DRIVER, CallerDep, CursorDep, FollowedDep, LimitDep, OnceDep, SessionsDep, StateDep, needs
+from inset.deps import (
+    WAKES_DRIVER,
+    CallerDep,
+    CursorDep,
+    FollowedDep,
+    LimitDep,
+    OnceDep,
+    SessionsDep,
+    StateDep,
+    get_backend,
+    needs,
+)
 from inset.errors import (
+    BackendOnly,
     EnvironmentNotAllowed,
     HubBusy,
     HubUnavailable,
@@ -27,7 +39,17 @@ from inset.errors import (
     UnknownProfile,
     VersionConflict,
 )
-from inset.models import OVER, IframeUrl, IframeUrlCreate, SavedNow, SessionCreate, SessionList, SessionPublic
+from inset.models import (
+    OVER,
+    CredentialsHeld,
+    CredentialsPut,
+    IframeUrl,
+    IframeUrlCreate,
+    SavedNow,
+    SessionCreate,
+    SessionList,
+    SessionPublic,
+)
 from inset.problems import responses
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], dependencies=[WAKES_DRIVER])
@@ -45,8 +67,8 @@ _JOINED: dict[int | str, dict[str, Any]] = {
     responses={
         **_JOINED,
         **responses(
-            NotebookNotFound, SessionLimit, SessionDiffers, RequestUnderWay, InvalidRequest, UnknownProfile,
-            EnvironmentNotAllowed, KeyReused,
+            NotebookNotFound, BackendOnly, SessionLimit, SessionDiffers, RequestUnderWay, InvalidRequest,
+            UnknownProfile, EnvironmentNotAllowed, KeyReused,
         ),
     },
 )  # fmt: skip
@@ -89,6 +111,20 @@ async def close_session(id: str, sessions: SessionsDep) -> SessionPublic:
     return await sessions.close(id)
 
 
+@router.put(
+    "/{id}/credentials",
+    dependencies=[Depends(get_backend, scope="function")],
+    responses=responses(BackendOnly, SessionNotFound, SessionOver, InvalidRequest),
+)
+async def put_credentials(id: str, new: CredentialsPut, sessions: SessionsDep) -> CredentialsHeld:
+    """Refresh the data credentials of a session: its kernels have these, and no others, within a second or two.
+
+    For the host's backend alone. They are kept encrypted, given to the session's own server, and forgotten when the
+    session begins to end.
+    """
+    return await sessions.put_credentials(id, new.credentials)
+
+
 @streams.get(
     "/{id}/events",
     response_class=EventSourceResponse,
@@ -111,6 +147,7 @@ async def follow_session(
     | `saved` | `version`, `sha256`, `origin`, `author` |
     | `conflict` | `base_version`, `current_version`, `kept_version`, `resolve`: the path to take a side at |
     | `renamed` | `name` |
+    | `credentials` | `names` of the data credentials that its kernels have from now on |
     | `ending` | `reason`: `closed`, `idle`, `expired`, `policy-changed`, `revoked`; `in`: seconds until pages are cut |
     | `ended` | `reason`; the stream closes |
     | `failed` | `code`, `title`, `detail`; the stream closes |
