@@ -12,6 +12,7 @@ from jupyterhub.singleuser.extension import JupyterHubSingleUser
 from tornado.ioloop import PeriodicCallback
 
 from inset_bridge import cookies
+from inset_bridge.activity import Activity
 from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepHandler
 from inset_bridge.authorizer import CapabilityAuthorizer
 from inset_bridge.control import Control
@@ -71,6 +72,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         identity: BridgeIdentityProvider = self.serverapp.identity_provider
         identity.settings, identity.origins = self.inset, self.origins
         identity.entries, identity.sockets = self.entries, self.sockets
+        identity.activity = self.activity = Activity()
         self.serverapp.web_app.add_transform(framing_by(self.origins))
 
     def initialize_handlers(self) -> None:
@@ -78,7 +80,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         # A connection that idles longer may just be closed by the service when it is used again.
         limits = httpx.Limits(keepalive_expiry=2)
         self.http = httpx.AsyncClient(base_url=self.inset.service_url, timeout=30, limits=limits)
-        service = Service(self.http, hub_token=self.inset.hub_token, server_id=self.inset.server_id)
+        self.service = service = Service(self.http, hub_token=self.inset.hub_token, server_id=self.inset.server_id)
         root = Path(app.contents_manager.root_dir)
         journal, files = Journal(root / ".inset" / "journal.json", log=self.log), Files(root)
         for document in journal:
@@ -113,6 +115,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         self._sending = asyncio.create_task(self.sender.run())
         self._following = asyncio.create_task(self.control.run())
+        self._telling = asyncio.create_task(self.activity.run(self.service, serverapp, log=self.log))
         # Websockets outlive the check they were opened with.
         self._cutting = PeriodicCallback(self.sockets.close_ended, 2000)
         self._cutting.start()
@@ -122,9 +125,10 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self._cutting.stop()
         await self.sender.finish(within=STOP_WITHIN)
         # Only now: whether a send that is broken off has landed nobody would know.
-        for task in (self._sending, self._following):
+        tasks = [self._sending, self._following, self._telling]
+        for task in tasks:
             task.cancel()
-        await asyncio.wait([self._sending, self._following])
+        await asyncio.wait(tasks)
         self.credentials.clear()
         await self.http.aclose()
         await super().stop_extension()

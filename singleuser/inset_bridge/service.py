@@ -134,6 +134,10 @@ class Service:
                 str(body["notebook_id"]), int(body["version"]), str(body["sha256"]), str(body.get("receipt", ""))
             )
 
+    async def active(self, *, idle_for: float) -> None:
+        """Tell how many seconds ago somebody last worked here."""
+        await self._call("POST", "/bridge/v1/activity", json={"idle_for": idle_for})
+
     async def data_credentials(self) -> list[SessionCredentials]:
         """All that kernels of this server are to have."""
         sessions = await self._call("GET", "/bridge/v1/data-credentials")

@@ -82,6 +82,8 @@ class FakeService:
         """False for a service from before there were control streams."""
         self.data_credentials: dict[str, tuple[str, dict[str, Any]]] = {}
         """What hosts have passed, by notebooks: for which server, and its credentials."""
+        self.activity: list[tuple[str, float]] = []
+        """What bridges told: their server, and how long ago somebody worked in it."""
         self.calls: list[str] = []
         self.down = False
         self.loses_answers = False
@@ -93,6 +95,7 @@ class FakeService:
                 Route("/bridge/v1/tickets/redeem", self._redeem, methods=["POST"]),
                 Route("/bridge/v1/control", self._control),
                 Route("/bridge/v1/data-credentials", self._data_credentials),
+                Route("/bridge/v1/activity", self._activity, methods=["POST"]),
                 Route("/bridge/v1/notebooks", self._create, methods=["POST"]),
                 Route("/bridge/v1/notebooks/{id}", self._rename, methods=["PATCH"]),
                 Route("/bridge/v1/notebooks/{id}/content", self._put, methods=["PUT"]),
@@ -191,6 +194,15 @@ class FakeService:
             if server_id == self._server(request) and session_of(notebook_id) not in self.over
         ]
         return refused or JSONResponse({"sessions": sessions})
+
+    async def _activity(self, request: Request) -> Response:
+        # Not among the calls: it comes by itself, at any time.
+        server_id = self._server(request)
+        if self.down or server_id is None:
+            return Response(status_code=503) if self.down else _problem(401, "unknown-server")
+        told = await request.json()
+        self.activity.append((server_id, told["idle_for"]))
+        return JSONResponse(told)
 
     async def _redeem(self, request: Request) -> Response:
         refused = self._refused(request, "redeem")

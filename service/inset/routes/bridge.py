@@ -73,6 +73,12 @@ class FileRenamed(BaseModel):
         return path
 
 
+class ActivityTold(BaseModel):
+    """How many seconds ago somebody last worked in a server."""
+
+    idle_for: float = Field(ge=0, le=10**9, allow_inf_nan=False)
+
+
 class KernelCredential(BaseModel):
     """A data credential as a kernel reads it."""
 
@@ -165,6 +171,13 @@ async def follow_sessions(
     until = credential.expires_at - _RENEWED_BEFORE
     async for told in state["control"].follow(server.id, until=until):
         yield ServerSentEvent(data=told.model_dump(), event=_EVENTS[type(told)])
+
+
+@router.post("/activity", responses=responses(UnknownServer, InvalidRequest))
+async def tell_activity(told: ActivityTold, bridge: BridgeDep) -> ActivityTold:
+    """Hear when somebody last worked in a server: one that idles is saved and ended."""
+    await bridge.worked(timedelta(seconds=told.idle_for))
+    return told
 
 
 @router.get("/data-credentials", responses=responses(UnknownServer))
