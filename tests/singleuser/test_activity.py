@@ -1,6 +1,7 @@
 """What a real server takes for somebody's work, and what it does not: the service's own traffic, and an open page's."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 
@@ -8,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from inset_bridge.activity import LOOK_INTERVAL, Activity
-from tests.singleuser.conftest import Seat
+from tests.singleuser.conftest import Seat, notebook
 from tests.singleuser.test_control import SERVER_ID
 from tests.singleuser.test_entry import Browser
 from tests.singleuser.test_pages import Page, open_page
@@ -23,6 +24,10 @@ SEAT = "seat-001"
 async def page(seat: Seat) -> AsyncIterator[Page]:
     async with open_page(seat, Browser(seat)) as page:
         yield page
+
+
+def _xsrf(page: Page) -> dict[str, str]:
+    return {"X-XSRFToken": page.browser.cookies["_xsrf"]}
 
 
 async def _told_by(seat: Seat, moment: float, *, within: float = 4 * LOOK_INTERVAL) -> None:
@@ -64,7 +69,7 @@ async def test_the_services_own_traffic_and_an_open_pages_polling_are_no_work(pa
         await seat.load("2", name="beside")
         # The page, by its cookie: what JupyterLab asks every ten seconds, and its answer to the service.
         for polled in ("api/kernels", "api/sessions", "api/kernelspecs", "api/contents/work?content=1"):
-            assert (await page.browser.request("GET", polled)).status_code == 200
+            assert (await page.browser.request("GET", polled, headers=_xsrf(page))).status_code == 200
         await page.kernel.ping()
         await page.absent(request="asked-by-the-service")
         await asyncio.sleep(1)
@@ -74,12 +79,8 @@ async def test_the_services_own_traffic_and_an_open_pages_polling_are_no_work(pa
 
 async def test_a_save_by_the_page_is_work(page: Page):
     moment = time.time()
-    body = {
-        "type": "notebook",
-        "format": "json",
-        "content": {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5},
-    }
-    answer = await page.browser.request("PUT", f"api/contents/{page.path}", json=body)
+    body = {"type": "notebook", "format": "json", "content": json.loads(notebook("2"))}
+    answer = await page.browser.request("PUT", f"api/contents/{page.path}", json=body, headers=_xsrf(page))
     assert answer.status_code == 200, answer.text
     await _told_by(page.seat, moment)
 
