@@ -24,6 +24,15 @@ seat_names = seats.names(int(os.environ.get("INSET_SEATS", "16")))
 spawner = os.environ.get("INSET_SPAWNER", "local")
 singleuser_command = shlex.split(os.environ.get("INSET_SINGLEUSER_CMD", "python -m inset_bridge"))
 profiles_file = os.environ.get("INSET_PROFILES_FILE", "")
+# What holds for containers whose profile says nothing of its own.
+of_containers = {}
+if spawner == "docker":
+    of_containers = {
+        "image": os.environ["INSET_DOCKER_IMAGE"],
+        "network": os.environ["INSET_DOCKER_NETWORK"],
+        "memory": os.environ.get("INSET_SEAT_MEMORY", "1 GiB"),
+        "pids": int(os.environ.get("INSET_SEAT_PIDS", "256")),
+    }
 isolated = os.environ.get("INSET_ISOLATION", "on")
 shared_origin_allowed, insecure_bind_allowed, behind_edge = (
     os.environ.get(name, "") not in ("", "0")
@@ -67,8 +76,7 @@ c.Spawner.cmd = singleuser_command
 # A server that dies is noticed within seconds; JupyterHub's own 30 s are long for somebody who waits for an answer.
 c.Spawner.poll_interval = 5
 environment = {"INSET_SERVICE_URL": service_url, "INSET_EDGE": "1" if behind_edge else ""}
-image, network = (os.environ[f"INSET_DOCKER_{what}"] if spawner == "docker" else "" for what in ("IMAGE", "NETWORK"))
-offered = profiles.read(profiles_file, image=image, network=network)
+offered = profiles.read(profiles_file, **of_containers)
 c.Spawner.apply_user_options = profiles.applying(offered, environment)
 
 if spawner == "local":
@@ -83,7 +91,5 @@ if spawner == "docker":
     c.JupyterHub.hub_connect_ip = connect_name
     # Containers outlive a hub that is replaced by its next version; the next one takes them over.
     c.JupyterHub.cleanup_servers = False
-    c.DockerSeatSpawner.image = image
-    c.DockerSeatSpawner.network_name = network
     # Several hubs can share an engine: containers are named after the network, of which each has its own.
-    c.DockerSeatSpawner.prefix = network
+    c.DockerSeatSpawner.prefix = of_containers["network"]

@@ -66,15 +66,7 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
         """Make the next container one of this profile."""
         self.image, self.network_name = profile.image, profile.network
         self.mem_limit, self.cpu_limit = profile.memory, profile.cpu
-        self.mounts = [
-            {
-                "source": mount.source,
-                "target": mount.target,
-                "type": "bind" if mount.source.startswith("/") else "volume",
-                "read_only": True,
-            }
-            for mount in profile.mounts
-        ]
+        self.read_only_volumes = {mount.source: mount.target for mount in profile.mounts}
         self.extra_create_kwargs = create_kwargs(profile)
         self.extra_host_config = host_config(profile)
 

@@ -74,10 +74,10 @@ class Profile(BaseModel, extra="forbid", frozen=True):
     """How many cores it may use, as in 1.5."""
 
     memory: _Bytes | None = None
-    """How much memory, with all its kernels. Nothing is swapped."""
+    """How much memory, with all its kernels; `INSET_SEAT_MEMORY` if it says nothing. Nothing is swapped."""
 
-    pids: int = Field(default=512, ge=32)
-    """How many processes and threads."""
+    pids: int = Field(default=256, ge=32)
+    """How many processes and threads; `INSET_SEAT_PIDS` if it says nothing."""
 
     disk: _Bytes | None = None
     """How much it may write: into each of its home and `/tmp` (tmpfs), or altogether (storage-opt)."""
@@ -103,20 +103,25 @@ class Profile(BaseModel, extra="forbid", frozen=True):
     """The service's: how long its sessions last."""
 
 
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
 class _File(BaseModel, extra="forbid"):
-    profiles: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")], Profile] = {}
+    profiles: dict[_Name, dict[str, Any]] = {}
 
 
-def read(file: str, *, image: str = "", network: str = "") -> dict[str, Profile]:
-    """Read the operator's file, if one is named; `image` and `network` are those of profiles that name none.
+class _Profiles(BaseModel):
+    profiles: dict[str, Profile]
+
+
+def read(file: str, **otherwise: object) -> dict[str, Profile]:
+    """Read the operator's file, if one is named; `otherwise` holds for all profiles that say nothing of their own.
 
     Raises `OSError`, or `ValueError` for a file that can't be used: a misspelt limit must not be no limit.
     """
-    told = _File.model_validate(tomllib.loads(Path(file).read_text()) if file else {})
-    return {
-        name: profile.model_copy(update={"image": profile.image or image, "network": profile.network or network})
-        for name, profile in {DEFAULT: Profile(), **told.profiles}.items()
-    }
+    told = _File.model_validate(tomllib.loads(Path(file).read_text()) if file else {}).profiles
+    full = {name: {**otherwise, **profile} for name, profile in {DEFAULT: {}, **told}.items()}
+    return _Profiles.model_validate({"profiles": full}).profiles
 
 
 def applying(

@@ -18,7 +18,6 @@ import pytest
 import pytest_asyncio
 
 from tests.docker.base_image import base_image
-from tests.docker.deployment import _builder
 from tests.support.kernels import run_in_kernel, start_kernel
 from tests.support.real_hub import ROOT, RealHub, real_hub
 
@@ -27,6 +26,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(900), pytest.mark.asyncio(
 IMAGE = "inset-singleuser:profiles-test"
 SEAT = "seat-001"
 MIB = 2**20
+_BUILDKIT = {"DOCKER_BUILDKIT": "1"}
+"""Which Debian's docker command has, and builds with only if told."""
 PROFILES = """
 [profiles.small]
 cpu = 0.5
@@ -43,7 +44,7 @@ def _docker(*arguments: str) -> str:
     tool = docker_engine.docker()
     assert tool, "run `python3 dev/docker_engine.py` first"
     done = subprocess.run(
-        [tool, *arguments], env={**os.environ, **_builder(tool)}, capture_output=True, text=True, check=False
+        [tool, *arguments], env={**os.environ, **_BUILDKIT}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -207,7 +208,7 @@ async def test_without_a_profile_the_home_can_be_written_to_and_nothing_of_it_is
 ) -> None:
     async with _running(hub, network) as seat:
         host = seat.container["HostConfig"]
-        assert (host["PidsLimit"], host["ReadonlyRootfs"]) == (512, True)
+        assert (host["PidsLimit"], host["ReadonlyRootfs"], host["Memory"]) == (256, True, 1024 * MIB)
         volumes = [mount["Name"] for mount in seat.container["Mounts"]]
         assert len(volumes) == 2
         writing = "import os; print([open(p, 'w').write('x') for p in (os.path.expanduser('~/x'), '/tmp/x')])"

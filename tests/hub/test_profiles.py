@@ -63,7 +63,7 @@ def test_without_a_file_there_is_the_default_profile_and_it_has_no_power():
         "privileged": False,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
-        "pids_limit": 512,
+        "pids_limit": 256,
         "read_only": True,
     }
 
@@ -76,10 +76,10 @@ def test_a_profile_becomes_what_docker_is_asked_for(file: Path):
 
     assert (spawner.image, spawner.network_name) == ("inset-large", "inset-data")
     assert (spawner.mem_limit, spawner.cpu_limit) == (4 * 2**30, 2)
-    assert [(m["type"], m["source"], m["target"], m["read_only"]) for m in spawner.mounts] == [
-        ("bind", "/srv/reference", "/data/reference", True),
-        ("volume", "models", "/data/models", True),
-    ]
+    assert spawner.volume_binds == {
+        "/srv/reference": {"bind": "/data/reference", "mode": "ro"},
+        "models": {"bind": "/data/models", "mode": "ro"},
+    }
     config = host_config(profile)
     assert (config["pids_limit"], config["memswap_limit"], config["read_only"]) == (200, 4 * 2**30, True)
     assert config["tmpfs"] == {
@@ -104,7 +104,7 @@ def test_the_next_server_of_a_seat_has_nothing_of_the_profile_before(file: Path)
     apply(spawner, {**OPTIONS, "profile": "large", "environment": {"PLATFORM_USER": "ada"}})
     apply(spawner, OPTIONS)
 
-    assert (spawner.image, spawner.mem_limit, spawner.mounts) == ("inset-singleuser", None, [])
+    assert (spawner.image, spawner.mem_limit, spawner.volume_binds) == ("inset-singleuser", None, {})
     assert "PLATFORM_USER" not in spawner.environment
     assert "tmpfs" not in spawner.extra_host_config
 

@@ -10,7 +10,7 @@ import pytest
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
-from inset_hub import isolation, loopback, profiles, seats
+from inset_hub import isolation, loopback, seats
 from tests.support.real_hub import ROOT, free_ports
 
 CONFIG = ROOT / "hub" / "jupyterhub_config.py"
@@ -132,10 +132,11 @@ def test_docker_is_chosen_by_name(env: pytest.MonkeyPatch, capsys: pytest.Captur
     c = _load()
     spawner = c.JupyterHub.spawner_class()
     spawner.user = SimpleNamespace(name="seat-001")
-    spawner.apply_profile(profiles.read("", image="inset-singleuser", network="inset-seats")["default"])
+    c.Spawner.apply_user_options(spawner, {"server_id": "11111111-2222"})
     assert type(spawner).__name__ == "DockerSeatSpawner"
-    assert (c.DockerSeatSpawner.image, c.DockerSeatSpawner.network_name) == ("inset-singleuser", "inset-seats")
+    assert c.DockerSeatSpawner.prefix == "inset-seats"
     assert (spawner.image, spawner.network_name) == ("inset-singleuser", "inset-seats")
+    assert (spawner.mem_limit, spawner.extra_host_config["pids_limit"]) == (2**30, 256)
     assert (spawner.remove, spawner.use_internal_ip, spawner.extra_create_kwargs["stop_timeout"]) == (True, True, 30)
     assert not capsys.readouterr().err, "the banner is the local spawner's"
 
