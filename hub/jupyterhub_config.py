@@ -6,7 +6,7 @@ What differs from machine to machine is read from the environment here at the to
 import os
 import shlex
 
-from inset_hub import isolation, loopback, seats
+from inset_hub import isolation, limits, loopback, profiles, seats
 from inset_hub.spawners import spawner_class
 
 c = get_config()  # noqa: F821 - JupyterHub puts this name into the file
@@ -23,6 +23,16 @@ data = os.path.abspath(os.environ["INSET_HUB_DATA"])
 seat_names = seats.names(int(os.environ.get("INSET_SEATS", "16")))
 spawner = os.environ.get("INSET_SPAWNER", "local")
 singleuser_command = shlex.split(os.environ.get("INSET_SINGLEUSER_CMD", "python -m inset_bridge"))
+profiles_file = os.environ.get("INSET_PROFILES_FILE", "")
+# What holds for containers whose profile says nothing of its own.
+of_containers = {}
+if spawner == "docker":
+    of_containers = {
+        "image": os.environ["INSET_DOCKER_IMAGE"],
+        "network": os.environ["INSET_DOCKER_NETWORK"],
+        "memory": os.environ.get("INSET_SEAT_MEMORY", "1 GiB"),
+        "pids": int(os.environ.get("INSET_SEAT_PIDS", "256")),
+    }
 isolated = os.environ.get("INSET_ISOLATION", "on")
 shared_origin_allowed, insecure_bind_allowed, behind_edge = (
     os.environ.get(name, "") not in ("", "0")
@@ -65,11 +75,13 @@ c.JupyterHub.spawner_class = spawner_class(spawner)
 c.Spawner.cmd = singleuser_command
 # A server that dies is noticed within seconds; JupyterHub's own 30 s are long for somebody who waits for an answer.
 c.Spawner.poll_interval = 5
-c.Spawner.environment = {"INSET_SERVICE_URL": service_url, "INSET_EDGE": "1" if behind_edge else ""}
-c.Spawner.apply_user_options = seats.apply_user_options
+environment = {"INSET_SERVICE_URL": service_url, "INSET_EDGE": "1" if behind_edge else ""}
+offered = profiles.read(profiles_file, **of_containers)
+c.Spawner.apply_user_options = profiles.applying(offered, environment)
 
 if spawner == "local":
     loopback.require(bind_url, acknowledged=insecure_bind_allowed)
+    limits.tell_what_is_not_kept(offered)
     c.JupyterHub.hub_ip = "127.0.0.1"
     c.LocalSeatSpawner.seats_dir = os.path.join(data, "seats")
 
@@ -79,7 +91,5 @@ if spawner == "docker":
     c.JupyterHub.hub_connect_ip = connect_name
     # Containers outlive a hub that is replaced by its next version; the next one takes them over.
     c.JupyterHub.cleanup_servers = False
-    c.DockerSeatSpawner.image = os.environ["INSET_DOCKER_IMAGE"]
-    c.DockerSeatSpawner.network_name = os.environ["INSET_DOCKER_NETWORK"]
     # Several hubs can share an engine: containers are named after the network, of which each has its own.
-    c.DockerSeatSpawner.prefix = os.environ["INSET_DOCKER_NETWORK"]
+    c.DockerSeatSpawner.prefix = of_containers["network"]

@@ -5,7 +5,49 @@ from typing import Any
 from dockerspawner import DockerSpawner
 from traitlets import default
 
+from inset_hub.profiles import Profile
 from inset_hub.readiness import until_answering
+
+
+def create_kwargs(profile: Profile) -> dict[str, Any]:
+    """Say what Docker's API calls the container's own configuration."""
+    # SIGTERM comes first; the bridge gives its last flush 20 s.
+    kwargs: dict[str, Any] = {"stop_timeout": 30, "user": profile.user}
+    if _root_is_read_only(profile) and not profile.disk:
+        # Nameless volumes: each begins as what the image has there, and goes with its container.
+        kwargs["volumes"] = [profile.home, "/tmp"]
+    return kwargs
+
+
+def host_config(profile: Profile) -> dict[str, Any]:
+    """Say what Docker's API calls the container's host configuration: what it may use, and no power at all."""
+    # Seccomp's own profile is the engine's default, as long as nothing here names another; init buries what kernels
+    # leave behind.
+    config: dict[str, Any] = {
+        "init": True,
+        "privileged": False,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "pids_limit": profile.pids,
+        "read_only": _root_is_read_only(profile),
+    }
+    if profile.memory:
+        # As much with swap as without: none.
+        config["memswap_limit"] = int(profile.memory)
+    if profile.disk and profile.disk_by == "storage-opt":
+        config["storage_opt"] = {"size": str(int(profile.disk))}
+    elif profile.disk:
+        uid, _, gid = profile.user.partition(":")
+        config["tmpfs"] = {
+            profile.home: f"exec,size={int(profile.disk)},uid={uid},gid={gid},mode=0700",
+            "/tmp": f"exec,size={int(profile.disk)},mode=1777",
+        }
+    return config
+
+
+def _root_is_read_only(profile: Profile) -> bool:
+    # The engine's quota counts what is written into the container itself, and into nothing beside it.
+    return profile.read_only and not (profile.disk and profile.disk_by == "storage-opt")
 
 
 class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
@@ -20,15 +62,13 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
         # The hub is on the containers' network, and no port of theirs is published.
         return True
 
-    @default("extra_create_kwargs")
-    def _extra_create_kwargs_default(self) -> dict[str, Any]:
-        # SIGTERM comes first; the bridge gives its last flush 20 s.
-        return {"stop_timeout": 30}
-
-    @default("extra_host_config")
-    def _extra_host_config_default(self) -> dict[str, Any]:
-        # A notebook needs no power over its container; init buries what its kernels leave behind.
-        return {"init": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+    def apply_profile(self, profile: Profile) -> None:
+        """Make the next container one of this profile."""
+        self.image, self.network_name = profile.image, profile.network
+        self.mem_limit, self.cpu_limit = profile.memory, profile.cpu
+        self.read_only_volumes = {mount.source: mount.target for mount in profile.mounts}
+        self.extra_create_kwargs = create_kwargs(profile)
+        self.extra_host_config = host_config(profile)
 
     async def start(self) -> tuple[str, int]:
         ip, port = await super().start()

@@ -4,16 +4,21 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 from traitlets import Unicode, default
 
+from inset_hub import limits
+from inset_hub.profiles import Profile
 from inset_hub.readiness import until_answering
 
 
 class LocalSeatSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # ships no types
     """Runs a seat's server in a folder that goes with it; loopback only (`inset_hub.loopback`)."""
+
+    _resources: Mapping[int, int] = {}
 
     seats_dir = Unicode(config=True, help="The folder that holds one folder for each seat.")
 
@@ -32,6 +37,21 @@ class LocalSeatSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # ship
         env = super().user_env(env)
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
         return env
+
+    def apply_profile(self, profile: Profile) -> None:
+        """Have the next process kept to what of a profile can be kept to here (`inset_hub.limits`)."""
+        self.mem_limit, self.cpu_limit = profile.memory, profile.cpu
+        self._resources = limits.resources(profile)
+
+    def make_preexec_fn(self, name: str) -> Callable[[], None]:
+        """Bound the process before it is the server's."""
+        prepare, resources = super().make_preexec_fn(name), self._resources
+
+        def preexec() -> None:
+            prepare()
+            limits.bound(resources)
+
+        return preexec
 
     @property
     def seat_dir(self) -> Path:

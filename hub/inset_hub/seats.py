@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-from jupyterhub.spawner import Spawner
-
 _SERVER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{7,63}")
 _CAPABILITY = re.compile(r"[a-z]+")
 _ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
@@ -15,8 +13,8 @@ def names(count: int) -> list[str]:
     return [f"seat-{number:03}" for number in range(1, count + 1)]
 
 
-def apply_user_options(spawner: Spawner, user_options: dict[str, Any]) -> None:
-    """Hand the server its identity, the exact origins that may frame it, and what its user may do.
+def identity(user_options: dict[str, Any]) -> dict[str, str]:
+    """Give the environment that tells a server who it is, which exact origins may frame it, what its user may do.
 
     Raises ValueError, which JupyterHub answers with 400: the origins become a header and the id a folder's name.
     """
@@ -29,8 +27,7 @@ def apply_user_options(spawner: Spawner, user_options: dict[str, Any]) -> None:
         raise ValueError("user_options.origins are not exact origins")
     if not isinstance(may, list) or not all(isinstance(word, str) and _CAPABILITY.fullmatch(word) for word in may):
         raise ValueError("user_options.may are not capabilities")
-    spawner.environment = {
-        **spawner.environment,
+    return {
         "INSET_SERVER_ID": server_id,
         "INSET_ORIGINS": " ".join(origins),
         "INSET_MAY": " ".join(may),

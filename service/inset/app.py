@@ -38,6 +38,7 @@ from inset.middleware import BodyLimit, HostOrigins, Unforeseen
 from inset.observing import Observed
 from inset.preview import Previews
 from inset.problems import install_problem_handlers, responses
+from inset.profiles import read_profiles
 from inset.readiness import Readiness
 from inset.receipts import Receipts
 from inset.routes import audit, bridge, edge, notebooks, operations, previews, sessions, users, versions
@@ -47,6 +48,7 @@ from inset.signing import Signer
 from inset.steps import Steps
 from inset.traces import Tracer, otlp_tracer
 from inset.upkeep import Upkeep
+from inset.vault import Vault
 
 _DESCRIPTION = """
 Sets live Jupyter notebooks into your web application.
@@ -97,6 +99,9 @@ def create_app(
             hub = HubClient.of(settings.hub, http, traced)
             servers = ServerDialler(http, hub, proxy_url=settings.hub.proxy_url)
             feed = EventFeed(database)
+            profiles = read_profiles(
+                settings.profiles_file, idle_timeout=settings.idle_timeout, max_age=settings.max_age
+            )
             steps = Steps(
                 database,
                 hub,
@@ -109,12 +114,13 @@ def create_app(
                 database,
                 hub,
                 check_interval=settings.check_interval,
-                idle_timeout=settings.idle_timeout,
+                profiles=profiles,
                 longest_token=settings.token_max_lifetime + 2 * settings.clock_skew,
                 audit_kept_for=settings.audit_kept_for,
             )
             driver = Driver(database, steps)
-            signer = Signer(settings.signing_key_file.read_bytes())
+            signing_pem = settings.signing_key_file.read_bytes()
+            signer = Signer(signing_pem)
             state = State(
                 settings=settings,
                 database=database,
@@ -133,6 +139,8 @@ def create_app(
                 feed=feed,
                 control=Control(database, feed),
                 doctor=Doctor(settings, database, http),
+                profiles=profiles,
+                vault=Vault(signing_pem),
                 previews=await stack.enter_async_context(Previews.opened(render_within=settings.preview_timeout)),
                 readiness=Readiness(database, hub, driver, departure),
                 gauges=Gauges(database, driver, seats=settings.hub.seats),

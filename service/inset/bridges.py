@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from pydantic import BaseModel
+from sqlalchemy import or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -121,6 +122,12 @@ class Bridge:
             notebook_id=session.notebook_id,
             next=f"/{base}{page}/{quote(str(session.path))}",
         )
+
+    async def worked(self, ago: timedelta) -> None:
+        """Note when somebody last worked in this server. It never goes back: a report may come late."""
+        at = now() - ago
+        older = or_(col(Server.active_at).is_(None), col(Server.active_at) < at)
+        await self._db.exec(update(Server).where(col(Server.id) == self._server.id, older).values(active_at=at))
 
     async def save(
         self, notebook_id: str, document: Document, *, base: int, origin: Origin, unanswered: Sequence[str] = ()

@@ -45,6 +45,8 @@ class Caller:
     """Whether the host's own backend calls, which is bound by nothing that the host lets its users do."""
     limits: Limits
     """What the host application may use."""
+    profiles: tuple[str, ...]
+    """The profiles that its sessions may have, its default first."""
     until: datetime
     """Until when the token counts, with the clocks' difference allowed for."""
 
@@ -123,6 +125,7 @@ class CallerReader:
             may=frozenset(read(host.may)).intersection(claims.may),
             backend=claims.sub == claims.iss,
             limits=Limits.model_validate(host.limits),
+            profiles=tuple(host.profiles),
             until=datetime.fromtimestamp(claims.exp + self._skew, UTC),
         )
         if not caller.backend:

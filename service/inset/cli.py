@@ -29,6 +29,7 @@ from inset.hub import HubClient
 from inset.logs import install_logs
 from inset.models import Algorithm
 from inset.models.capabilities import read
+from inset.profiles import read_profiles
 from inset.retention import Policy, Removed, purge_notebooks, thin_versions
 from inset.servers import has_own_origin, seat_names
 from inset.serving import serve
@@ -125,6 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(settings: Settings) -> None:
     # Before anything listens: what is wrong with these is one line here, and a traceback in there.
     Signer(settings.signing_key_file.read_bytes())
+    read_profiles(settings.profiles_file, idle_timeout=settings.idle_timeout)
     asyncio.run(require_upgraded(settings.database_url))
     asyncio.run(_require_keys(settings))
     asyncio.run(_require_isolation(settings))

@@ -42,6 +42,12 @@ class Over(BaseModel):
     within: float
 
 
+class CredentialsChanged(BaseModel):
+    """A session whose host has passed other data credentials than before: a bridge fetches them."""
+
+    session_id: str
+
+
 class Control:
     """The control streams of this replica."""
 
@@ -53,7 +59,7 @@ class Control:
         self._origins: dict[str, list[str]] = {}
         """What each of them was told last."""
 
-    async def follow(self, server_id: str, *, until: datetime) -> AsyncIterator[Framed | Over]:
+    async def follow(self, server_id: str, *, until: datetime) -> AsyncIterator[Framed | Over | CredentialsChanged]:
         """Tell a server's bridge where it stands, then each session that ends, until the server has stopped."""
         self._servers[server_id] += 1
         STREAMS.labels("control").inc()
@@ -66,7 +72,9 @@ class Control:
                 for over in ending:
                     yield over
                 while event := await next_event(queue, until=until):
-                    if over_now := _over(event):
+                    if event.kind == "credentials":
+                        yield CredentialsChanged(session_id=event.session_id)
+                    elif over_now := _over(event):
                         yield over_now
         finally:
             STREAMS.labels("control").dec()

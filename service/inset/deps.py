@@ -23,6 +23,7 @@ from inset.models import Action, Capability, Server, Session
 from inset.notebooks import Notebooks
 from inset.once import Once
 from inset.preview import Previews
+from inset.profiles import Profiles
 from inset.rates import count_call
 from inset.readiness import Readiness
 from inset.receipts import Receipts
@@ -31,6 +32,7 @@ from inset.sessions import Sessions
 from inset.settings import Settings
 from inset.signing import BridgeCredential, Signer
 from inset.traces import Tracer
+from inset.vault import Vault
 
 
 class State(TypedDict):
@@ -51,6 +53,8 @@ class State(TypedDict):
     readiness: Readiness
     gauges: Gauges
     tracer: Tracer
+    profiles: Profiles
+    vault: Vault
 
 
 async def get_state(request: Request) -> State:
@@ -159,7 +163,7 @@ NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
 
 async def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, state: StateDep) -> Sessions:
     """Give the caller's sessions."""
-    return Sessions(db, caller, notebooks, state["servers"], state["signer"])
+    return Sessions(db, caller, notebooks, state["servers"], state["signer"], state["profiles"], state["vault"])
 
 
 async def note_reading(state: State, caller: Caller, action: Action, notebook_id: str, **facts: int) -> None:
@@ -182,7 +186,7 @@ class Reading:
         await note_reading(self._state, self._caller, action, notebook_id, **facts)
 
 
-def get_reading(db: DbDep, caller: CallerDep, state: StateDep) -> Reading:
+async def get_reading(db: DbDep, caller: CallerDep, state: StateDep) -> Reading:
     """Give what records the caller's reading."""
     return Reading(db, caller, state)
 

@@ -7,11 +7,12 @@
     │                          TicketForAnotherServer
     ├── NotFound 404 ───────── NotebookNotFound, VersionNotFound, SessionNotFound
     ├── Conflict 409 ───────── VersionConflict, NotOnTheSide, MergeConflict, NotMergeable, NotPreviewable,
-    │                          NotEmbeddable, SessionNotReady, NotebookInUse, SessionLimit, RequestUnderWay
+    │                          NotEmbeddable, SessionNotReady, NotebookInUse, SessionLimit, SessionDiffers,
+    │                          RequestUnderWay
     ├── SessionOver 410
     ├── NotebookTooLarge 413
     ├── Invalid 422 ────────── InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, InvalidCursor, KeyReused,
-    │                          NotComparable, DiffTooLarge
+    │                          NotComparable, DiffTooLarge, UnknownProfile, EnvironmentNotAllowed
     ├── BaseVersionRequired 428
     ├── RateLimited 429
     ├── InternalError 500, ContentDamaged 500
@@ -377,6 +378,20 @@ class SessionLimit(Conflict):
         super().__init__(way_out[of], limit=limit, of=of)
 
 
+class SessionDiffers(Conflict):
+    """The notebook is open already, in a session of another profile or environment than the one asked for."""
+
+    slug, title = "session-differs", "Notebook is open in another way"
+
+    def __init__(self, session_id: str, *, profile: str) -> None:
+        super().__init__(
+            f"The notebook is open with the profile `{profile}` or in another environment than the one asked for. "
+            "End that session first, or ask for neither and join it.",
+            session_id=session_id,
+            profile=profile,
+        )
+
+
 class RequestUnderWay(Conflict):
     """Another request with this `Idempotency-Key` has no answer yet. Sent again later, this one gets the same."""
 
@@ -510,6 +525,33 @@ class DiffTooLarge(Invalid):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"Two versions may have at most {limit} bytes together to be compared here.", limit=limit)
+
+
+class UnknownProfile(Invalid):
+    """The host application has no profile of this name; `profiles` names those it has."""
+
+    slug, title = "unknown-profile", "Unknown profile"
+
+    def __init__(self, name: str, offered: Sequence[str]) -> None:
+        names = ", ".join(f"`{offer}`" for offer in offered) or "none: its registration names none that is defined"
+        super().__init__(
+            f"This host application has no profile `{name[:64]}`. It may use {names}.", profiles=list(offered)
+        )
+
+
+class EnvironmentNotAllowed(Invalid):
+    """The profile lets a host set no variables of these names; `allowed` has the patterns of those it may."""
+
+    slug, title = "environment-not-allowed", "Environment not allowed"
+
+    def __init__(self, names: Sequence[str], allowed: Sequence[str]) -> None:
+        patterns = ", ".join(f"`{pattern}`" for pattern in allowed) or "none"
+        super().__init__(
+            f"A session's environment may not set {', '.join(f'`{name}`' for name in names)}. "
+            f"Allowed names: {patterns}; never those that steer the server itself.",
+            names=list(names),
+            allowed=list(allowed),
+        )
 
 
 class InternalError(Problem):

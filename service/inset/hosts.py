@@ -3,6 +3,7 @@
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -14,7 +15,7 @@ from inset.clock import now
 from inset.db import HELD, Database, encryption
 from inset.keys import new_secret, unfit
 from inset.lifecycle import end_sessions
-from inset.models import EVERY_CAPABILITY, Algorithm, Capability, Host, HostKey, Limits, Session
+from inset.models import EVERY_CAPABILITY, PROFILE_NAME, Algorithm, Capability, Host, HostKey, Limits, Session
 from inset.models.capabilities import written
 from inset.store.sealing import seal_store_key, writing_key
 
@@ -44,6 +45,9 @@ class HostEntry(BaseModel, extra="forbid"):
 
     may: list[Capability] = list(EVERY_CAPABILITY)
     """The most that its users may do in a notebook: each JWT may say less."""
+
+    profiles: list[Annotated[str, Field(pattern=PROFILE_NAME)]] = Field(default=["default"], min_length=1)
+    """The profiles that its sessions may have; the first one is theirs unless they say otherwise."""
 
     limits: Limits = Limits()
     """What it may use."""
@@ -113,7 +117,8 @@ async def apply_hosts(database: Database, file: Path) -> list[str]:
             host.origins = entry.origins
             host.keys = [key.model_dump() for key in entry.keys]
             host.jwks_url = entry.jwks_url
-            host.may, host.limits = written(entry.may), entry.limits.model_dump()
+            host.may, host.limits = written(entry.may), entry.limits.model_dump(mode="json")
+            host.profiles = entry.profiles
             host.updated_at = now()
             if host.model_dump(exclude=_ASIDE) != before:
                 record(db, "host.registered", host_id=host.id, facts={"kids": [key.kid for key in entry.keys]})

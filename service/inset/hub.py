@@ -6,7 +6,7 @@ Everything the hub answers is parsed into a type here, and every way in which it
 
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Literal, Self
@@ -62,13 +62,28 @@ class HubClient:
         """Call the hub that an operator has set."""
         return cls(http, api_url=settings.api_url, token=settings.token.get_secret_value(), tracer=tracer)
 
-    async def start(self, seat: str, *, server_id: str, origins: Sequence[str], may: Sequence[str]) -> bool:
+    async def start(
+        self,
+        seat: str,
+        *,
+        server_id: str,
+        origins: Sequence[str],
+        may: Sequence[str],
+        profile: str = "default",
+        environment: Mapping[str, str] | None = None,
+    ) -> bool:
         """Ask for the seat's server to be started; to ask again while it starts or runs is harmless.
 
         False if another server than the one meant is still in the seat. Raises `HubBusy` at the hub's limits,
         and `SpawnFailed` if the hub is well and did not start it.
         """
-        options = {"server_id": server_id, "origins": list(origins), "may": list(may)}
+        options = {
+            "server_id": server_id,
+            "origins": list(origins),
+            "may": list(may),
+            "profile": profile,
+            "environment": dict(environment or {}),
+        }
         async with self._call("POST", f"/users/{seat}/server", json={"user_options": options}) as response:
             status = response.status_code
         if status in (201, 202):

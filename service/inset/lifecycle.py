@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,7 +14,7 @@ from inset.db import HELD, once_committed
 from inset.events import tell
 from inset.failures import failure
 from inset.metrics import SESSIONS_ENDED, SESSIONS_FAILED
-from inset.models import OPEN, Action, Server, ServerState, Session, SessionState
+from inset.models import OPEN, Action, DataCredentialRow, Server, ServerState, Session, SessionState
 from inset.models.capabilities import read
 from inset.servers import let_go
 
@@ -51,6 +51,7 @@ async def begin_ending(db: AsyncSession, session: Session, reason: str) -> bool:
     """Have a session saved and closed by whichever replica drives it next."""
     if not await move(db, session, to=SessionState.ENDING, expected=OPEN, ending_reason=reason, ending_at=now()):
         return False
+    await _forget_credentials(db, session)
     tell(db, session.id, "ending", **{"reason": reason, "in": 0.0 if reason in AT_ONCE else GRACE.total_seconds()})
     once_committed(db, SESSIONS_ENDED.labels(reason).inc)
     _record(db, "session.ending", session, reason=reason)
@@ -75,10 +76,16 @@ async def fail(db: AsyncSession, session: Session, code: str) -> None:
     """Give a session up, with a reason that a person understands; one that ends or is over stays as it is."""
     reason = failure(code).model_dump()
     if await move(db, session, to=SessionState.FAILED, expected=OPEN, failure=reason, ended_at=now()):
+        await _forget_credentials(db, session)
         tell(db, session.id, "failed", **reason)
         once_committed(db, SESSIONS_FAILED.labels(code).inc)
         _record(db, "session.failed", session, code=code)
         await let_go(db, session.server_id)
+
+
+async def _forget_credentials(db: AsyncSession, session: Session) -> None:
+    """Delete what its host has passed for it: an ending session's kernels get nothing new."""
+    await db.exec(delete(DataCredentialRow).where(col(DataCredentialRow.session_id) == session.id))
 
 
 async def bury(db: AsyncSession, server: Server) -> None:

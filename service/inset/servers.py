@@ -50,11 +50,16 @@ def frame_note(session_id: str) -> str:
 
 
 async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> Server | None:
-    """Find the user's server of the session's policy, or take a free seat for a new one; None if all are taken."""
+    """Find the user's server of the session's kind, or take a free seat for a new one; None if all are taken.
+
+    Servers are of one kind if their policy, their profile and their environment are the same.
+    """
     mine = select(Server).where(
         Server.host_id == session.host_id,
         Server.owner == session.owner,
         Server.may == session.may,
+        Server.profile == session.profile,
+        Server.environment_key == session.environment_key,
         col(Server.state).in_(_SERVING),
     )
     # Held until the session is seen to use it: whoever would let it go waits.
@@ -64,7 +69,8 @@ async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> 
         seat = next((seat for seat in seats if seat not in taken), None)
         if seat is None:
             return None
-        server = Server(host_id=session.host_id, owner=session.owner, may=session.may, seat=seat)
+        kind = session.model_dump(include={"host_id", "owner", "may", "profile", "environment", "environment_key"})
+        server = Server(**kind, seat=seat)
         db.add(server)
         await db.flush()
     return server

@@ -1,7 +1,9 @@
 """What can be done with one user's notebook sessions."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
 
@@ -17,8 +19,10 @@ from inset.callers import Caller
 from inset.db import HELD
 from inset.documents import document_from_jupyter, file_name
 from inset.errors import (
+    BackendOnly,
     NotEmbeddable,
     ServerGone,
+    SessionDiffers,
     SessionLimit,
     SessionNotFound,
     SessionNotReady,
@@ -30,6 +34,8 @@ from inset.lifecycle import AT_ONCE, begin_ending
 from inset.models import (
     OPEN,
     OVER,
+    CredentialSet,
+    CredentialsHeld,
     Failure,
     Host,
     IframeUrl,
@@ -40,6 +46,7 @@ from inset.models import (
     SavedNow,
     Server,
     Session,
+    SessionCreate,
     SessionList,
     SessionPublic,
     SessionState,
@@ -49,8 +56,10 @@ from inset.models import (
 from inset.models.capabilities import read, written
 from inset.notebook_server import Flushed, FlushOrigin, NotebookServer
 from inset.notebooks import Notebooks
+from inset.profiles import Profiles
 from inset.servers import ServerDialler
 from inset.signing import Signer
+from inset.vault import Vault
 from inset.versions import Stored, get_version, read_document, store
 
 
@@ -58,27 +67,42 @@ class Sessions:
     """The notebook sessions of one user. Somebody else's and none at all are the same `SessionNotFound`."""
 
     def __init__(
-        self, db: AsyncSession, caller: Caller, notebooks: Notebooks, servers: ServerDialler, signer: Signer
+        self,
+        db: AsyncSession,
+        caller: Caller,
+        notebooks: Notebooks,
+        servers: ServerDialler,
+        signer: Signer,
+        profiles: Profiles,
+        vault: Vault,
     ) -> None:
         self._db = db
         self._caller = caller
         self._notebooks = notebooks
         self._servers = servers
         self._signer = signer
+        self._profiles = profiles
+        self._vault = vault
 
-    async def open(self, notebook_id: str) -> tuple[SessionPublic, bool]:
-        """Open a notebook, or join the session in which it is open; tells whether it is new. Raises `SessionLimit`.
+    async def open(self, new: SessionCreate) -> tuple[SessionPublic, bool]:
+        """Open a notebook, or join the session in which it is open; tells whether it is new.
 
         A session in which the user may do other things than now is ended, and a new one waits for its last save.
-        Nothing is asked of the hub here: a replica's driver takes the session up at once.
+        Nothing is asked of the hub here: a replica's driver takes the session up at once. Raises `SessionLimit`,
+        `UnknownProfile`, `EnvironmentNotAllowed`, `SessionDiffers` where it is open in another way than asked for, or
+        `BackendOnly` if a user brings credentials.
         """
+        if new.credentials is not None and not self._caller.backend:
+            raise BackendOnly
+        notebook_id, profile = new.notebook_id, self._profiles.choose(new.profile, self._caller.profiles)
+        self._profiles.check_environment(profile, new.environment)
         await self._wait_for_others()
         # Held, so that nobody deletes it at this moment.
         notebook = await self._notebooks.find(notebook_id, held=True)
         open_session = await self._opened(notebook_id)
         may = written(self._caller.may)
         if open_session and open_session.may == may:
-            return to_public(open_session), False
+            return await self._joined(open_session, new), False
         if open_session:
             await begin_ending(self._db, open_session, "policy-changed")
         await self._check_limits()
@@ -89,19 +113,26 @@ class Sessions:
             may=may,
             traceparent=acting().traceparent,
             path=f"work/{notebook_id}/{file_name(notebook.name)}",
+            profile=profile,
+            environment=new.environment,
+            environment_key=_environment_key(new.environment),
         )
+        if age := self._profiles.max_age(profile, host=self._caller.limits.max_age):
+            session.expires_at = session.created_at + age
         try:
             async with self._db.begin_nested():
                 self._db.add(session)
         except IntegrityError:
             # Somebody opened it in this very moment, which the database's unique index has settled.
-            return to_public(await self._opened(notebook_id) or session), False
+            return await self._joined(await self._opened(notebook_id) or session, new), False
         tell(self._db, session.id, "progress", percent=0, message=session.message, state=session.state)
         record(
             self._db, "session.opened", host_id=session.host_id, user=session.owner, notebook_id=notebook_id,
             session_id=session.id, facts={"may": read(may)},
         )  # fmt: skip
         acting().session_id = session.id
+        if new.credentials:
+            await self._vault.keep(self._db, session, new.credentials)
         return to_public(session), True
 
     async def get(self, id: str) -> SessionPublic:
@@ -125,6 +156,16 @@ class Sessions:
         session = await self.find(id)
         await begin_ending(self._db, session, "closed")
         return to_public(session)
+
+    async def put_credentials(self, id: str, credentials: CredentialSet) -> CredentialsHeld:
+        """Let a session's kernels have these and no others from now on. Raises `SessionOver` if it ends or is over."""
+        session = await self.find(id)
+        # Held, so that it does not begin to end in this very moment, which forgets what it has.
+        await self._db.refresh(session, with_for_update=HELD)
+        if session.state not in OPEN:
+            raise SessionOver(session.state)
+        await self._vault.keep(self._db, session, credentials)
+        return CredentialsHeld(expires_at={name: given.expires_at for name, given in credentials.items()})
 
     async def iframe_url(self, id: str, interface: Interface, *, lifetime: timedelta) -> IframeUrl:
         """Sign a URL that opens the session's page once.
@@ -192,6 +233,12 @@ class Sessions:
         receipt = await self._notebooks.receipt(notebook_id, stored.version.number)
         return VersionStored(**stored.version.model_dump(exclude={"notebook_id"}), receipt=receipt)
 
+    async def _joined(self, session: Session, wanted: SessionCreate) -> SessionPublic:
+        _check_same(session, wanted)
+        if wanted.credentials is not None:
+            await self.put_credentials(session.id, wanted.credentials)
+        return to_public(session)
+
     async def _wait_for_others(self) -> None:
         """Where sessions are limited, have them opened one after the other: what is counted is then what is so."""
         limits = self._caller.limits
@@ -220,6 +267,20 @@ class Sessions:
         if session.state is not SessionState.READY or server is None:
             raise SessionNotReady(session.state)
         return session, server
+
+
+def _environment_key(environment: Mapping[str, str]) -> str:
+    if not environment:
+        return ""
+    return hashlib.sha256(json.dumps(environment, sort_keys=True).encode()).hexdigest()
+
+
+def _check_same(session: Session, wanted: SessionCreate) -> None:
+    """Raise `SessionDiffers` if what was asked for is not what is there. What was not asked for is as it is."""
+    same_profile = wanted.profile in (None, session.profile)
+    same_environment = _environment_key(wanted.environment) in ("", session.environment_key)
+    if not (same_profile and same_environment):
+        raise SessionDiffers(session.id, profile=session.profile)
 
 
 async def load_session(db: AsyncSession, servers: ServerDialler, session: Session) -> bool:

@@ -128,6 +128,12 @@ class Settings(BaseSettings):
     idle_timeout: Duration = timedelta(hours=1)
     """After how long without activity a server's sessions are saved and ended."""
 
+    max_age: Duration | None = timedelta(days=7)
+    """How long a session lasts at the most, however busy, unless its profile says otherwise."""
+
+    profiles_file: Path | None = None
+    """The TOML file of the profiles, which the hub reads too. Without one there is only `default`."""
+
     check_interval: Duration = timedelta(seconds=10)
     """How often a running server is looked up at the hub, to notice one that died or idles."""
 

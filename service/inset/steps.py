@@ -109,7 +109,14 @@ class Steps:
         async with self._database.transaction(read_only=True) as db:
             server = await db.get_one(Server, session.server_id)
             origins = (await db.get_one(Host, session.host_id)).origins
-        while not await self._hub.start(server.seat, server_id=server.id, origins=origins, may=read(server.may)):
+        while not await self._hub.start(
+            server.seat,
+            server_id=server.id,
+            origins=origins,
+            may=read(server.may),
+            profile=server.profile,
+            environment=server.environment,
+        ):
             # Left over from before the service knew of this seat, or not yet gone: and so may be what opened it.
             await self._hub.stop(server.seat)
             await self._hub.revoke_tokens(server.seat)

@@ -14,11 +14,13 @@ from inset.clock import now
 from inset.db import Database
 from inset.errors import Upstream
 from inset.hub import HubClient, SpawnFailed
-from inset.lifecycle import begin_ending, bury
+from inset.lifecycle import begin_ending, bury, end_sessions
 from inset.models import (
     OPEN,
     CallCount,
+    Host,
     IdempotencyKey,
+    Limits,
     Revocation,
     Server,
     ServerState,
@@ -27,6 +29,7 @@ from inset.models import (
     UsedTicket,
 )
 from inset.models.capabilities import read
+from inset.profiles import Profiles
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ class Upkeep:
         hub: HubClient,
         *,
         check_interval: timedelta,
-        idle_timeout: timedelta,
+        profiles: Profiles,
         longest_token: timedelta,
         audit_kept_for: timedelta,
     ) -> None:
@@ -58,7 +61,7 @@ class Upkeep:
         self._database = database
         self._hub = hub
         self._check_interval = check_interval
-        self._idle_timeout = idle_timeout
+        self._profiles = profiles
         self._longest_token = longest_token
         self._audit_kept_for = audit_kept_for
         self._swept_at = now() - _SWEEP_INTERVAL
@@ -78,6 +81,7 @@ class Upkeep:
         recovering = await self._take(ServerState.RECOVERING, _STOP_INTERVAL)
         running = await self._take(ServerState.RUNNING, self._check_interval)
         await asyncio.gather(*map(self._stop, stopping), *map(self._recover, recovering), *map(self._check, running))
+        await self._end_expired()
         if self._swept_at + _SWEEP_INTERVAL < now():
             await self._sweep()
 
@@ -119,8 +123,11 @@ class Upkeep:
             log.warning("server %s in %s has died", server.id, server.seat)
             async with self._database.transaction() as db:
                 await bury(db, await db.get_one(Server, server.id))
-        elif running.last_activity and running.last_activity + self._idle_timeout < now():
-            await self._end_idle(server)
+            return
+        # What a bridge tells is work. The hub's own measure, for servers without one, is every request there was.
+        active_at = server.active_at or running.last_activity
+        if active_at and active_at + (idle_timeout := await self._idle_timeout(server)) < now():
+            await self._end_idle(server, idle_timeout)
 
     async def _recover(self, server: Server) -> None:
         """Start a dead server once more, if its folder survived, and have it stopped: it sends what it owed."""
@@ -144,19 +151,35 @@ class Upkeep:
         if running is None:
             # Its old frames must not come back in; nor may anybody frame it.
             await self._hub.revoke_tokens(server.seat)
-            await self._hub.start(server.seat, server_id=server.id, origins=[], may=read(server.may))
+            await self._hub.start(
+                server.seat, server_id=server.id, origins=[], may=read(server.may), profile=server.profile
+            )
             return True
         return not running.ready
 
-    async def _end_idle(self, server: Server) -> None:
+    async def _idle_timeout(self, server: Server) -> timedelta:
+        async with self._database.transaction(read_only=True) as db:
+            limits = Limits.model_validate((await db.get_one(Host, server.host_id)).limits)
+        return self._profiles.idle_timeout(server.profile, host=limits.idle_timeout)
+
+    async def _end_idle(self, server: Server, idle_timeout: timedelta) -> None:
         async with self._database.transaction() as db:
             using = select(Session).where(Session.server_id == server.id, col(Session.state).in_(OPEN))
             sessions = (await db.exec(using.order_by(col(Session.id)))).all()
             # The hub hears of activity with minutes of delay; a session that was opened since is activity too.
-            if any(session.created_at + self._idle_timeout > now() for session in sessions):
+            if any(session.created_at + idle_timeout > now() for session in sessions):
                 return
             for session in sessions:
                 await begin_ending(db, session, "idle")
+
+    async def _end_expired(self) -> None:
+        """Have every session saved and closed that has lasted as long as it may."""
+        expired = (col(Session.state).in_(OPEN), col(Session.expires_at) < now())
+        async with self._database.transaction(read_only=True) as db:
+            if (await db.exec(select(Session.id).where(*expired).limit(1))).first() is None:
+                return
+        async with self._database.transaction() as db:
+            await end_sessions(db, *expired, reason="expired")
 
     async def _sweep(self) -> None:
         self._swept_at = now()

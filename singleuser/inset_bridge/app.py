@@ -12,9 +12,11 @@ from jupyterhub.singleuser.extension import JupyterHubSingleUser
 from tornado.ioloop import PeriodicCallback
 
 from inset_bridge import cookies
+from inset_bridge.activity import Activity
 from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepHandler
 from inset_bridge.authorizer import CapabilityAuthorizer
 from inset_bridge.control import Control
+from inset_bridge.credentials import Credentials, NotebookSessions, private_folder
 from inset_bridge.documents import Documents
 from inset_bridge.entries import Entries
 from inset_bridge.entry import Door, EnterHandler, ProbeHandler
@@ -56,6 +58,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         cookies.allow_partitioned()
         self.config.ServerApp.identity_provider_class = BridgeIdentityProvider
         self.config.ServerApp.authorizer_class = CapabilityAuthorizer
+        self.config.ServerApp.session_manager_class = NotebookSessions
         self.config.ServerApp.terminals_enabled = {"run", "terminals"} <= self.inset.may
         if "edit" not in self.inset.may:
             self.config.ServerApp.contents_manager_class = ReadOnlyFiles
@@ -69,6 +72,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         identity: BridgeIdentityProvider = self.serverapp.identity_provider
         identity.settings, identity.origins = self.inset, self.origins
         identity.entries, identity.sockets = self.entries, self.sockets
+        identity.activity = self.activity = Activity()
         self.serverapp.web_app.add_transform(framing_by(self.origins))
 
     def initialize_handlers(self) -> None:
@@ -76,7 +80,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         # A connection that idles longer may just be closed by the service when it is used again.
         limits = httpx.Limits(keepalive_expiry=2)
         self.http = httpx.AsyncClient(base_url=self.inset.service_url, timeout=30, limits=limits)
-        service = Service(self.http, hub_token=self.inset.hub_token, server_id=self.inset.server_id)
+        self.service = service = Service(self.http, hub_token=self.inset.hub_token, server_id=self.inset.server_id)
         root = Path(app.contents_manager.root_dir)
         journal, files = Journal(root / ".inset" / "journal.json", log=self.log), Files(root)
         for document in journal:
@@ -86,8 +90,10 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.sender = Sender(service, journal, files, log=self.log, read_only=read_only)
         pages = Pages(app.event_logger, self.sockets)
         frames = Frames(self.entries, self.sockets, journal, kernels)
-        self.documents = Documents(journal, files, self.sender, pages, kernels, self.sockets, frames)
-        self.control = Control(service, frames, self.origins, log=self.log)
+        self.credentials = Credentials(service, private_folder(self.inset.server_id), journal, log=self.log)
+        app.session_manager.credentials = self.credentials
+        self.documents = Documents(journal, files, self.sender, pages, kernels, self.sockets, frames, self.credentials)
+        self.control = Control(service, frames, self.origins, self.credentials, log=self.log)
 
         api = {"documents": self.documents, "pages": pages}
         door = Door(service, self.inset)
@@ -109,6 +115,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         self._sending = asyncio.create_task(self.sender.run())
         self._following = asyncio.create_task(self.control.run())
+        self._telling = asyncio.create_task(self.activity.run(self.service, serverapp, log=self.log))
         # Websockets outlive the check they were opened with.
         self._cutting = PeriodicCallback(self.sockets.close_ended, 2000)
         self._cutting.start()
@@ -118,9 +125,11 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self._cutting.stop()
         await self.sender.finish(within=STOP_WITHIN)
         # Only now: whether a send that is broken off has landed nobody would know.
-        for task in (self._sending, self._following):
+        tasks = [self._sending, self._following, self._telling]
+        for task in tasks:
             task.cancel()
-        await asyncio.wait([self._sending, self._following])
+        await asyncio.wait(tasks)
+        self.credentials.clear()
         await self.http.aclose()
         await super().stop_extension()
 

@@ -23,6 +23,7 @@ class CapabilityAuthorizer(Authorizer):
             return True
         method = handler.request.method or ""
         path = handler.request.path.removeprefix(identity.settings.prefix)
+        identity.activity.requested(method, path)
         verdict = judge(method, path, identity.settings.may)
         return verdict.allowed or any([await self._own(handler, entry, path) for path in verdict.own])
 

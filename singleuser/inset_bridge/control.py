@@ -1,4 +1,5 @@
-"""Keeps one stream open from the service, which tells at once whose frames are to be cut, and whose pages have them.
+"""Keeps one stream open from the service, which tells at once whose frames are to be cut, and whose pages have them,
+and when a host has refreshed data credentials.
 
 While the service is away nothing is cut: the first thing that it says after that is who may stay.
 """
@@ -9,10 +10,11 @@ import random
 import time
 from collections.abc import Coroutine
 
+from inset_bridge.credentials import Credentials
 from inset_bridge.errors import RefusedByService, ServiceUnavailable
 from inset_bridge.frames import Frames
 from inset_bridge.origins import Origins
-from inset_bridge.service import Framed, Over, Service
+from inset_bridge.service import CredentialsChanged, Framed, Over, Service
 
 LONGEST_WAIT = 10.0
 """Seconds between two tries to reach a service that is away, at most."""
@@ -21,10 +23,13 @@ REFUSED_WAIT = 60.0
 
 
 class Control:
-    def __init__(self, service: Service, frames: Frames, origins: Origins, *, log: logging.Logger) -> None:
+    def __init__(
+        self, service: Service, frames: Frames, origins: Origins, credentials: Credentials, *, log: logging.Logger
+    ) -> None:
         self._service = service
         self._frames = frames
         self._origins = origins
+        self._credentials = credentials
         self._log = log
         self._cuts: set[asyncio.Task[None]] = set()
         """Those under way and those to come; the event loop alone would not keep them."""
@@ -52,13 +57,18 @@ class Control:
             for cut in self._cuts:
                 cut.cancel()
 
-    async def _obey(self, told: Framed | Over, asked_at: float) -> None:
+    async def _obey(self, told: Framed | Over | CredentialsChanged, asked_at: float) -> None:
         match told:
             case Framed():
                 if told.origins is not None:
                     self._origins.host = told.origins
                 await self._frames.keep(told.session_ids, asked_at=asked_at)
+                # There may have been news while nobody listened.
+                await self._credentials.refresh()
+            case CredentialsChanged():
+                await self._credentials.refresh()
             case Over():
+                self._credentials.forget(told.session_id)
                 await asyncio.sleep(told.within)
                 await self._frames.cut(told.session_id)
 

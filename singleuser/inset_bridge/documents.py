@@ -4,6 +4,7 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 
+from inset_bridge.credentials import Credentials
 from inset_bridge.errors import UnknownDocument, VersionConflict
 from inset_bridge.files import Files, is_notebook
 from inset_bridge.frames import Frames
@@ -39,6 +40,7 @@ class Documents:
         kernels: Kernels,
         sockets: Sockets,
         frames: Frames,
+        credentials: Credentials,
     ) -> None:
         self._journal = journal
         self._files = files
@@ -47,6 +49,7 @@ class Documents:
         self._kernels = kernels
         self._sockets = sockets
         self._frames = frames
+        self._credentials = credentials
 
     async def load(self, notebook_id: str, *, path: str, version: int, sha256: str, content: bytes) -> str:
         """Put a stored version into its file, and tell open pages if they show another one.
@@ -73,6 +76,8 @@ class Documents:
             self._journal.write()
         if apart or held not in (0, version):
             self._pages.tell_to_load(document.path, version)
+        # Before the service calls the session ready: its first kernel is to find them.
+        await self._credentials.refresh()
         return document.path
 
     async def flush(self, path: str, *, origin: str, ask_page: bool) -> Flushed:
@@ -105,6 +110,7 @@ class Documents:
         if document is None or not document.attached:
             raise UnknownDocument
         answered = await self._pages.ask_to_save(document.path) if ask_page else True
+        self._credentials.forget_notebook(notebook_id)
         # Before what may take longer, or has to be tried again: the service may be away, a kernel stubborn.
         await self._frames.cut_notebook(notebook_id)
         with suppress(VersionConflict):  # the document is then at the version that was kept

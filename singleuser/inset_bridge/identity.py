@@ -19,6 +19,7 @@ from tornado.websocket import WebSocketHandler
 from traitlets import Instance, default
 
 from inset_bridge import cookies, entry_page
+from inset_bridge.activity import Activity
 from inset_bridge.entries import CAPABILITY, Entries, Entry
 from inset_bridge.errors import NotAllowed
 from inset_bridge.interface import plugins_left_away
@@ -122,6 +123,7 @@ class BridgeIdentityProvider(JupyterHubIdentityProvider):  # type: ignore[misc] 
     origins = Instance(Origins)
     entries = Instance(Entries)
     sockets = Instance(Sockets)
+    activity = Instance(Activity)
 
     # JupyterLab would write the server's own hub token into its pages.
     token = ""

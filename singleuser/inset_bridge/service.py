@@ -63,6 +63,21 @@ class Over:
     within: float
 
 
+@dataclass(frozen=True)
+class CredentialsChanged:
+    """Some session's data credentials are others than before."""
+
+
+@dataclass(frozen=True)
+class SessionCredentials:
+    """What the host of a session has passed for its kernels."""
+
+    session_id: str
+    notebook_id: str
+    credentials: dict[str, dict[str, Any]] = field(repr=False)
+    """By name: `value`, and `expires_at` as a text or None."""
+
+
 class Service:
     """Holds this server's credential, fetched when first needed and renewed before it ends or when it is refused.
 
@@ -119,7 +134,27 @@ class Service:
                 str(body["notebook_id"]), int(body["version"]), str(body["sha256"]), str(body.get("receipt", ""))
             )
 
-    async def control(self) -> AsyncIterator[Framed | Over]:
+    async def active(self, *, idle_for: float) -> None:
+        """Tell how many seconds ago somebody last worked here."""
+        await self._call("POST", "/bridge/v1/activity", json={"idle_for": idle_for})
+
+    async def data_credentials(self) -> list[SessionCredentials]:
+        """All that kernels of this server are to have."""
+        sessions = await self._call("GET", "/bridge/v1/data-credentials")
+        with _translated():
+            return [
+                SessionCredentials(
+                    str(session["session_id"]),
+                    str(session["notebook_id"]),
+                    {
+                        str(name): {"value": str(one["value"]), "expires_at": one["expires_at"]}
+                        for name, one in session["credentials"].items()
+                    },
+                )
+                for session in sessions["sessions"]
+            ]
+
+    async def control(self) -> AsyncIterator[Framed | Over | CredentialsChanged]:
         """Follow whose frames may stay and whose are to be cut, until the service ends the stream."""
         async with self._control() as answer:
             if not answer.is_success:
@@ -132,6 +167,8 @@ class Service:
                         yield Framed(frozenset(map(str, data["session_ids"])), origins)
                     elif event == "over":
                         yield Over(str(data["session_id"]), float(data["within"]))
+                    elif event == "credentials":
+                        yield CredentialsChanged()
 
     @asynccontextmanager
     async def _control(self) -> AsyncIterator[httpx.Response]:
@@ -213,7 +250,7 @@ def _translated() -> Iterator[None]:
     """An answer that lacks a member comes from a broken service, to be tried again."""
     try:
         yield
-    except (KeyError, TypeError, ValueError) as exc:
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise ServiceUnavailable from exc
 
 

@@ -150,6 +150,13 @@ class FakeHub:
         )
         return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
 
+    async def tell_activity(self, idle_for: float = 0, *, seat: str = "seat-001") -> None:
+        """Have a server's bridge tell when somebody last worked there."""
+        assert self.service
+        told = {"idle_for": idle_for}
+        answer = await self.service.post("/bridge/v1/activity", json=told, headers=await self.credential(seat))
+        assert answer.json() == told
+
     # -- the hub's API -------------------------------------------------------------------------------
 
     async def _root(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
@@ -79,6 +80,10 @@ class FakeService:
         """The open control streams, each with its server's id."""
         self.tells_control = True
         """False for a service from before there were control streams."""
+        self.data_credentials: dict[str, tuple[str, dict[str, Any]]] = {}
+        """What hosts have passed, by notebooks: for which server, and its credentials."""
+        self.activity: list[tuple[str, float]] = []
+        """What bridges told: their server, and how long ago somebody worked in it."""
         self.calls: list[str] = []
         self.down = False
         self.loses_answers = False
@@ -89,6 +94,8 @@ class FakeService:
                 Route("/bridge/v1/credentials", self._credentials, methods=["POST"]),
                 Route("/bridge/v1/tickets/redeem", self._redeem, methods=["POST"]),
                 Route("/bridge/v1/control", self._control),
+                Route("/bridge/v1/data-credentials", self._data_credentials),
+                Route("/bridge/v1/activity", self._activity, methods=["POST"]),
                 Route("/bridge/v1/notebooks", self._create, methods=["POST"]),
                 Route("/bridge/v1/notebooks/{id}", self._rename, methods=["PATCH"]),
                 Route("/bridge/v1/notebooks/{id}/content", self._put, methods=["PUT"]),
@@ -130,6 +137,14 @@ class FakeService:
         self.origins[server_id] = origins
         self.break_streams()
 
+    def pass_credentials(self, notebook_id: str, server_id: str, **values: str) -> None:
+        """Let these be the data credentials of a notebook's session, and tell its server's bridge."""
+        told = {name: {"value": value, "expires_at": None} for name, value in values.items()}
+        self.data_credentials[notebook_id] = server_id, told
+        for stream, listening in self.streams.items():
+            if listening == server_id:
+                stream.put_nowait(_event("credentials", session_id=session_of(notebook_id)))
+
     def break_streams(self) -> None:
         """End every control stream, as a replica that is stopped."""
         for stream in self.streams:
@@ -170,6 +185,24 @@ class FakeService:
                 yield event
         finally:
             del self.streams[stream]
+
+    async def _data_credentials(self, request: Request) -> Response:
+        refused = self._refused(request, "data-credentials")
+        sessions = [
+            {"session_id": session_of(notebook_id), "notebook_id": notebook_id, "credentials": credentials}
+            for notebook_id, (server_id, credentials) in self.data_credentials.items()
+            if server_id == self._server(request) and session_of(notebook_id) not in self.over
+        ]
+        return refused or JSONResponse({"sessions": sessions})
+
+    async def _activity(self, request: Request) -> Response:
+        # Not among the calls: it comes by itself, at any time.
+        server_id = self._server(request)
+        if self.down or server_id is None:
+            return Response(status_code=503) if self.down else _problem(401, "unknown-server")
+        told = await request.json()
+        self.activity.append((server_id, told["idle_for"]))
+        return JSONResponse(told)
 
     async def _redeem(self, request: Request) -> Response:
         refused = self._refused(request, "redeem")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from traitlets.config import Config
@@ -130,9 +131,13 @@ def test_docker_is_chosen_by_name(env: pytest.MonkeyPatch, capsys: pytest.Captur
     env.setenv("INSET_DOCKER_NETWORK", "inset-seats")
     c = _load()
     spawner = c.JupyterHub.spawner_class()
+    spawner.user = SimpleNamespace(name="seat-001")
+    c.Spawner.apply_user_options(spawner, {"server_id": "11111111-2222"})
     assert type(spawner).__name__ == "DockerSeatSpawner"
-    assert (c.DockerSeatSpawner.image, c.DockerSeatSpawner.network_name) == ("inset-singleuser", "inset-seats")
-    assert (spawner.remove, spawner.use_internal_ip, spawner.extra_create_kwargs) == (True, True, {"stop_timeout": 30})
+    assert c.DockerSeatSpawner.prefix == "inset-seats"
+    assert (spawner.image, spawner.network_name) == ("inset-singleuser", "inset-seats")
+    assert (spawner.mem_limit, spawner.extra_host_config["pids_limit"]) == (2**30, 256)
+    assert (spawner.remove, spawner.use_internal_ip, spawner.extra_create_kwargs["stop_timeout"]) == (True, True, 30)
     assert not capsys.readouterr().err, "the banner is the local spawner's"
 
 

@@ -323,6 +323,41 @@ async def test_an_idle_server_is_saved_and_ended(settings, hub, host):
         assert (await until(client, session["id"], "ended"))["ending_reason"] == "idle"
 
 
+async def test_while_people_work_a_server_is_not_idle_whatever_the_hub_has_heard(settings, hub, host):
+    async with running_service(
+        settings.model_copy(update={"idle_timeout": timedelta(seconds=2)}), hub, **host.bearer()
+    ) as client:
+        notebook = (await client.post("/v1/notebooks", json={"name": "N"})).json()
+        session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+        await until(client, session["id"], "ready")
+        hub.server().last_activity -= timedelta(hours=2)
+        for _ in range(4):
+            await hub.tell_activity()
+            await asyncio.sleep(1)
+        assert (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] == "ready"
+
+        # And by no request of ours: only what its bridge calls work keeps it.
+        async with asyncio.timeout(30):
+            while (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] != "ended":
+                hub.server().last_activity = datetime.now(UTC)
+                await client.post(f"/v1/sessions/{session['id']}/save")
+                await asyncio.sleep(0.2)
+        assert (await client.get(f"/v1/sessions/{session['id']}")).json()["ending_reason"] == "idle"
+
+
+async def test_a_late_report_of_activity_takes_nothing_back(settings, hub, host):
+    async with running_service(
+        settings.model_copy(update={"idle_timeout": timedelta(seconds=4)}), hub, **host.bearer()
+    ) as client:
+        notebook = (await client.post("/v1/notebooks", json={"name": "N"})).json()
+        session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+        await until(client, session["id"], "ready")
+        await hub.tell_activity()
+        await hub.tell_activity(3600)
+        await asyncio.sleep(1)
+        assert (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] == "ready"
+
+
 async def test_a_session_opened_just_now_is_not_idle_whatever_the_hub_has_heard(client, hub, ready_session):
     await ready_session()
     hub.server().last_activity -= timedelta(hours=2)

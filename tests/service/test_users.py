@@ -63,7 +63,9 @@ async def test_a_revoked_users_sessions_end_with_what_jupyter_wrote(client, hub,
 
 async def test_an_open_event_stream_tells_the_end_and_closes(client, host, ready_session):
     session = await ready_session()
-    following = asyncio.create_task(_heard(client, session["id"]))
+    begun = asyncio.Event()
+    following = asyncio.create_task(_heard(client, session["id"], begun))
+    await begun.wait()
 
     await _revoke(client, host, "ada")
 
@@ -73,8 +75,12 @@ async def test_an_open_event_stream_tells_the_end_and_closes(client, host, ready
     assert (told["reason"], told["in"]) == ("revoked", 0)
 
 
-async def _heard(client, session_id):
-    return [event async for event in events(client, session_id)]
+async def _heard(client, session_id, begun):
+    heard = []
+    async for event in events(client, session_id):
+        heard.append(event)
+        begun.set()
+    return heard
 
 
 async def test_only_the_hosts_backend_turns_users_away(anonymous, host):

@@ -132,9 +132,17 @@ class RealHub:
         server_id: str = "11111111-2222",
         origins: Iterable[str] = ("http://localhost:8090",),
         may: Iterable[str] = ("edit", "run", "download", "terminals"),
+        profile: str = "default",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Return when the server is ready; raises with the hub's log if it fails."""
-        options = {"server_id": server_id, "origins": list(origins), "may": list(may), "profile": "default"}
+        options = {
+            "server_id": server_id,
+            "origins": list(origins),
+            "may": list(may),
+            "profile": profile,
+            "environment": dict(environment or {}),
+        }
         async with self.api() as api:
             answer = await api.post(f"/users/{seat}/server", json={"user_options": options})
             if answer.status_code not in (201, 202):

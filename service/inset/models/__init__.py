@@ -2,6 +2,13 @@
 
 from inset.models.audit import Action, Audit, AuditList, AuditPublic
 from inset.models.capabilities import EVERY_CAPABILITY, Capability
+from inset.models.credentials import (
+    CredentialSet,
+    CredentialsHeld,
+    CredentialsPut,
+    DataCredential,
+    DataCredentialRow,
+)
 from inset.models.diffs import CellChange, Change, DiffLine, Hunk, NotebookDiff
 from inset.models.hosts import Algorithm, CallCount, Host, HostKey, Limits, Revocation
 from inset.models.notebooks import (
@@ -25,7 +32,9 @@ from inset.models.once import IdempotencyKey, UsedTicket
 from inset.models.sessions import (
     OPEN,
     OVER,
+    PROFILE_NAME,
     STARTING,
+    Environment,
     Failure,
     IframeUrl,
     IframeUrlCreate,
@@ -49,6 +58,7 @@ __all__ = [
     "NAME_LENGTH",
     "OPEN",
     "OVER",
+    "PROFILE_NAME",
     "STARTING",
     "Action",
     "Algorithm",
@@ -64,8 +74,14 @@ __all__ = [
     "Capability",
     "CellChange",
     "Change",
+    "CredentialSet",
+    "CredentialsHeld",
+    "CredentialsPut",
+    "DataCredential",
+    "DataCredentialRow",
     "DataKeyRow",
     "DiffLine",
+    "Environment",
     "Failure",
     "Host",
     "HostKey",

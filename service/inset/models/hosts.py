@@ -1,8 +1,8 @@
 """Host applications: who may call, from where, and how they sign."""
 
 import secrets
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from pydantic import BaseModel, ByteSize
 from pydantic import Field as Bounded
@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from inset.clock import UtcDateTime, now
 from inset.models.capabilities import EVERY_CAPABILITY, written
+from inset.settings import Duration
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
 """How a host application signs its JWTs."""
@@ -41,6 +42,12 @@ class Limits(BaseModel, frozen=True, extra="forbid"):
     notebook_size: ByteSize | None = Bounded(default=None, ge=1)
     """The largest notebook: bytes, or as in `20 MB`."""
 
+    idle_timeout: Duration | None = Bounded(default=None, gt=timedelta())
+    """After how long without activity its sessions end, where that is sooner than their profile says."""
+
+    max_age: Duration | None = Bounded(default=None, gt=timedelta())
+    """How long its sessions last, where that is shorter than their profile says."""
+
     requests_per_minute: int | None = Bounded(default=None, ge=1)
     """Calls to the API by or for one user; event streams do not count."""
 
@@ -55,10 +62,12 @@ class Host(SQLModel, table=True):
     keys: list[dict[str, str]] = Field(sa_column=Column(JSON, nullable=False))
     jwks_url: str | None = None
     """Where it publishes further keys, as a JWK set."""
-    limits: dict[str, int | None] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    limits: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     """A `Limits`."""
     may: str = Field(default=written(EVERY_CAPABILITY))
     """The most that its users may do in a notebook."""
+    profiles: list[str] = Field(default_factory=lambda: ["default"], sa_column=Column(JSON, nullable=False))
+    """The profiles that its sessions may have, the one they have unless they say so first."""
     store_key: bytes = Field(
         default_factory=lambda: secrets.token_bytes(32), sa_column=Column(LargeBinary, nullable=False)
     )

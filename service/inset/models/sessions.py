@@ -2,14 +2,16 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
+from pydantic import Field as Bounded
 from sqlalchemy import JSON, BigInteger, Column, Enum, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 from inset.clock import UtcDateTime, now
 from inset.models.capabilities import EVERY_CAPABILITY, Capability, written
+from inset.models.credentials import CredentialSet
 
 
 class SessionState(StrEnum):
@@ -32,6 +34,9 @@ OPEN = (*STARTING, SessionState.READY)
 
 OVER = (SessionState.ENDED, SessionState.FAILED)
 """The states from which a session never comes back."""
+
+
+PROFILE_NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 
 
 class ServerState(StrEnum):
@@ -65,10 +70,12 @@ class Server(SQLModel, table=True):
     __table_args__ = (
         Index("one_server_a_seat", "seat", unique=True, sqlite_where=_SEATED, postgresql_where=_SEATED),
         Index(
-            "one_server_a_user_and_policy",
+            "one_server_a_user_and_kind",
             "host_id",
             "owner",
             "may",
+            "profile",
+            "environment_key",
             unique=True,
             sqlite_where=_SERVING,
             postgresql_where=_SERVING,
@@ -80,6 +87,11 @@ class Server(SQLModel, table=True):
     owner: str
     may: str = written(EVERY_CAPABILITY)
     """What its user may do there. Sessions that may do different things never share a server."""
+    profile: str = Field(default="default", max_length=32)
+    environment: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    """What its host application put into its environment. Sessions of another one have a server of their own."""
+    environment_key: str = Field(default="", max_length=64)
+    """A hash of it, by which the database finds an equal one; empty if there is none."""
     seat: str
     state: ServerState = Field(default=ServerState.STARTING, sa_column=Column(_stored(ServerState), nullable=False))
     url: str | None = None
@@ -87,6 +99,8 @@ class Server(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
     checked_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
     """When a replica last took it on itself to look the server up, or to stop it."""
+    active_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When somebody last worked in it, as its bridge tells; unknown without one."""
     died_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """When it was found dead."""
 
@@ -108,6 +122,11 @@ class Session(SQLModel, table=True):
     notebook_id: str = Field(foreign_key="notebooks.id")
     may: str = written(EVERY_CAPABILITY)
     """What the user may do in it, from its opening on."""
+    profile: str = Field(default="default", max_length=32)
+    environment: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    environment_key: str = Field(default="", max_length=64)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When it ends at the latest, however busy."""
     server_id: str | None = Field(default=None, foreign_key="servers.id")
     state: SessionState = Field(default=SessionState.QUEUED, sa_column=Column(_stored(SessionState), nullable=False))
     percent: int = 0
@@ -146,15 +165,41 @@ class SessionEvent(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
 
 
+_Variable = Annotated[str, Bounded(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+_Value = Annotated[str, Bounded(max_length=4096, pattern=r"^[^\x00]*$")]
+Environment = Annotated[dict[_Variable, _Value], Bounded(max_length=32)]
+
+
 class SessionCreate(SQLModel):
-    """Which notebook to open."""
+    """Which notebook to open, and in what kind of server."""
 
     model_config = {
-        "json_schema_extra": {"examples": [{"notebook_id": "5f0c7a8a4d0b4c9f9f6d1c2b3a495867"}]},
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "notebook_id": "5f0c7a8a4d0b4c9f9f6d1c2b3a495867",
+                    "profile": "large",
+                    "environment": {"PLATFORM_PROJECT": "reach-2026"},
+                }
+            ]
+        },
         "extra": "forbid",
     }
 
     notebook_id: str = Field(max_length=64)
+    profile: str | None = Field(
+        default=None, max_length=64, description="One of the host application's profiles; left out: its default."
+    )
+    environment: Environment = Field(
+        default={},
+        description="Variables for the server's environment, of names that the profile allows. No secrets: use "
+        "`credentials` for those.",
+    )
+    credentials: CredentialSet | None = Field(
+        default=None,
+        description="What its kernels find in the file that `INSET_CREDENTIALS` names. From the host's backend alone; "
+        "refreshed by `PUT /v1/sessions/{id}/credentials`.",
+    )
 
 
 class Progress(SQLModel):
@@ -181,13 +226,15 @@ class SessionPublic(SQLModel):
     progress: Progress
     failure: Failure | None
     ending_reason: str | None = Field(
-        description="Why the session ends or ended: `closed`, `idle`, `revoked` or `policy-changed`."
+        description="Why the session ends or ended: `closed`, `idle`, `expired`, `revoked` or `policy-changed`."
     )
     may: list[Capability] = Field(description="What the user may do in it.")
+    profile: str = Field(description="The kind of server it runs in.")
     embeddable: bool | None = Field(description="Whether a frame can show it; null until the server has been asked.")
     version: int | None = Field(description="The version last loaded into the server or saved from it.")
     created_at: datetime
     ready_at: datetime | None
+    expires_at: datetime | None = Field(description="When it is saved and ended at the latest, however busy.")
     ended_at: datetime | None
 
 

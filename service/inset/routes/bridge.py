@@ -1,18 +1,18 @@
 """`/bridge/v1`: what the save bridges inside notebook servers call. No host has anything to do here."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import timedelta
-from typing import Annotated
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Self
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field, field_validator
 
 from inset.bridges import Credential, Entry, credential_for
 from inset.cells import known_cells
-from inset.control import Framed
+from inset.control import CredentialsChanged, Framed, Over
 from inset.deps import BridgeDep, BridgeOnceDep, CallingServerDep, CredentialDep, DbDep, StateDep
 from inset.documents import document_from_jupyter
 from inset.errors import (
@@ -34,13 +34,14 @@ from inset.errors import (
     VersionConflict,
     VersionNotFound,
 )
-from inset.models import Origin
+from inset.models import DataCredential, Origin
 from inset.problems import responses
 from inset.routes.content import base_version
 
 router = APIRouter(prefix="/bridge/v1", tags=["save bridge"])
 
 
+_EVENTS: dict[type[BaseModel], str] = {Framed: "sessions", Over: "over", CredentialsChanged: "credentials"}
 _RENEWED_BEFORE = timedelta(seconds=1)
 """A stream ends so long before its credential does."""
 _HASHES = "^([0-9a-f]{64}(,[0-9a-f]{64}){0,99})?$"
@@ -70,6 +71,42 @@ class FileRenamed(BaseModel):
         if "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
             raise ValueError("must be a path within the server's folder")
         return path
+
+
+class ActivityTold(BaseModel):
+    """How many seconds ago somebody last worked in a server."""
+
+    idle_for: float = Field(ge=0, le=10**9, allow_inf_nan=False)
+
+
+class KernelCredential(BaseModel):
+    """A data credential as a kernel reads it."""
+
+    value: str
+    expires_at: datetime | None
+
+
+class SessionCredentials(BaseModel):
+    """The data credentials of one session, for its notebook's kernels."""
+
+    session_id: str
+    notebook_id: str
+    credentials: dict[str, KernelCredential]
+
+    @classmethod
+    def of(cls, session_id: str, notebook_id: str, held: Mapping[str, DataCredential]) -> Self:
+        """Write the values out: this is the one answer that holds them."""
+        plain = {
+            name: KernelCredential(value=one.value.get_secret_value(), expires_at=one.expires_at)
+            for name, one in held.items()
+        }
+        return cls(session_id=session_id, notebook_id=notebook_id, credentials=plain)
+
+
+class ServerCredentials(BaseModel):
+    """All that the kernels of one server are to have: what is not in it is to go."""
+
+    sessions: list[SessionCredentials]
 
 
 class BridgeSaved(BaseModel):
@@ -128,11 +165,30 @@ async def follow_sessions(
     | event | data |
     | --- | --- |
     | `sessions` | `session_ids`: all that may have a frame. First on every stream |
+    | `credentials` | `session_id`: its data credentials are others than before |
     | `over` | `session_id`, `reason`, `within`: seconds until its frames and websockets are cut at the latest |
     """
     until = credential.expires_at - _RENEWED_BEFORE
     async for told in state["control"].follow(server.id, until=until):
-        yield ServerSentEvent(data=told.model_dump(), event="sessions" if isinstance(told, Framed) else "over")
+        yield ServerSentEvent(data=told.model_dump(), event=_EVENTS[type(told)])
+
+
+@router.post("/activity", responses=responses(UnknownServer, InvalidRequest))
+async def tell_activity(told: ActivityTold, bridge: BridgeDep) -> ActivityTold:
+    """Hear when somebody last worked in a server: one that idles is saved and ended."""
+    await bridge.worked(timedelta(seconds=told.idle_for))
+    return told
+
+
+@router.get("/data-credentials", responses=responses(UnknownServer))
+async def get_data_credentials(
+    server: CallingServerDep, db: DbDep, state: StateDep, response: Response
+) -> ServerCredentials:
+    """Give what hosts have passed for this server's open sessions, to be read by their kernels."""
+    response.headers["Cache-Control"] = "no-store"
+    kept = await state["vault"].of_server(db, server.id)
+    sessions = [SessionCredentials.of(id, notebook_id, held) for id, (notebook_id, held) in kept.items()]
+    return ServerCredentials(sessions=sessions)
 
 
 @router.put(

@@ -3,11 +3,24 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from inset.deps import WAKES_DRIVER, CallerDep, CursorDep, FollowedDep, LimitDep, OnceDep, SessionsDep, StateDep, needs
+from inset.deps import (
+    WAKES_DRIVER,
+    CallerDep,
+    CursorDep,
+    FollowedDep,
+    LimitDep,
+    OnceDep,
+    SessionsDep,
+    StateDep,
+    get_backend,
+    needs,
+)
 from inset.errors import (
+    BackendOnly,
+    EnvironmentNotAllowed,
     HubBusy,
     HubUnavailable,
     InvalidCursor,
@@ -18,13 +31,25 @@ from inset.errors import (
     NotEmbeddable,
     RequestUnderWay,
     ServerGone,
+    SessionDiffers,
     SessionLimit,
     SessionNotFound,
     SessionNotReady,
     SessionOver,
+    UnknownProfile,
     VersionConflict,
 )
-from inset.models import OVER, IframeUrl, IframeUrlCreate, SavedNow, SessionCreate, SessionList, SessionPublic
+from inset.models import (
+    OVER,
+    CredentialsHeld,
+    CredentialsPut,
+    IframeUrl,
+    IframeUrlCreate,
+    SavedNow,
+    SessionCreate,
+    SessionList,
+    SessionPublic,
+)
 from inset.problems import responses
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], dependencies=[WAKES_DRIVER])
@@ -39,13 +64,22 @@ _JOINED: dict[int | str, dict[str, Any]] = {
 @router.post(
     "",
     status_code=202,
-    responses={**_JOINED, **responses(NotebookNotFound, SessionLimit, InvalidRequest, KeyReused, RequestUnderWay)},
-)
+    responses={
+        **_JOINED,
+        **responses(
+            NotebookNotFound, BackendOnly, SessionLimit, SessionDiffers, RequestUnderWay, InvalidRequest,
+            UnknownProfile, EnvironmentNotAllowed, KeyReused,
+        ),
+    },
+)  # fmt: skip
 async def open_session(new: SessionCreate, response: Response, sessions: SessionsDep, once: OnceDep) -> SessionPublic:
-    """Open a notebook. The answer comes at once; follow the session's events until it is `ready`."""
+    """Open a notebook. The answer comes at once; follow the session's events until it is `ready`.
+
+    A notebook that is open is joined as it is; asked for another profile or environment than it has, `session-differs`.
+    """
 
     async def open() -> SessionPublic:
-        session, created = await sessions.open(new.notebook_id)
+        session, created = await sessions.open(new)
         response.status_code = 202 if created else 200
         return session
 
@@ -77,6 +111,20 @@ async def close_session(id: str, sessions: SessionsDep) -> SessionPublic:
     return await sessions.close(id)
 
 
+@router.put(
+    "/{id}/credentials",
+    dependencies=[Depends(get_backend, scope="function")],
+    responses=responses(BackendOnly, SessionNotFound, SessionOver, InvalidRequest),
+)
+async def put_credentials(id: str, new: CredentialsPut, sessions: SessionsDep) -> CredentialsHeld:
+    """Refresh the data credentials of a session: its kernels have these, and no others, within a second or two.
+
+    For the host's backend alone. They are kept encrypted, given to the session's own server, and forgotten when the
+    session begins to end.
+    """
+    return await sessions.put_credentials(id, new.credentials)
+
+
 @streams.get(
     "/{id}/events",
     response_class=EventSourceResponse,
@@ -99,7 +147,8 @@ async def follow_session(
     | `saved` | `version`, `sha256`, `origin`, `author` |
     | `conflict` | `base_version`, `current_version`, `kept_version`, `resolve`: the path to take a side at |
     | `renamed` | `name` |
-    | `ending` | `reason`: `closed`, `idle`, `policy-changed` or `revoked`; `in`: seconds until its pages are cut |
+    | `credentials` | `names` of the data credentials that its kernels have from now on |
+    | `ending` | `reason`: `closed`, `idle`, `expired`, `policy-changed`, `revoked`; `in`: seconds until pages are cut |
     | `ended` | `reason`; the stream closes |
     | `failed` | `code`, `title`, `detail`; the stream closes |
     """
