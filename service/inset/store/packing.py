@@ -34,7 +34,7 @@ _KEYS_AT_ONCE = 1000
 
 
 async def pack(database: Database, tell: Callable[[str], None]) -> Packed:
-    """Pack every notebook's older versions, and every blob, that were not packed before. Raises nothing of its own."""
+    """Pack every version, and every blob, that was not packed before. Raises nothing of its own."""
     done = Packed()
     async with database.transaction(read_only=True) as db:
         ids = (await db.exec(select(Notebook.id).order_by(Notebook.id))).all()
@@ -58,16 +58,15 @@ async def _pack_notebook(database: Database, id: str, done: Packed) -> None:
     async with database.transaction(read_only=True) as db:
         ordered = await _in_order(db, id, [number for number, *_ in rows], new)
     await pack_blobs(database, notebook.host_id, ordered, done)
-    # What is read most stays quick to read.
-    wanted = _bases(rows, kept={notebook.current, notebook.last_number})
+    wanted = _bases(rows, quick_to_read={notebook.current, notebook.last_number})
     while wanted:
         del wanted[: await _rewrite_some(database, id, wanted, done)]
 
 
-def _bases(rows: Sequence[Any], kept: Collection[int]) -> list[tuple[int, int | None]]:
+def _bases(rows: Sequence[Any], quick_to_read: Collection[int]) -> list[tuple[int, int | None]]:
     """Say which bodies are to be written anew, and on which other each of them will stand: the one before it.
 
-    Where that would make the chain too long, it is the one at the chain's bottom.
+    Where that would make the chain too long, and for those that are read most, it is the one at the chain's bottom.
     """
     depths: dict[int, int] = {}
     bottoms: dict[int, int] = {}
@@ -75,10 +74,8 @@ def _bases(rows: Sequence[Any], kept: Collection[int]) -> list[tuple[int, int | 
     below: int | None = None
     for number, format, base in rows:
         if format in ("quick", "whole"):
-            if number in kept:
-                continue  # it will stand on another itself one day, and nothing must stand on it before
             base = below
-            if below is not None and depths[below] + 1 >= _LONGEST_CHAIN:
+            if below is not None and (number in quick_to_read or depths[below] + 1 >= _LONGEST_CHAIN):
                 base = bottoms[below]
             wanted.append((number, base))
         # Retention may have taken what it stood on, once it was rewritten.
