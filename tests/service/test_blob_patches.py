@@ -5,6 +5,7 @@ import base64
 import random
 
 import pytest
+from sqlalchemy import Engine, event
 from sqlmodel import select, text
 
 from inset.db import open_database
@@ -208,3 +209,25 @@ async def test_nothing_is_written_as_what_differs_from_something_damaged(client,
     assert await _all(database, BlobBase.key) == []
     answer = await client.get(f"/v1/notebooks/{id}/versions/1/content")
     assert problem(answer) == "content-damaged"
+
+
+async def test_a_version_is_read_in_two_queries_for_its_outputs_at_the_most(client, history, database):
+    id, contents = await history(10)
+    asked: list[str] = []
+
+    def note(_connection, _cursor, statement, *_):
+        if "blobs" in statement:
+            asked.append(statement)
+
+    async def queries(number: int) -> int:
+        asked.clear()
+        await _assert_reads(client, id, contents, [number])
+        return len(asked)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert await queries(5) == 1
+        await pack(database, print)
+        assert [await queries(number) for number in (1, 5, 10)] == [1, 2, 2]
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
