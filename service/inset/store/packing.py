@@ -58,32 +58,37 @@ async def _pack_notebook(database: Database, id: str, done: Packed) -> None:
     async with database.transaction(read_only=True) as db:
         ordered = await _in_order(db, id, [number for number, *_ in rows], new)
     await pack_blobs(database, notebook.host_id, ordered, done)
-    wanted = _bases(rows, quick_to_read={notebook.current, notebook.last_number})
-    while wanted:
-        del wanted[: await _rewrite_some(database, id, wanted, done)]
+    chains = _Chains(rows, quick_to_read={notebook.current, notebook.last_number})
+    while new:
+        del new[: await _rewrite_some(database, id, new, chains, done)]
 
 
-def _bases(rows: Sequence[Any], quick_to_read: Collection[int]) -> list[tuple[int, int | None]]:
-    """Say which bodies are to be written anew, and on which other each of them will stand: the one before it.
+class _Chains:
+    """Which of a notebook's bodies stand on which."""
 
-    Where that would make the chain too long, and for those that are read most, it is the one at the chain's bottom.
-    """
-    depths: dict[int, int] = {}
-    bottoms: dict[int, int] = {}
-    wanted: list[tuple[int, int | None]] = []
-    below: int | None = None
-    for number, format, base in rows:
-        if format in ("quick", "whole"):
-            base = below
-            if below is not None and (number in quick_to_read or depths[below] + 1 >= _LONGEST_CHAIN):
-                base = bottoms[below]
-            wanted.append((number, base))
-        # Retention may have taken what it stood on, once it was rewritten.
-        there = base if base in depths else None
-        depths[number] = 0 if there is None else depths[there] + 1
-        bottoms[number] = number if there is None else bottoms[there]
-        below = number
-    return wanted
+    def __init__(self, rows: Sequence[Any], quick_to_read: Collection[int]) -> None:
+        self._quick_to_read = quick_to_read
+        self._before = dict(zip([number for number, *_ in rows][1:], [number for number, *_ in rows], strict=False))
+        self._depths: dict[int, int] = {}
+        self._bottoms: dict[int, int] = {}
+        for number, _, base in rows:
+            self.note(number, base)
+
+    def base_for(self, number: int) -> int | None:
+        """Say on which other a body is to stand: the one before it.
+
+        Where that would make the chain too long, and for those that are read most, it is the one at its bottom.
+        """
+        below = self._before.get(number)
+        if below is not None and (number in self._quick_to_read or self._depths[below] + 1 >= _LONGEST_CHAIN):
+            return self._bottoms[below]
+        return below
+
+    def note(self, number: int, base: int | None) -> None:
+        """Hear on which other a body stands; in the order of their numbers."""
+        there = base if base in self._depths else None
+        self._depths[number] = 0 if there is None else self._depths[there] + 1
+        self._bottoms[number] = number if there is None else self._bottoms[there]
 
 
 async def _in_order(
@@ -139,13 +144,14 @@ async def _split(database: Database, notebook: Notebook, number: int, done: Pack
             done.after += len(written.content)
 
 
-async def _rewrite_some(database: Database, id: str, wanted: list[tuple[int, int | None]], done: Packed) -> int:
-    """Rewrite the first of what is wanted, as much as one transaction takes. Gives how many were looked at."""
+async def _rewrite_some(database: Database, id: str, numbers: Sequence[int], chains: _Chains, done: Packed) -> int:
+    """Rewrite the first of some bodies, as many as one transaction takes. Gives how many were looked at."""
     written: dict[int, Written] = {}
     taken = size = 0
     async with database.transaction(read_only=True) as db:
-        for number, base in wanted[:_AT_ONCE]:
+        for number in numbers[:_AT_ONCE]:
             taken += 1
+            base = chains.base_for(number)
             if not await _are_there(db, id, {number} if base is None else {number, base}):
                 continue  # removed meanwhile
             try:
@@ -156,6 +162,7 @@ async def _rewrite_some(database: Database, id: str, wanted: list[tuple[int, int
                 continue
             made = await offload(len(text), write_skeleton, text, below)
             written[number] = made
+            chains.note(number, made.base)
             size += len(made.content)
             if size >= _BYTES_AT_ONCE:
                 break
