@@ -15,8 +15,8 @@ from benchmarks.notebook_histories import history, synthetic
 from benchmarks.serving import Inset, jupyter_server
 
 SIZES = {"10 KB": 10_000, "100 KB": 100_000, "1 MB": 1_000_000, "10 MB": 10_000_000, "50 MB": 50_000_000}
-ROUNDS = {"10 KB": 30, "100 KB": 30, "1 MB": 20, "10 MB": 8, "50 MB": 3}
-HISTORIES = {"10 KB": 10_000, "30 KB": 30_000, "100 KB": 100_000, "300 KB": 300_000, "1 MB": 1_000_000}
+ROUNDS = {"10 KB": 30, "100 KB": 30, "1 MB": 15, "10 MB": 6, "50 MB": 2}
+HISTORIES = {"10 KB": 10_000, "30 KB": 30_000, "100 KB": 100_000, "1 MB": 1_000_000}
 NEW_IMAGES = (0.3, 0.0)
 
 
@@ -67,7 +67,7 @@ def _given() -> argparse.Namespace:
     parser.add_argument("--rounds", type=float, default=1.0, help="times the usual number of rounds of each size")
     parser.add_argument("--blobs", type=int, default=10_000, help="in the store that is not empty")
     parser.add_argument("--beside", type=int, default=10_000_000, help="bytes of what is saved beside small requests")
-    parser.add_argument("--saves-beside", type=int, default=12, help="times 100 small requests, about")
+    parser.add_argument("--saves-beside", type=int, default=8, help="times 100 small requests, about")
     parser.add_argument("--versions", type=int, default=50, help="of each history")
     parser.add_argument("--corpus", type=Path, help="a folder with real notebooks, for the histories")
     parser.add_argument("--largest", type=float, default=2.5, help="MB of the largest of those that is taken")
