@@ -35,7 +35,7 @@ soak:  ## the long form of the faults: services and servers killed during thousa
 
 bench:  ## measure the notebook store beside jupyter_server and git; writes docs/store-benchmark.md
 	@$(PYTHON) dev/install.py test
-	@$(BIN)/python -m benchmarks.store
+	@$(BIN)/python -m benchmarks.store $(if $(CORPUS),--corpus $(CORPUS))
 
 lint:
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }

@@ -25,7 +25,7 @@ def synthetic(size: int) -> Any:
         kind = chance.random()
         if kind < 0.3:
             image = chance.randbytes(chance.randint(2_000, max(4_000, min(30_000, size // 10))))
-            cell.outputs = [_shown(base64.b64encode(image).decode())]
+            cell.outputs = [shown(image)]
         elif kind < 0.6:
             lines = [f"{chance.random():.5f} {chance.choice(words)}\n" for _ in range(chance.randint(2, 80))]
             cell.outputs = [nbformat.v4.new_output("stream", text="".join(lines))]
@@ -34,18 +34,27 @@ def synthetic(size: int) -> Any:
     return made
 
 
-def history(notebook: Any, versions: int) -> list[bytes]:
-    """Edit it again and again. Gives the bytes of each version."""
+def shown(image: bytes) -> Any:
+    """Make an output that shows an image."""
+    data = {"image/png": base64.b64encode(image).decode(), "text/plain": "<Figure>"}
+    return nbformat.v4.new_output("display_data", data=data)
+
+
+def history(notebook: Any, versions: int, *, new_images: float) -> list[bytes]:
+    """Edit it again and again. Gives the bytes of each version.
+
+    `new_images` is the part of those images that are other ones from some byte on when their cell is run again.
+    """
     chance, states = random.Random(versions), [canonical(notebook)]
     while len(states) < versions:
         notebook = copy.deepcopy(notebook)
-        _edit(notebook, chance)
+        _edit(notebook, chance, new_images)
         if (state := canonical(notebook)) != states[-1]:
             states.append(state)
     return states
 
 
-def _edit(notebook: Any, chance: random.Random) -> None:
+def _edit(notebook: Any, chance: random.Random, new_images: float) -> None:
     """60 % typing, 25 % one cell run again, 10 % all of them, 5 % a cell added."""
     kind = chance.random()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -56,14 +65,16 @@ def _edit(notebook: Any, chance: random.Random) -> None:
         cell.source = cell.source[:at] + typed + cell.source[at:]
     elif kind < 0.95:
         for cell in code if kind >= 0.85 else [chance.choice(code)]:
-            _run_again(cell, chance)
+            _run_again(cell, chance, new_images)
     else:
         new = nbformat.v4.new_code_cell(f"new = {chance.random()}", id=f"n{chance.randrange(10**9)}")
+        if (notebook.nbformat, notebook.nbformat_minor) < (4, 5):
+            del new["id"]  # which cells have not had before
         notebook.cells.insert(chance.randint(0, len(notebook.cells)), new)
 
 
-def _run_again(cell: Any, chance: random.Random) -> None:
-    """Change one line of what it prints; three images of ten are other ones from some byte on."""
+def _run_again(cell: Any, chance: random.Random, new_images: float) -> None:
+    """Change one line of what it prints, and some of the images."""
     cell.execution_count = (cell.execution_count or 0) + chance.randint(1, 40)
     for output in cell.outputs:
         if "execution_count" in output:
@@ -72,12 +83,8 @@ def _run_again(cell: Any, chance: random.Random) -> None:
             lines = output.text.split("\n")
             lines[chance.randrange(len(lines))] = str(chance.random())
             output.text = "\n".join(lines)
-        if "image/png" in output.get("data", {}) and chance.random() < 0.3:
+        if "image/png" in output.get("data", {}) and chance.random() < new_images:
             image = base64.b64decode(output.data["image/png"])
             same = chance.randrange(len(image))
             image = image[:same] + chance.randbytes(len(image) - same)
             output.data["image/png"] = base64.b64encode(image).decode() + "\n"
-
-
-def _shown(image: str) -> Any:
-    return nbformat.v4.new_output("display_data", data={"image/png": image, "text/plain": "<Figure>"})

@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.db import Database
 from inset.errors import ContentDamaged
-from inset.models import Notebook, Version
+from inset.models import BURIED, Notebook, Version
 from inset.store.sealing import locked_keys
 from inset.versions import read_document
 
@@ -53,7 +53,8 @@ async def _notebooks(db: AsyncSession) -> AsyncIterator[str]:
     current = and_(col(Version.notebook_id) == Notebook.id, col(Version.number) == Notebook.current)
     found = select(Notebook.id, Notebook.current, Version.number, Version.aside).outerjoin(Version, current)
     no_line = or_(col(Version.number).is_(None), col(Version.aside).is_not(None))
-    for id, number, there, _ in await db.exec(found.where(no_line)):
+    stays = col(Notebook.deleted_at).is_distinct_from(BURIED)  # the others are half removed, newest first
+    for id, number, there, _ in await db.exec(found.where(no_line, stays)):
         yield f"notebook {id}: its current version {number} is {'beside its line' if there else 'not there'}"
     newest = select(col(Version.notebook_id), func.max(Version.number).label("number")).group_by(
         col(Version.notebook_id)

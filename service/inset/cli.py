@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import get_args
 
@@ -19,7 +20,7 @@ from inset.acting import Acting, acting_as
 from inset.app import create_app
 from inset.audit_command import add_audit_command
 from inset.database_commands import add_database_commands
-from inset.db import open_database, require_upgraded
+from inset.db import Database, open_database, require_upgraded
 from inset.doctor import Doctor
 from inset.doctor.report import written
 from inset.encryption import encryption_of, write_master_key
@@ -30,6 +31,7 @@ from inset.logs import install_logs
 from inset.models import Algorithm
 from inset.models.capabilities import read
 from inset.profiles import read_profiles
+from inset.progress import Progress
 from inset.retention import Policy, Removed, purge_notebooks, thin_versions
 from inset.servers import has_own_origin, seat_names
 from inset.serving import serve
@@ -226,18 +228,35 @@ async def _revoke_user(settings: Settings, host: str, user: str) -> None:
     print(f"revoked {user}: {revoked.sessions_ended} sessions are being saved and ended")
 
 
-async def _thin_versions(settings: Settings, *, dry_run: bool) -> None:
+async def _thin_versions(settings: Settings, *, dry_run: bool) -> int:
     policy = Policy(by_minute_after=settings.autosaves_by_minute_after, by_day_after=settings.autosaves_by_day_after)
-    async with open_database(settings.database_url, encryption=encryption_of(settings)) as database:
-        await require_keys(database)
-        _tell(await thin_versions(database, policy, dry_run=dry_run), dry_run=dry_run)
+    progress = Progress()
+    async with _ready_database(settings) as database:
+        removed = await thin_versions(database, policy, dry_run=dry_run, told=progress.told)
+    progress.done()
+    for notebook_id, number in removed.left:
+        print(f"notebook {notebook_id}, version {number} was left: it, or one that stands on it, is damaged")
+    _tell(removed, dry_run=dry_run)
+    return 1 if removed.left else 0
 
 
 async def _purge_notebooks(settings: Settings, *, dry_run: bool) -> None:
+    progress = Progress()
+    async with _ready_database(settings) as database:
+        removed = await purge_notebooks(
+            database, undelete_for=settings.undelete_for, dry_run=dry_run, told=progress.told
+        )
+    progress.done()
+    _tell(removed, dry_run=dry_run)
+
+
+@contextlib.asynccontextmanager
+async def _ready_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open a database at the newest schema whose keys can all be opened. Raises `ValueError`."""
+    await require_upgraded(settings.database_url)
     async with open_database(settings.database_url, encryption=encryption_of(settings)) as database:
         await require_keys(database)
-        removed = await purge_notebooks(database, undelete_for=settings.undelete_for, dry_run=dry_run)
-        _tell(removed, dry_run=dry_run)
+        yield database
 
 
 def _tell(removed: Removed, *, dry_run: bool) -> None:

@@ -2,8 +2,6 @@
 
 import argparse
 import asyncio
-import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,14 +9,13 @@ from pathlib import Path
 from inset.checking import check_database
 from inset.db import Database, open_database, require_upgraded, upgrade
 from inset.encryption import Encryption, MasterKeys, encryption_of
+from inset.progress import Progress
 from inset.settings import Settings
 from inset.store.encrypting import encrypt_store, rewrap_keys, rotate_data_key
 from inset.store.garbage import remove_unused_blobs
 from inset.store.packing import pack
 from inset.store.sealing import require_keys
 from inset.transfer import export_database, import_database
-
-_TELL_SECONDS = 5.0
 
 
 def add_database_commands(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +47,7 @@ def add_database_commands(parser: argparse.ArgumentParser) -> None:
 
 async def _check(settings: Settings) -> int:
     await require_upgraded(settings.database_url)
-    progress, wrong = _Progress(), 0
+    progress, wrong = Progress(), 0
     async with open_database(settings.database_url, None, encryption=encryption_of(settings)) as database:
         async for finding in check_database(database, told=progress.told):
             wrong += 1
@@ -62,7 +59,7 @@ async def _check(settings: Settings) -> int:
 
 async def _export(settings: Settings, file: Path, *, overwrite: bool) -> None:
     await require_upgraded(settings.database_url)
-    progress = _Progress()
+    progress = Progress()
     async with open_database(settings.database_url, None) as database:
         await export_database(database, file, overwrite=overwrite, told=progress.told)
     progress.done()
@@ -71,7 +68,7 @@ async def _export(settings: Settings, file: Path, *, overwrite: bool) -> None:
 
 async def _import(settings: Settings, file: Path) -> None:
     await require_upgraded(settings.database_url)
-    progress = _Progress()
+    progress = Progress()
     async with open_database(settings.database_url, None) as database:
         await import_database(database, file, told=progress.told)
     progress.done()
@@ -79,10 +76,13 @@ async def _import(settings: Settings, file: Path) -> None:
 
 
 async def _pack(settings: Settings) -> None:
+    await require_upgraded(settings.database_url)
+    progress = Progress()
     async with open_database(settings.database_url, encryption=encryption_of(settings)) as database:
         await require_keys(database)
-        packed = await pack(database, lambda line: print(line, flush=True))
+        packed = await pack(database, progress.told)
         blobs, size = await remove_unused_blobs(database)
+    progress.done()
     print(f"packed {packed.bodies} bodies and {packed.blobs} blobs: {packed.before} bytes are {packed.after} now")
     print(f"removed {blobs} blobs that nothing needs any more: {size} bytes")
 
@@ -100,7 +100,7 @@ async def _unlocked(settings: Settings, *, writing: bool = True) -> AsyncIterato
 
 
 async def _encrypt(settings: Settings, *, writing: bool) -> int:
-    progress, verb = _Progress(), "encrypted" if writing else "decrypted"
+    progress, verb = Progress(), "encrypted" if writing else "decrypted"
     if writing and not settings.encrypt:
         raise ValueError("INSET_ENCRYPT is off: what is stored from now on would not be encrypted")
     if settings.encrypt and not writing:
@@ -127,20 +127,3 @@ async def _rewrap(settings: Settings) -> None:
     async with _unlocked(settings) as database:
         changed = await rewrap_keys(database)
     print(f"wrapped {changed} keys anew; once this says 0, nothing needs older master keys")
-
-
-class _Progress:
-    """Tells on stderr how far it is, once it takes long, and then every few seconds."""
-
-    def __init__(self) -> None:
-        self._last = ""
-        self._told_at = time.monotonic()
-
-    def told(self, how_far: str) -> None:
-        self._last = how_far
-        if time.monotonic() - self._told_at >= _TELL_SECONDS:
-            self._told_at = time.monotonic()
-            print(f"  {how_far}", file=sys.stderr, flush=True)
-
-    def done(self) -> None:
-        print(f"  {self._last}", file=sys.stderr)

@@ -4,7 +4,7 @@ Each transaction is small and holds the notebook's row as `versions.store` does,
 so. A save that is based on a version which went meanwhile is stored all the same: as one with an old base.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
@@ -15,13 +15,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.audit import record
 from inset.clock import now
 from inset.db import Database
-from inset.models import OVER, Notebook, Server, ServerState, Session, SessionEvent, Version
-from inset.store.garbage import remove_versions
+from inset.models import BURIED, OVER, BlobUse, Notebook, Server, ServerState, Session, SessionEvent, Version
+from inset.store.bodies import DAMAGED
+from inset.store.garbage import drop_versions, remove_versions
 
 _BATCH_VERSIONS = 100
 _BATCH_BYTES = 16 * 1024 * 1024
 """What one transaction removes at the most, but for a version that is larger: others wait for it."""
-_BURIED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Removed:
     notebooks: set[str] = field(default_factory=set)
     versions: int = 0
     bytes: int = 0
+    left: list[tuple[str, int]] = field(default_factory=list)
+    """Notebook and number of versions that should have gone, and are, or are needed by, what is damaged."""
 
     def count(self, notebook_id: str, versions: Collection[Facts]) -> None:
         """Add some versions of a notebook."""
@@ -87,38 +89,66 @@ def thinned(
     )
 
 
-async def thin_versions(database: Database, policy: Policy, *, dry_run: bool = False) -> Removed:
-    """Thin every notebook's autosaves."""
+async def thin_versions(
+    database: Database, policy: Policy, *, dry_run: bool = False, told: Callable[[str], None] = lambda _: None
+) -> Removed:
+    """Thin every notebook's autosaves. `told` hears how far it is."""
     removed = Removed()
     async with database.transaction(read_only=True) as db:
         old = (col(Version.origin) == "autosave", col(Version.created_at) < now() - policy.by_minute_after)
         several = select(Version.notebook_id).where(*old).group_by(Version.notebook_id).having(func.count() > 1)
         notebook_ids = (await db.exec(several)).all()
-    for notebook_id in notebook_ids:
+    for count, notebook_id in enumerate(notebook_ids, start=1):
         async with database.transaction(read_only=True) as db:
             going = await _going(db, notebook_id, policy)
         if dry_run and going:
             removed.count(notebook_id, going)
-        while going and not dry_run:
-            async with database.transaction() as db:
-                going = _batch(await _going(db, notebook_id, policy, lock=True))
-                await remove_versions(db, notebook_id, [version.number for version in going])
-            if going:
-                removed.count(notebook_id, going)
+        elif going:
+            await _thin(database, notebook_id, policy, removed)
+        told(f"{count:,} of {len(notebook_ids):,} notebooks, {removed.versions:,} versions")
     return removed
 
 
-async def purge_notebooks(database: Database, *, undelete_for: timedelta, dry_run: bool = False) -> Removed:
-    """Remove the notebooks for good that were deleted so long ago, with all that refers to them."""
+async def purge_notebooks(
+    database: Database,
+    *,
+    undelete_for: timedelta,
+    dry_run: bool = False,
+    told: Callable[[str], None] = lambda _: None,
+) -> Removed:
+    """Remove the notebooks for good that were deleted so long ago, with all that refers to them, damaged or not."""
     removed = Removed()
     async with database.transaction(read_only=True) as db:
         using = select(Session.id).where(Session.notebook_id == Notebook.id, col(Session.state).not_in(OVER)).exists()
         due = select(Notebook.id).where(col(Notebook.deleted_at) < now() - undelete_for, ~using)
         notebook_ids = (await db.exec(due)).all()
-    for notebook_id in notebook_ids:
+    for count, notebook_id in enumerate(notebook_ids, start=1):
         async for versions in _purge(database, notebook_id, undelete_for, dry_run=dry_run):
             removed.count(notebook_id, versions)
+        told(f"{count:,} of {len(notebook_ids):,} notebooks, {removed.versions:,} versions")
     return removed
+
+
+async def _thin(database: Database, notebook_id: str, policy: Policy, removed: Removed) -> None:
+    left: set[int] = set()
+    at_once = _BATCH_VERSIONS
+    while True:
+        going: list[Facts] = []
+        try:
+            async with database.transaction() as db:
+                wanted = await _going(db, notebook_id, policy, lock=True)
+                going = _batch([version for version in wanted if version.number not in left], at_once)
+                await remove_versions(db, notebook_id, [version.number for version in going])
+        except DAMAGED:
+            if len(going) > 1:
+                at_once = 1  # to see which it is
+            else:
+                left.update(version.number for version in going)
+                removed.left += [(notebook_id, version.number) for version in going]
+            continue
+        if not going:
+            return
+        removed.count(notebook_id, going)
 
 
 def _autosaves(versions: Iterable[Facts], kept: Collection[int]) -> Iterable[Facts]:
@@ -147,9 +177,9 @@ def _bucket(created_at: datetime, policy: Policy, time: datetime) -> datetime | 
     return minute if minute <= time - policy.by_minute_after else None
 
 
-def _batch(going: Sequence[Facts]) -> list[Facts]:
+def _batch(going: Sequence[Facts], at_once: int = _BATCH_VERSIONS) -> list[Facts]:
     batch: list[Facts] = []
-    for version in going[:_BATCH_VERSIONS]:
+    for version in going[:at_once]:
         if batch and sum(one.size for one in batch) + version.size > _BATCH_BYTES:
             break
         batch.append(version)
@@ -186,13 +216,14 @@ async def _purge(
             if notebook is None or notebook.deleted_at is None or notebook.deleted_at > now() - undelete_for:
                 return  # brought back, or purged, meanwhile
             versions = await _facts(db, notebook_id)
-            batch = versions if dry_run else _batch(versions)
+            # Newest first: what is left needs none of them.
+            batch = versions if dry_run else _batch(versions[::-1])
             gone = len(batch) == len(versions)
             if not dry_run:
-                # Half a notebook can't be brought back, whatever another replica's clock and settings say.
-                notebook.deleted_at = _BURIED
+                # Whatever another replica's clock and settings say of what was deleted when.
+                notebook.deleted_at = BURIED
                 await db.flush()
-                await remove_versions(db, notebook_id, [version.number for version in batch])
+                await drop_versions(db, notebook_id, [version.number for version in batch])
                 if gone:
                     await _remove_rest(db, notebook)
         yield batch
@@ -203,4 +234,5 @@ async def _remove_rest(db: AsyncSession, notebook: Notebook) -> None:
     sessions = select(Session.id).where(Session.notebook_id == notebook.id)
     await db.exec(delete(SessionEvent).where(col(SessionEvent.session_id).in_(sessions)))
     await db.exec(delete(Session).where(col(Session.notebook_id) == notebook.id))
+    await db.exec(delete(BlobUse).where(col(BlobUse.notebook_id) == notebook.id))
     await db.delete(notebook)

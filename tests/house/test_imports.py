@@ -29,7 +29,7 @@ LAYERS = [
     ["store", "transfer", "audit"],
     ["notebook_server", "hub", "jwks", "db"],
     ["diffs", "diff_page", "merging"],
-    ["documents", "keys", "paging", "failures", "offload", "encryption", "engines", "profiles"],
+    ["documents", "keys", "paging", "failures", "offload", "progress", "encryption", "engines", "profiles"],
     ["canonical", "cells"],
     ["models"],
     ["errors", "settings", "clock"],

@@ -17,8 +17,8 @@ from sqlmodel import col, select, update
 from inset.cli import main
 from inset.db import migrations, open_database
 from inset.encryption import DataKey, MasterKeys, Sealed, encryption_of, new_key
-from inset.models import Blob, Body, DataKeyRow, Host
-from inset.store.blobs import unpack
+from inset.models import Blob, BlobBase, Body, DataKeyRow, Host
+from inset.store.compression import unpack
 from inset.store.garbage import remove_unused_blobs, remove_versions
 from tests.service.conftest import document, problem, running_service
 
@@ -183,7 +183,7 @@ async def test_nothing_of_an_encrypted_notebook_is_found_in_the_file(client, set
     assert None not in await _keys_of_rows(database)
     for content in [*await _all(database, Body.content), *await _all(database, Blob.content)]:
         with pytest.raises(ZstdError):
-            unpack("quick", content)
+            unpack(content)
     assert (await run("db", "pack"))[0] == 0
     assert _told_by(_file(settings)) == []
     await _assert_reads(client, id, 3)
@@ -238,6 +238,35 @@ async def test_an_encrypted_store_is_packed_and_thinned_and_nothing_is_lost(clie
     for number in (1, 4, 5, 6):
         assert (await _content(client, id, number)).content == _bytes(_notebook(number - 1))
     assert None not in await _keys_of_rows(database)
+
+
+@pytest.mark.each_database
+async def test_outputs_that_stand_on_others_are_encrypted_in_their_places_and_change_keys(client, database, run):
+    states = [_notebook(step, image=IMAGE[:-900] + random.Random(step).randbytes(900)) for step in range(4)]
+    id = await _create(client, states[0])
+    for base, state in enumerate(states[1:], start=1):
+        await _save(client, id, state, base)
+
+    async def reads() -> list[bytes]:
+        return [(await _content(client, id, number)).content for number in (1, 2, 3, 4)]
+
+    assert (await run("db", "pack"))[0] == 0
+    bases = dict(await _all(database, BlobBase.key, BlobBase.base))
+    assert len(bases) == 3
+    assert await reads() == list(map(_bytes, states))
+    [before] = set(await _all(database, Blob.data_key))
+    assert (await run("db", "new-key", "demo"))[0] == 0
+    assert (await run("db", "encrypt"))[0] == 0
+    assert before not in set(await _all(database, Blob.data_key))
+    assert await reads() == list(map(_bytes, states))
+    assert (await run("db", "check"))[0] == 0
+
+    [top] = bases.keys() - set(bases.values())
+    async with database.transaction() as db:
+        [bottom] = set(bases.values()) - bases.keys()
+        await db.exec(update(BlobBase).where(col(BlobBase.key) == top).values(base=bottom))
+
+    assert problem(await _content(client, id, 4)) == "content-damaged"
 
 
 @pytest.mark.each_database

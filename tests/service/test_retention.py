@@ -269,3 +269,34 @@ async def test_what_was_deleted_long_ago_is_removed_for_good_and_nothing_else(
     assert [item["id"] for item in (await client.get("/v1/notebooks")).json()["items"]] == [kept["id"], other["id"]]
     assert problem(await client.get(f"/v1/sessions/{session['id']}")) == "session-not-found"
     assert (await command("notebooks", "purge"))[1] == "removed 0 versions of 0 notebooks, 0 bytes\n"
+
+
+@pytest.mark.each_database
+async def test_thinning_goes_on_past_what_is_damaged_and_says_so(client, command, autosaved, database):
+    notebook_id, _, _ = await autosaved(6)
+    await database(text("UPDATE bodies SET content = :c WHERE number = 3"), c=b"damaged")
+
+    code, told, _ = await command("versions", "thin")
+    again = await command("versions", "thin")
+
+    assert code == again[0] == 1
+    assert f"notebook {notebook_id}, version 3 was left" in told
+    assert "removed 3 versions of 1 notebooks" in told
+    assert await _numbers(client, notebook_id) == [1, 3, 6, 7]
+
+
+@pytest.mark.each_database
+async def test_what_is_damaged_is_purged_as_well(client, command, new_notebook, database):
+    notebook = await new_notebook()
+    path = f"/v1/notebooks/{notebook['id']}"
+    for number in (1, 2, 3):
+        await client.put(f"{path}/content", json=document(str(number)), headers={"If-Match": f'"{number}"'})
+    await command("db", "pack")
+    await database(text("UPDATE bodies SET content = :c WHERE number < 3"), c=b"damaged")
+    await client.delete(path)
+    await database(text("UPDATE notebooks SET deleted_at = '2026-01-02 03:04:05.000000'"))
+
+    code, told, _ = await command("notebooks", "purge")
+
+    assert (code, "removed 4 versions of 1 notebooks" in told) == (0, True)
+    assert (await database(text("SELECT count(*) FROM versions"))).scalar_one() == 0

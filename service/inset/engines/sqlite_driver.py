@@ -47,7 +47,7 @@ class _Cursor:
         """It is closed already."""
 
     async def _execute(self, how: Any, statement: str, parameters: Any, *, size: int) -> None:
-        long = size > _LARGE_VALUES or statement.startswith(("BEGIN IMMEDIATE", "PRAGMA", f"SELECT {LARGE}"))
+        long = size > _LARGE_VALUES or statement.startswith(("BEGIN IMMEDIATE", "PRAGMA")) or LARGE in statement
         await self._connection.do(lambda: self._run(how, statement, parameters), long=long)
 
     def _run(self, how: Any, statement: str, parameters: Any) -> None:

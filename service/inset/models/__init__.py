@@ -12,6 +12,7 @@ from inset.models.credentials import (
 from inset.models.diffs import CellChange, Change, DiffLine, Hunk, NotebookDiff
 from inset.models.hosts import Algorithm, CallCount, Host, HostKey, Limits, Revocation
 from inset.models.notebooks import (
+    BURIED,
     NAME_LENGTH,
     Notebook,
     NotebookCreate,
@@ -51,9 +52,10 @@ from inset.models.sessions import (
     SessionPublic,
     SessionState,
 )
-from inset.models.store import Blob, BlobFormat, BlobUse, Body, BodyFormat, DataKeyRow
+from inset.models.store import Blob, BlobBase, BlobFormat, BlobUse, Body, BodyFormat, DataKeyRow
 
 __all__ = [
+    "BURIED",
     "EVERY_CAPABILITY",
     "NAME_LENGTH",
     "OPEN",
@@ -66,6 +68,7 @@ __all__ = [
     "AuditList",
     "AuditPublic",
     "Blob",
+    "BlobBase",
     "BlobFormat",
     "BlobUse",
     "Body",

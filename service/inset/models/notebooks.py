@@ -1,6 +1,6 @@
 """Notebooks and their immutable, numbered versions."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
@@ -34,6 +34,10 @@ NAME_LENGTH = 200
 
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH), AfterValidator(_printable)]
 """A notebook's name as people read it: up to 200 printable characters, slashes, dots and emoji included."""
+
+
+BURIED = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a notebook was deleted, as its row says, while it is removed for good: half of it can't be brought back."""
 
 
 class Notebook(SQLModel, table=True):

@@ -13,7 +13,9 @@ BodyFormat = Literal["whole", "quick", "packed", "patch"]
 one compressed hard; what differs from another version's skeleton."""
 
 BlobFormat = Literal["quick", "packed", "decoded"]
-"""How a blob is written: compressed quickly, for the packer to take up; hard; hard after its base64 was decoded."""
+"""How a blob is written: compressed quickly, for the packer to take up; hard; hard after its base64 was decoded.
+
+Of the latter two it may be what differs from another blob that is compressed: then it has a `BlobBase`."""
 
 
 def _partial(name: str, column: str, where: str, *, unique: bool = False) -> Index:
@@ -70,6 +72,24 @@ class Blob(SQLModel, table=True):
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     data_key: str | None = Field(default=None, foreign_key="data_keys.id", max_length=32)
     """What its content is encrypted with, if it is."""
+
+
+class BlobBase(SQLModel, table=True):
+    """That a blob is written as what differs from another of its host application's, which has to stay therefore.
+
+    A table, not a column of `blobs`: SQLite would have to copy that, the largest there is, to refer to itself.
+    """
+
+    __tablename__ = "blob_bases"
+    __table_args__ = (
+        ForeignKeyConstraint(["host_id", "key"], ["blobs.host_id", "blobs.key"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["host_id", "base"], ["blobs.host_id", "blobs.key"]),
+        Index("blob_bases_by_base", "host_id", "base"),
+    )
+
+    host_id: str = Field(primary_key=True, max_length=64)
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    base: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class BlobUse(SQLModel, table=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from typing import Any
 
 from sqlalchemy import and_, bindparam, insert
 from sqlmodel import col, select
@@ -10,10 +11,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.db import upsert
 from inset.encryption import DataKey
 from inset.engines.sqlite_driver import LARGE
-from inset.models import Blob, BlobUse
+from inset.models import Blob, BlobBase, BlobUse
 from inset.offload import offload
-from inset.store import compression, decoding
-from inset.store.sealing import blob_place, id_of, opened, reading_keys, sealed
+from inset.store import chains, compression
+from inset.store.sealing import blob_place, id_of, sealed
 from inset.store.splitting import KEY_LENGTH
 
 _ASKED_AT_ONCE = 5_000
@@ -60,31 +61,32 @@ async def keep(
 
 
 async def fetch(db: AsyncSession, notebook_id: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Give a notebook's pieces of these keys, those that are there. Raises as `unpack` does, and `Sealed`."""
+    """Give a notebook's pieces of these keys, those that are there. Raises as `chains.piece` does, and `Sealed`."""
     wanted = list(set(keys))
-    found: list[tuple[bytes, str, bytes, str | None]] = []
+    found: dict[bytes, Any] = {}
+    below: dict[str, set[bytes]] = {}
     for begin in range(0, len(wanted), _ASKED_AT_ONCE):
         asked = {"notebook_id": notebook_id, "keys": wanted[begin : begin + _ASKED_AT_ONCE]}
-        found += (await db.exec(_FETCHED, params=asked)).all()
-    keys_of = await reading_keys(db, {data_key for _, _, _, data_key in found})
+        for host_id, *row in (await db.exec(_FETCHED, params=asked)).all():
+            found[row[0]] = row
+            below.setdefault(host_id, set()).add(row[-1])
+    there = list(found)
+    for host_id, bases in below.items():
+        missing = sorted(base for base in bases if base is not None and base not in found)
+        for begin in range(0, len(missing), _ASKED_AT_ONCE):
+            rows = await chains.read_blobs(db, host_id, missing[begin : begin + _ASKED_AT_ONCE])
+            found |= {row[0]: row for row in rows}
+    keys_of = await chains.keys_for(db, found.values())
 
-    def unpacked() -> dict[bytes, bytes]:
-        return {
-            key: unpack(format, opened(content, data_key, keys_of, blob_place(key, format)))
-            for key, format, content, data_key in found
-        }
+    def pieces() -> dict[bytes, bytes]:
+        kept = dict(chains.opened_blob(row, keys_of) for row in found.values())
+        return {key: chains.piece(key, kept) for key in there}
 
-    return await offload(sum(len(content) for _, _, content, _ in found), unpacked)
-
-
-def unpack(format: str, content: bytes) -> bytes:
-    """Give a blob's piece. Raises `compression.Damaged`, `struct.error` or `ValueError` if it was not written here."""
-    unpacked = compression.unpack(content)
-    return decoding.encode(unpacked) if format == "decoded" else unpacked
+    return await offload(sum(len(content) for _, _, content, *_ in found.values()), pieces)
 
 
 def _written(key: bytes, piece: bytes, data_key: DataKey | None) -> bytes:
-    return sealed(compression.pack(piece), data_key, blob_place(key, "quick"))
+    return sealed(compression.pack(piece), data_key, blob_place(key, "quick", None))
 
 
 async def _lock_known(db: AsyncSession, host_id: str, notebook_id: str, keys: list[bytes]) -> dict[bytes, bool]:
@@ -102,9 +104,10 @@ async def _lock_known(db: AsyncSession, host_id: str, notebook_id: str, keys: li
 
 # Asked with every save or load, and so built once.
 _FETCHED = (
-    select(Blob.key, Blob.format, Blob.content, Blob.data_key)
+    select(Blob.host_id, *chains.COLUMNS)
     .prefix_with(LARGE, dialect="sqlite")
     .join(BlobUse, and_(col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key))
+    .join(BlobBase, chains.HAS_BASE, isouter=True)
     .where(BlobUse.notebook_id == bindparam("notebook_id"), col(BlobUse.key).in_(bindparam("keys", expanding=True)))
 )
 _KNOWN = (

@@ -2,7 +2,9 @@
 
 from backports.zstd import CompressionParameter, DecompressionParameter, ZstdDict, ZstdError, compress, decompress
 
-_FAST, _HARD = 1, 12
+_FAST, _HARD, _HARDEST = 1, 12, 19
+_LARGEST_HARDEST = 1024 * 1024
+"""Bytes up to which the hardest level is tried, which makes tables of some outputs a tenth smaller, at a few MB/s."""
 _LARGEST_WINDOW = 28
 """As a power of two: a notebook and the one before it, at the default limit of 100 MB each."""
 
@@ -17,7 +19,7 @@ def pack(content: bytes) -> bytes:
 
 def pack_hard(content: bytes) -> bytes:
     """Compress off the request path."""
-    return compress(content, level=_HARD)
+    return compress(content, level=_HARDEST if len(content) <= _LARGEST_HARDEST else _HARD)
 
 
 def unpack(packed: bytes) -> bytes:

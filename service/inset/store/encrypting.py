@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.clock import now
 from inset.db import HELD, Database, encryption
 from inset.encryption import DataKey, Encryption, Sealed, is_wrapped, wrapper
-from inset.models import Blob, Body, DataKeyRow, Host, Notebook
+from inset.models import Blob, BlobBase, Body, DataKeyRow, Host, Notebook
 from inset.offload import offload
 from inset.store.sealing import (
     blob_place,
@@ -152,7 +152,9 @@ async def _blobs(database: Database, host_id: str, done: Rewritten, tell: Tell) 
                 if blob is None:
                     continue  # the packer has removed it
                 size += len(blob.content)
-                rewritten = await _rewritten(db, blob, blob_place(name, blob.format), key, done, tell)
+                stands_on = await db.get(BlobBase, (host_id, name))
+                place = blob_place(name, blob.format, None if stands_on is None else stands_on.base)
+                rewritten = await _rewritten(db, blob, place, key, done, tell)
                 if rewritten is not None:
                     blob.content, blob.data_key = rewritten, id_of(key)
                     done.blobs += 1

@@ -1,53 +1,47 @@
 """Making a store smaller than a save has the time to: off the request path, beside live saves, a little at a time.
 
-What has been done is in the database, so that a packer that was stopped goes on where it was.
+What has been done is in the database, so that a packer that was stopped goes on where it was: a notebook's blobs are
+packed before those bodies that tell which of them took the place of which.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
-from sqlalchemy import func, tuple_, update
+from sqlalchemy import func, tuple_
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.db import Database
-from inset.models import Blob, BlobFormat, Body, Host, Notebook
+from inset.models import Blob, BlobUse, Body, Host, Notebook
 from inset.offload import offload
-from inset.store import compression, decoding
+from inset.store.blob_packing import Packed, pack_blobs
 from inset.store.bodies import DAMAGED, read_bodies, read_skeleton_of, take_apart_into_blobs
 from inset.store.garbage import lock_notebook, rewrite_body
-from inset.store.sealing import Keys, blob_place, id_of, open_store_key, opened, reading_keys, sealed, writing_key
+from inset.store.sealing import open_store_key
 from inset.store.skeletons import Written, write_skeleton
+from inset.store.splitting import references
+from inset.store.succession import successions
 
 log = logging.getLogger(__name__)
 
 _LONGEST_CHAIN = 20
 """How many bodies a read unpacks at the most."""
 _AT_ONCE = 20
-"""How many bodies or blobs one transaction writes."""
-
-
-@dataclass
-class Packed:
-    """How much was packed, and how large it was before and after."""
-
-    bodies: int = 0
-    blobs: int = 0
-    before: int = 0
-    after: int = 0
+_BYTES_AT_ONCE = 8 * 1024 * 1024
+"""How many bodies one transaction writes, and of how many bytes, but for one that is larger."""
+_KEYS_AT_ONCE = 1000
 
 
 async def pack(database: Database, tell: Callable[[str], None]) -> Packed:
-    """Pack every notebook's older versions, and every blob, that were not packed before. Raises nothing of its own."""
+    """Pack every version, and every blob, that was not packed before. Raises nothing of its own."""
     done = Packed()
     async with database.transaction(read_only=True) as db:
         ids = (await db.exec(select(Notebook.id).order_by(Notebook.id))).all()
     for count, id in enumerate(ids, start=1):
         await _pack_notebook(database, id, done)
-        if count % 100 == 0:
-            tell(f"{count} of {len(ids)} notebooks")
-    await _pack_blobs(database, done, tell)
+        tell(f"{count:,} of {len(ids):,} notebooks, {done.blobs:,} blobs")
+    await _pack_other_blobs(database, done, tell)
     return done
 
 
@@ -60,19 +54,74 @@ async def _pack_notebook(database: Database, id: str, done: Packed) -> None:
         rows = (await db.exec(listing.order_by(col(Body.number)))).all()
     for number in [number for number, format, _ in rows if format == "whole"]:
         await _split(database, notebook, number, done)
-    # What is read most stays quick to read.
-    kept = {notebook.current, notebook.last_number}
-    depths: dict[int, int] = {}
-    wanted: list[tuple[int, int | None]] = []
-    below: int | None = None
-    for number, format, base in rows:
-        if format in ("quick", "whole") and number not in kept:
-            base = below if below is not None and depths[below] + 1 < _LONGEST_CHAIN else None
-            wanted.append((number, base))
-        depths[number] = 0 if base is None else depths[base] + 1
-        below = number
-    for begin in range(0, len(wanted), _AT_ONCE):
-        await _rewrite(database, id, wanted[begin : begin + _AT_ONCE], done)
+    new = [number for number, format, _ in rows if format in ("quick", "whole")]
+    async with database.transaction(read_only=True) as db:
+        ordered = await _in_order(db, id, [number for number, *_ in rows], new)
+    await pack_blobs(database, notebook.host_id, ordered, done)
+    chains = _Chains(rows, quick_to_read={notebook.current, notebook.last_number})
+    while new:
+        del new[: await _rewrite_some(database, id, new, chains, done)]
+
+
+class _Chains:
+    """Which of a notebook's bodies stand on which."""
+
+    def __init__(self, rows: Sequence[Any], quick_to_read: Collection[int]) -> None:
+        self._quick_to_read = quick_to_read
+        self._before = dict(zip([number for number, *_ in rows][1:], [number for number, *_ in rows], strict=False))
+        self._depths: dict[int, int] = {}
+        self._bottoms: dict[int, int] = {}
+        for number, _, base in rows:
+            self.note(number, base)
+
+    def base_for(self, number: int) -> int | None:
+        """Say on which other a body is to stand: the one before it.
+
+        Where that would make the chain too long, and for those that are read most, it is the one at its bottom.
+        """
+        below = self._before.get(number)
+        if below is not None and (number in self._quick_to_read or self._depths[below] + 1 >= _LONGEST_CHAIN):
+            return self._bottoms[below]
+        return below
+
+    def note(self, number: int, base: int | None) -> None:
+        """Hear on which other a body stands; in the order of their numbers."""
+        there = base if base in self._depths else None
+        self._depths[number] = 0 if there is None else self._depths[there] + 1
+        self._bottoms[number] = number if there is None else self._bottoms[there]
+
+
+async def _in_order(
+    db: AsyncSession, notebook_id: str, numbers: Sequence[int], new: Collection[int]
+) -> list[tuple[bytes, bytes | None]]:
+    """Name a notebook's blobs that are to be packed, as its versions brought them, each with the one before it."""
+    noted = (col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key)
+    quick = select(Blob.key).where(BlobUse.notebook_id == notebook_id, *noted, Blob.format == "quick")
+    unpacked = set((await db.exec(quick)).all())
+    ordered: dict[bytes, bytes | None] = {}
+    before: tuple[int, list[bytes]] | None = None
+    for previous, number in zip([None, *numbers], numbers, strict=False):
+        if not unpacked:
+            break
+        if number not in new:
+            continue
+        if previous is not None and (before is None or before[0] != previous):
+            before = previous, await _references(db, notebook_id, previous)
+        now = await _references(db, notebook_id, number)
+        pairs = dict(successions(before[1], now)) if before else {}
+        for key in now:
+            if key in unpacked:
+                ordered[key] = pairs.get(key)
+                unpacked.discard(key)
+        before = number, now
+    return list(ordered.items())
+
+
+async def _references(db: AsyncSession, notebook_id: str, number: int) -> list[bytes]:
+    try:
+        return references(await read_skeleton_of(db, notebook_id, number))
+    except DAMAGED:
+        return []  # told where it is to be packed
 
 
 async def _split(database: Database, notebook: Notebook, number: int, done: Packed) -> None:
@@ -95,10 +144,16 @@ async def _split(database: Database, notebook: Notebook, number: int, done: Pack
             done.after += len(written.content)
 
 
-async def _rewrite(database: Database, id: str, wanted: list[tuple[int, int | None]], done: Packed) -> None:
+async def _rewrite_some(database: Database, id: str, numbers: Sequence[int], chains: _Chains, done: Packed) -> int:
+    """Rewrite the first of some bodies, as many as one transaction takes. Gives how many were looked at."""
     written: dict[int, Written] = {}
+    taken = size = 0
     async with database.transaction(read_only=True) as db:
-        for number, base in wanted:
+        for number in numbers[:_AT_ONCE]:
+            taken += 1
+            base = chains.base_for(number)
+            if not await _are_there(db, id, {number} if base is None else {number, base}):
+                continue  # removed meanwhile
             try:
                 text = await read_skeleton_of(db, id, number)
                 below = None if base is None else (base, await read_skeleton_of(db, id, base))
@@ -107,6 +162,10 @@ async def _rewrite(database: Database, id: str, wanted: list[tuple[int, int | No
                 continue
             made = await offload(len(text), write_skeleton, text, below)
             written[number] = made
+            chains.note(number, made.base)
+            size += len(made.content)
+            if size >= _BYTES_AT_ONCE:
+                break
     async with database.transaction() as db:
         data_key = await lock_notebook(db, id)
         # Versions may have been removed meanwhile.
@@ -118,52 +177,25 @@ async def _rewrite(database: Database, id: str, wanted: list[tuple[int, int | No
                 done.bodies += 1
                 done.before += there[number]
                 done.after += len(made.content)
+    return taken
 
 
-async def _pack_blobs(database: Database, done: Packed, tell: Callable[[str], None]) -> None:
+async def _are_there(db: AsyncSession, notebook_id: str, numbers: Collection[int]) -> bool:
+    there = select(func.count()).where(Body.notebook_id == notebook_id, col(Body.number).in_(numbers))
+    return (await db.exec(there)).one() == len(numbers)
+
+
+async def _pack_other_blobs(database: Database, done: Packed, tell: Callable[[str], None]) -> None:
+    """Pack what no version told of that could be read, without a base."""
     after = ("", b"")
     whose = tuple_(col(Blob.host_id), col(Blob.key))
     while True:
         async with database.transaction(read_only=True) as db:
-            columns = select(Blob.host_id, Blob.key, Blob.content, Blob.data_key)
-            quick = columns.where(whose > after, Blob.format == "quick")
-            batch = (await db.exec(quick.order_by(col(Blob.host_id), col(Blob.key)).limit(_AT_ONCE))).all()
-            keys = await reading_keys(db, {data_key for *_, data_key in batch})
-        if not batch:
+            quick = select(Blob.host_id, Blob.key).where(whose > after, Blob.format == "quick")
+            names = (await db.exec(quick.order_by(col(Blob.host_id), col(Blob.key)).limit(_KEYS_AT_ONCE))).all()
+        if not names:
             return
-        packed = await asyncio.to_thread(_smaller_all, batch, keys)
-        async with database.transaction() as db:
-            for host_id, key, format, before, smaller in packed:
-                same = (col(Blob.host_id) == host_id, col(Blob.key) == key)
-                data_key = await writing_key(db, host_id)
-                written = sealed(smaller, data_key, blob_place(key, format))
-                changing = update(Blob).where(*same)
-                await db.exec(changing.values(format=format, content=written, data_key=id_of(data_key)))
-                done.blobs += 1
-                done.before += len(before)
-                done.after += len(smaller)
-        after = batch[-1][:2]
-        if done.blobs % 1000 == 0:
-            tell(f"{done.blobs} blobs")
-
-
-def _smaller_all(
-    batch: Sequence[tuple[str, bytes, bytes, str | None]], keys: Keys
-) -> list[tuple[str, bytes, BlobFormat, bytes, bytes]]:
-    made = []
-    for host_id, key, content, data_key in batch:
-        try:
-            packed = opened(content, data_key, keys, blob_place(key, "quick"))
-            made.append((host_id, key, *_smaller(packed)))
-        except DAMAGED:
-            log.error("a blob of %s is damaged, and not packed: %s", host_id, key.hex())
-    return made
-
-
-def _smaller(packed: bytes) -> tuple[BlobFormat, bytes, bytes]:
-    piece = compression.unpack(packed)
-    decoded = decoding.decode(piece)
-    if decoded is not None and decoding.encode(decoded) == piece:
-        return "decoded", packed, compression.pack_hard(decoded)
-    hard = compression.pack_hard(piece)
-    return "packed", packed, min(hard, packed, key=len)
+        for host_id in sorted({host_id for host_id, _ in names}):
+            await pack_blobs(database, host_id, [(key, None) for whose, key in names if whose == host_id], done)
+        after = names[-1][0], names[-1][1]
+        tell(f"{done.blobs:,} blobs")

@@ -26,9 +26,9 @@ def body_place(notebook_id: str, number: int, format: str, base: int | None) -> 
     return "body", notebook_id, str(number), format, str(base)
 
 
-def blob_place(key: bytes, format: str) -> tuple[str, ...]:
+def blob_place(key: bytes, format: str, base: bytes | None) -> tuple[str, ...]:
     """Say where a blob belongs, within its host application."""
-    return "blob", key.hex(), format
+    return ("blob", key.hex(), format) if base is None else ("blob", key.hex(), format, base.hex())
 
 
 def opened(content: bytes, key_id: str | None, keys: Keys, place: tuple[str, ...]) -> bytes:

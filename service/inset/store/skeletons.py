@@ -38,9 +38,12 @@ def read_skeleton(number: int, bodies: Mapping[int, Written]) -> bytes:
 
 
 def write_skeleton(text: bytes, base: tuple[int, bytes] | None) -> Written:
-    """Write a skeleton as small as it gets: on that of another version, if one is given with its number."""
+    """Write a skeleton as small as it gets: on that of another version, if one is given that it has much of."""
     if base is None:
         return Written(compression.pack_hard(text), "packed")
     number, below = base
     patched = compression.patch(text, below)
+    if 2 * len(patched) > len(compression.pack(text)):
+        # Others will stand on this, and find more in it.
+        return Written(compression.pack_hard(text), "packed")
     return Written(patched, "patch", number)

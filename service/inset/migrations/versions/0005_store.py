@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 # What a release has written, every later one reads: these are not going to change under this migration.
-from inset.store.blobs import unpack
+from inset.store.chains import Kept, piece
 from inset.store.skeletons import Written, read_skeleton
 from inset.store.splitting import join
 
@@ -60,7 +60,7 @@ def _restore_every_body(connection: sa.Connection) -> None:
         rows = connection.execute(sa.select(bodies).where(bodies.c.notebook_id == notebook_id)).all()
         written = {row.number: Written(row.content, row.format, row.base) for row in rows}
         pieces = {
-            row.key: unpack(row.format, row.content)
+            row.key: piece(row.key, {row.key: Kept(row.content, row.format)})
             for row in connection.execute(used.where(uses.c.notebook_id == notebook_id))
         }
         for number in written:
