@@ -21,7 +21,7 @@ export class Emitter<Events extends object> {
     }
   }
 
-  clear(): void {
+  forget(): void {
     this.#listeners.clear();
   }
 }

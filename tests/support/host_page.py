@@ -27,8 +27,8 @@ PAGE = """<!doctype html>
 <div id="mount" style="width: 1000px; height: 650px"></div>
 <script type="module">
   import { embedNotebook } from '/sdk/inset-notebook.js';
-  const names = ['progress', 'ready', 'dirty', 'saving', 'saved', 'saveFailed',
-    'conflict', 'renamed', 'ending', 'ended', 'failed'];
+  const names = ['progress', 'preview', 'ready', 'dirty', 'saveState', 'saving', 'saved', 'saveFailed',
+    'conflict', 'kernel', 'executed', 'renamed', 'ending', 'ended', 'failed'];
   window.told = [];
   window.notebook = embedNotebook({
     mountPoint: document.querySelector('#mount'),
