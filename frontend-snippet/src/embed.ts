@@ -35,11 +35,12 @@ class Embed implements NotebookEmbed {
 
   constructor(options: EmbedOptions) {
     const timeouts = { ...TIMEOUTS, ...options.timeouts };
+    const limit = { timeout: timeouts.request };
     const say = toSay(options.messages);
     const view = new View(options.mountPoint, { saveLine: options.saveLine ?? true });
     this.#options = {
       ...options,
-      service: new Service(options.serviceUrl, new Tokens(options.fetchToken, { timeout: timeouts.request }), { timeout: timeouts.request }),
+      service: new Service(options.serviceUrl, new Tokens(options.fetchToken, limit), limit),
       view,
       say,
       interface: options.interface ?? 'notebook',
@@ -151,13 +152,11 @@ class Embed implements NotebookEmbed {
 
   #listen(options: EventOptions): void {
     for (const [name, listener] of Object.entries(options) as [string, (() => void) | undefined][]) {
-      const event = /^on([A-Z]\w*)$/.exec(name)?.[1];
-      if (event && listener) this.on((event.charAt(0).toLowerCase() + event.slice(1)) as keyof EmbedEvents, listener);
+      if (listener && /^on[A-Z]/.test(name)) this.on((name.charAt(2).toLowerCase() + name.slice(3)) as keyof EmbedEvents, listener);
     }
   }
 
   #open(): void {
-    void this.#paint();
     this.#opening = new Opening(this.#options, {
       heard: (message) => { this.#heard(message); },
       happened: (event, detail) => {
@@ -171,6 +170,7 @@ class Embed implements NotebookEmbed {
       },
     }, this.#destroyed.signal);
     this.#opening.over.then((reason) => { this.#ended(reason); }, (error: unknown) => { this.#failed(toEmbedError(error)); });
+    void this.#paint();
   }
 
   /** Show the last saved version, unless there is something better by then. */
@@ -183,8 +183,7 @@ class Embed implements NotebookEmbed {
         ? previewAt(wanted, view.document, title)
         : previewOf(await service.page(notebookId, this.#destroyed.signal), view.document, { title, nonce });
       if (this.#opening.channel || this.#destroyed.signal.aborted) return;
-      frame.addEventListener('load', () => { this.#events.emit('preview', {}); });
-      view.paint(frame);
+      view.paint(frame, () => { this.#events.emit('preview', {}); });
     } catch {
       // What can't be shown is not shown; the session says what is wrong.
     }

@@ -58,8 +58,7 @@ export class Opening {
   #position: number | undefined;
   readonly #progress: Progress;
   #ticking: ReturnType<typeof setInterval> | undefined;
-  #shownPercent = -1;
-  #message = '';
+  #told = '';
   #frame: Frame | undefined;
   #newUrls = 0;
   #ending = false;
@@ -156,7 +155,7 @@ export class Opening {
       case 'ending':
         this.#ending = true;
         this.#stopTicking();
-        this.#display(100, 'closing');
+        this.#display(100, this.#options.say('closing'));
         listener.happened('ending', { reason: event.reason, in: event.in ?? 0 });
         break;
       case 'failed':
@@ -219,20 +218,19 @@ export class Opening {
   #tick(): void {
     if (!this.#ticking) return;
     const { done: percent, waitsFor: phase } = this.#progress;
-    const waiting = phase === 'queued' && this.#position !== undefined;
-    const position = this.#position ?? 0;
-    const message = this.#options.say(waiting ? 'position' : phase, { n: position });
-    if (percent === this.#shownPercent && message === this.#message) return;
-    this.#shownPercent = percent;
-    this.#message = message;
-    if (this.#newUrls === 0) this.#display(percent, waiting ? 'position' : phase, { n: position });
-    this.#listener.happened('progress', { phase, percent, message, ...(waiting && { position }) });
+    const position = phase === 'queued' ? this.#position : undefined;
+    const message = this.#options.say(position ? 'position' : phase, { n: position ?? 0 });
+    const told = message + String(percent);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#display(percent, message);
+    this.#listener.happened('progress', { phase, percent, message, ...(position && { position }) });
   }
 
-  #display(percent: number, key: string, parts?: { n: number }): void {
+  #display(percent: number, message: string): void {
     const { view, say } = this.#options;
     const cancel = this.#ticking ? { text: say('cancel'), press: () => { this.cancel(); } } : undefined;
-    view.advance(percent, say(key, parts), say('label'), cancel);
+    view.advance(percent, message, say('label'), cancel);
   }
 
   #stopTicking(): void {
@@ -260,7 +258,7 @@ export class Opening {
     }
     this.#newUrls++;
     this.#frame?.remove();
-    this.#display(this.#progress.done, 'connecting');
+    if (!this.#ticking) this.#display(100, this.#options.say('connecting'));
     this.#show(sessionId);
   }
 

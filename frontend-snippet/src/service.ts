@@ -68,8 +68,7 @@ export class Service {
 
   /** Connect to the session's event stream, after the event named by `lastEventId`. */
   async events(id: string, lastEventId: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-    const headers: Record<string, string> = { Accept: 'text/event-stream' };
-    if (lastEventId) headers['Last-Event-ID'] = lastEventId;
+    const headers: Record<string, string> = lastEventId ? { 'Last-Event-ID': lastEventId } : {};
     const path = at('sessions', id, '/events');
     const { body } = await this.#authorized(path, { headers, signal });
     if (!body) throw unreachable();

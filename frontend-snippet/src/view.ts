@@ -16,11 +16,12 @@ interface Control {
 
 export class View {
   readonly document: Document;
+  /** The static page, while it is shown. */
+  still: HTMLIFrameElement | undefined;
   readonly #root: HTMLElement;
   readonly #saveLine: HTMLElement | undefined;
   #panel: HTMLElement | undefined;
   #frame: HTMLElement | undefined;
-  #preview: HTMLIFrameElement | undefined;
   #aside: HTMLElement | undefined;
 
   /** Below the notebook stands a line that says what has become of the edits, unless it is not wanted. */
@@ -34,10 +35,6 @@ export class View {
       this.#root.append(this.#saveLine);
     }
     mountPoint.append(this.#root);
-  }
-
-  get still(): HTMLIFrameElement | undefined {
-    return this.#preview;
   }
 
   /** Show how far the opening is. The panel is updated in place, so that screen readers tell what changed, and only that. */
@@ -57,15 +54,16 @@ export class View {
     if (!cancel) this.#panel?.querySelector('button')?.remove();
   }
 
-  /** Show a static page until there is a notebook. */
-  paint(preview: HTMLIFrameElement): void {
-    this.#preview?.remove();
-    this.#preview = preview;
+  /** Show a static page until there is a notebook, and tell when it can be seen. */
+  paint(preview: HTMLIFrameElement, seen: () => void): void {
+    this.still?.remove();
+    this.still = preview;
     // One that is answered with nothing never loads, and is never seen.
     preview.hidden = true;
     preview.addEventListener('load', () => {
       preview.hidden = false;
       this.#root.dataset.insetPreview = '';
+      seen();
     });
     this.#root.prepend(preview);
   }
@@ -81,8 +79,8 @@ export class View {
     if (this.#frame) this.#frame.inert = false;
     if (this.#saveLine) this.#saveLine.hidden = false;
     this.#setPanel();
-    this.#preview?.remove();
-    this.#preview = undefined;
+    this.still?.remove();
+    this.still = undefined;
     delete this.#root.dataset.insetPreview;
   }
 
