@@ -1,4 +1,4 @@
-"""`inset-notebook` as its users install it: what is in it, how large it is, where it can be imported, whether its types hold."""
+"""`inset-notebook` as its users install it: what is in it, how large, where it can be imported, whether its types hold."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ import pytest
 from tests.support.real_hub import ROOT
 
 sys.path.insert(0, str(ROOT / "dev"))
-from node import node_command, npm_command, npm_environment  # noqa: E402  # dev/ is a folder of scripts
+from node import node_command, npm_command, npm_environment  # dev/ is a folder of scripts
 
 SDK = ROOT / "frontend-snippet"
 LIMIT = 8 * 1024
@@ -36,7 +36,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_a_page_loads_is_small() -> None:
-    sizes = {name: _gzipped(SDK / "dist" / f"{name}.js") for name in ("inset-notebook", "script", "element", "react", "diagnose")}
+    sizes = {
+        name: _gzipped(SDK / "dist" / f"{name}.js")
+        for name in ("inset-notebook", "script", "element", "react", "diagnose")
+    }
     print("\ngzipped bytes:", sizes)
 
     assert sizes["inset-notebook"] <= LIMIT
@@ -52,7 +55,11 @@ def test_the_package_holds_what_it_should_and_nothing_else(installed: Path) -> N
 
     assert {"package.json", "README.md"} == {name for name in files if not name.startswith("dist/")}
     assert not [name for name in files if not name.endswith((".js", ".d.ts", ".css", ".map", ".json", ".md"))]
-    targets = [to for target in manifest["exports"].values() for to in ([target] if isinstance(target, str) else target.values())]
+    targets = [
+        to
+        for target in manifest["exports"].values()
+        for to in ([target] if isinstance(target, str) else target.values())
+    ]
     assert not [to for to in targets if to.removeprefix("./") not in files]
     assert "dependencies" not in manifest
     assert manifest["peerDependenciesMeta"] == {"react": {"optional": True}}
@@ -72,7 +79,16 @@ def test_its_types_hold_in_a_strict_project(installed: Path) -> None:
     (installed / "use.mts").write_text(_USE)
     tsc = [node_command(), str(SDK / "node_modules" / "typescript" / "bin" / "tsc"), "--noEmit", "--strict"]
     for resolution, module in (("nodenext", "nodenext"), ("bundler", "esnext")):
-        options = ["--moduleResolution", resolution, "--module", module, "--target", "es2022", "--lib", "es2022,dom,dom.iterable"]
+        options = [
+            "--moduleResolution",
+            resolution,
+            "--module",
+            module,
+            "--target",
+            "es2022",
+            "--lib",
+            "es2022,dom,dom.iterable",
+        ]
         _run([*tsc, *options, "use.mts"], installed)
 
 
@@ -94,7 +110,8 @@ def test_every_command_and_save_state_is_documented() -> None:
     text = (ROOT / "docs" / "sdk.md").read_text()
     commands = re.search(r"COMMANDS = \[(.*?)\]", (SDK / "src" / "protocol.ts").read_text())
     states = re.search(r"export type SaveState = (.*?);", (SDK / "src" / "save-state.ts").read_text())
-    assert commands and states
+    assert commands
+    assert states
 
     for name in re.findall(r"'([a-z-]+)'", commands[1] + states[1]):
         assert f"`{name}`" in text
@@ -134,6 +151,8 @@ def _gzipped(file: Path) -> int:
 
 
 def _run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, env=npm_environment(), capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        command, cwd=folder, env=npm_environment(), capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
