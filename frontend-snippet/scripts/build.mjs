@@ -13,7 +13,7 @@ const here = fileURLToPath(new URL('..', import.meta.url));
  * every page. None of them may be a name of the API, of the protocol, of the service or of the browser.
  */
 const OWN = [
-  'advance', 'arrived', 'busy', 'can', 'channel', 'discard', 'done', 'element', 'emit', 'enter', 'events', 'fail', 'flush', 'foreign',
+  'advance', 'arrived', 'busy', 'can', 'channel', 'discard', 'element', 'emit', 'enter', 'events', 'fail', 'far', 'flush', 'foreign',
   'forget', 'frameUrl', 'happened', 'heard', 'learn', 'lines', 'live', 'notice', 'order', 'over', 'page', 'paint', 'ping', 'press',
   'refused', 'renew', 'say', 'service', 'session', 'setAside', 'settle', 'show', 'silent', 'still', 'stumbled', 'transient', 'trouble',
   'uncover', 'view', 'waitsFor', 'wake', 'woken',

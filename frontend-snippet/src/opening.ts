@@ -217,7 +217,7 @@ export class Opening {
   /** Tell how far the opening is, when that has changed. */
   #tick(): void {
     if (!this.#ticking) return;
-    const { done: percent, waitsFor: phase } = this.#progress;
+    const { far: percent, waitsFor: phase } = this.#progress;
     const position = phase === 'queued' ? this.#position : undefined;
     const message = this.#options.say(position ? 'position' : phase, { n: position ?? 0 });
     const told = message + String(percent);

@@ -29,7 +29,7 @@ export class Progress {
   }
 
   /** Never goes back, and never arrives by itself. */
-  get done(): number {
+  get far(): number {
     let passed = 0;
     let all = 0;
     this.#usual.forEach((usual, n) => {

@@ -1,4 +1,4 @@
-"""`inset-notebook` as its users install it: what is in it, how large, where it can be imported, whether its types hold."""
+"""`inset-notebook` as its users install it: its contents and size, where it can be imported, whether its types hold."""
 
 import gzip
 import json
@@ -90,6 +90,16 @@ def test_its_types_hold_in_a_strict_project(installed: Path) -> None:
             "es2022,dom,dom.iterable",
         ]
         _run([*tsc, *options, "use.mts"], installed)
+
+
+def test_no_name_that_others_use_is_shortened() -> None:
+    """The build shortens the names that only the SDK's own files say: a message's or an option's would be lost."""
+    own = re.search(r"const OWN = \[(.*?)\]", (SDK / "scripts" / "build.mjs").read_text(), re.DOTALL)
+    assert own
+    spoken = "".join((SDK / "src" / name).read_text() for name in ("api.ts", "protocol.ts", "messages.ts", "react.ts"))
+
+    for name in re.findall(r"'(\w+)'", own[1]):
+        assert not re.search(rf"^ *(readonly )?{name}\b\??[:(<]", spoken, re.MULTILINE), name
 
 
 def test_every_code_of_an_error_is_documented() -> None:
