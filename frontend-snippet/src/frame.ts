@@ -90,7 +90,8 @@ export class Frame {
     if (hello.document === this.#document) return;
     const version = negotiate(hello);
     if (version === undefined) {
-      this.#listener.foreign();
+      // Whatever else is said in an open notebook's page: that one we understand.
+      if (!this.#open) this.#listener.foreign();
       return;
     }
     this.#disconnect();
