@@ -222,7 +222,7 @@ test('a conflict names the versions, and where to resolve it', async () => {
 });
 
 test('save() says why it did not work', async () => {
-  const { start, notebook, told } = embed({ timeouts: { save: 30 } });
+  const { start, notebook, told } = embed({ timeouts: { save: 1_000 } });
   await assert.rejects(notebook.save(), { code: 'not-ready' });
   const shown = await start();
   await assert.rejects(notebook.save(), { code: 'not-ready' });

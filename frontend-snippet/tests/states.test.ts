@@ -267,7 +267,7 @@ test('a page that speaks nothing we know is named as that', async () => {
 });
 
 test('a host commands, and hears of the kernel and of cells that ran', async () => {
-  const { start, notebook, told } = embed({ timeouts: { command: 30 } });
+  const { start, notebook, told } = embed({ timeouts: { command: 1_000 } });
   await assert.rejects(notebook.command('run-all'), { code: 'not-ready' });
   const shown = await start();
   shown.hello('d', { max: 2, capabilities: ['save', 'theme', 'run-all'] });
