@@ -1,24 +1,53 @@
 // Builds the SDK into dist/ and the page extension into the save bridge's Python package.
 import { execFileSync } from 'node:child_process';
-import { copyFile, rm } from 'node:fs/promises';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { minify } from 'terser';
 import { buildExtension } from '../../singleuser/labextension/build.mjs';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 
-await rm(`${here}dist`, { recursive: true, force: true });
-await build({
-  absWorkingDir: here,
-  // Two bundles: what a page needs to embed, and what it loads when something is wrong.
-  entryPoints: { 'inset-notebook': 'src/index.ts', diagnose: 'src/diagnose.ts' },
-  outdir: 'dist',
-  bundle: true,
+/**
+ * Names that the SDK's files say to each other, and to nobody else: shortened, since every byte of them is loaded by
+ * every page. None of them may be a name of the API, of the protocol, of the service or of the browser.
+ */
+const OWN = [
+  'advance', 'arrived', 'busy', 'can', 'channel', 'discard', 'element', 'emit', 'enter', 'events', 'fail', 'far', 'flush', 'foreign',
+  'forget', 'frameUrl', 'happened', 'heard', 'learn', 'lines', 'live', 'notice', 'order', 'over', 'page', 'paint', 'ping', 'press',
+  'refused', 'renew', 'say', 'service', 'session', 'setAside', 'settle', 'show', 'silent', 'still', 'stumbled', 'transient', 'trouble',
+  'uncover', 'view', 'waitsFor', 'wake', 'woken',
+];
+
+const around = {
   format: 'esm',
-  target: 'es2022',
-  minify: true,
-  sourcemap: true,
-});
+  external: ['react'],
+  plugins: [{
+    name: 'around the SDK',
+    setup: (builder) => {
+      builder.onResolve({ filter: /^\.\/index\.js$/ }, () => ({ path: './inset-notebook.js', external: true }));
+    },
+  }],
+};
+const options = { absWorkingDir: here, outdir: 'dist', bundle: true, target: 'es2022', minify: true };
+
+await rm(`${here}dist`, { recursive: true, force: true });
+// What a page needs to embed, and the same with the element for a script tag; what a page loads when something is wrong;
+// the element and React's wrapper, around the first.
+for (const [name, source, format] of [['inset-notebook', 'src/index.ts', 'esm'], ['script', 'src/element.ts', 'iife']]) {
+  await build({ ...options, format, entryPoints: { [name]: source }, mangleProps: new RegExp(`^(${OWN.join('|')})$`) });
+  await squeeze(`${here}dist/${name}.js`, { module: format === 'esm' });
+}
+await build({ ...options, entryPoints: { diagnose: 'src/diagnose.ts' }, format: 'esm', sourcemap: true });
+// For frameworks that render on the server: this one lives in the browser.
+await build({ ...options, ...around, entryPoints: { react: 'src/react.ts' }, banner: { js: "'use client';" } });
+await build({ ...options, ...around, entryPoints: { element: 'src/element.ts' } });
 await copyFile(`${here}src/inset-notebook.css`, `${here}dist/inset-notebook.css`);
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { cwd: here, stdio: 'inherit' });
 await buildExtension({ build });
+
+/** Take out what esbuild leaves in. */
+async function squeeze(file, { module }) {
+  const { code } = await minify(await readFile(file, 'utf8'), { module, ecma: 2020, compress: { passes: 3, unsafe_arrows: true }, mangle: true });
+  await writeFile(file, code);
+}

@@ -1,5 +1,8 @@
 /** The SDK as the host sees it: one function in, one handle out. */
-import type { Capability, CookieMode } from './protocol.js';
+import type { Messages } from './messages.js';
+import type { Phase } from './progress.js';
+import type { Capability, Command, CommandValues, CookieMode } from './protocol.js';
+import type { SaveState } from './save-state.js';
 
 export interface EmbedOptions extends EventOptions {
   /** The element the notebook is shown in. It is given one child and otherwise left alone. */
@@ -8,14 +11,27 @@ export interface EmbedOptions extends EventOptions {
   serviceUrl: string;
   notebookId: string;
   /**
-   * Asks the host's backend for a short-lived token that names the user. Called when the first one
-   * is needed and whenever the service no longer accepts the last; never twice at a time.
+   * Asks the host's backend for a short-lived token that names the user. Called when the first one is needed, when the
+   * last is about to expire or is refused, and when the page is back from sleep or from being offline; never twice at a time.
    */
   fetchToken: () => Promise<string> | string;
   /** What the frame shows: the notebook alone, or JupyterLab around it. Default: `'notebook'`. */
   interface?: 'notebook' | 'lab';
   /** The frame's accessible name. Default: `'Notebook'`. */
   title?: string;
+  /**
+   * What is shown until the notebook is there, and where it can't be: the last saved version, as a static page. `false`
+   * for nothing; an address where your own backend hands the page on from Inset. Default: `true`, the SDK asks Inset.
+   */
+  preview?: boolean | string;
+  /** The nonce of the host's Content-Security-Policy, for the one style sheet inside the preview. */
+  nonce?: string;
+  /** Whether a line below the notebook says what has become of the edits. Default: `true`. */
+  saveLine?: boolean;
+  /** Whether the browser asks before the page is left with edits that are not saved yet. Default: `true`. */
+  confirmLeave?: boolean;
+  /** Words in place of the English ones. */
+  messages?: Messages;
   timeouts?: Partial<Timeouts>;
 }
 
@@ -27,6 +43,10 @@ export interface Timeouts {
   save: number;
   /** For one answer of the service. Default: 30 000. */
   request: number;
+  /** For one of `command()`. Default: 30 000. */
+  command: number;
+  /** For the last edits, when the notebook is left. Default: 5 000. */
+  leave: number;
   /** For the session to be over after `close()`. Default: 60 000. */
   close: number;
 }
@@ -34,11 +54,15 @@ export interface Timeouts {
 /** What happens to an embedded notebook, and what is told about it. */
 export interface EmbedEvents {
   /** The session comes closer to being ready. */
-  progress: { percent: number; message: string };
+  progress: { phase: Phase; percent: number; message: string; position?: number };
+  /** The last saved version is on the screen, as a static page. */
+  preview: Record<string, never>;
   /** The notebook is open, and can be saved if the user may `edit`. Comes again when its frame was reloaded. */
   ready: { sessionId: string; mode: CookieMode; may: readonly Capability[] };
   /** Edits that are not in the notebook's file yet appeared or went. */
   dirty: { dirty: boolean };
+  /** What has become of the edits, in one word; `data-inset-save` has it as well. */
+  saveState: { state: SaveState };
   /** A save that `save()` asked for has begun; `saved` or `saveFailed` follows. */
   saving: Record<string, never>;
   /** The database holds a new version, whoever saved it. Told once for each version. */
@@ -50,6 +74,10 @@ export interface EmbedEvents {
    * more is saved there, with the newest version kept. The service takes the user's decision at the path `resolve`.
    */
   conflict: { baseVersion: number; currentVersion: number; keptVersion: number; resolve: string };
+  /** The kernel is `idle`, `busy`, `restarting`, `dead` and so on, as Jupyter calls it. */
+  kernel: { state: string };
+  /** A cell ran: that it did, how long, and whether it failed. Never what it holds. */
+  executed: { cell: number; seconds: number; failed: boolean };
   /** The notebook was renamed inside Jupyter. */
   renamed: { name: string };
   /** The session is being saved and closed: within so many seconds its edits are asked for, and the frame is cut. */
@@ -83,6 +111,15 @@ export interface NotebookEmbed {
   readonly mode: CookieMode | undefined;
   /** What the user may do in the notebook, once it is ready. */
   readonly may: readonly Capability[] | undefined;
+  /** What has become of the edits. */
+  readonly saveState: SaveState;
+  /** Give up opening the notebook: `failed` follows, with the code `cancelled`. Does nothing once it is open. */
+  cancel(): void;
+  /**
+   * Have the notebook do something; settles when it is done.
+   * Rejects with an `EmbedError`: `not-ready`, `not-supported`, `not-allowed`, `command-failed` or `timeout`.
+   */
+  command<C extends Command>(command: C, ...value: CommandValues[C] extends undefined ? [] : [CommandValues[C]]): Promise<void>;
   /**
    * Save what the editor holds and wait until the database has it.
    * Rejects with an `EmbedError`: `not-ready`, `not-allowed`, `timeout`, `save-failed` or `conflict`.
@@ -92,9 +129,11 @@ export interface NotebookEmbed {
   on<E extends keyof EmbedEvents>(event: E, listener: (detail: EmbedEvents[E]) => void): () => void;
   /** Save and end the session; settles when it has ended. */
   close(): Promise<void>;
+  /** Save what is unsaved, for as long as `timeouts.leave`, then `destroy()`: for routers, before they take the page away. */
+  leave(): Promise<void>;
   /**
    * Remove frame, timers, listeners and streams; safe to call twice. The session goes on.
-   * Edits that are not saved are gone with the frame: `save()` first where they matter.
+   * Edits that are not saved are gone with the frame: `leave()` where they matter.
    */
   destroy(): void;
 }

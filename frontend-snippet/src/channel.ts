@@ -1,10 +1,15 @@
 /** Requests and reports over the port that a frame was given. */
 import { EmbedError } from './errors.js';
-import { type FrameMessage, isFrameMessage, type PageMessage, type Saved, tag, type Untagged } from './protocol.js';
+import {
+  type Command, type DoCommand, type FrameMessage, isFrameMessage, type PageMessage, type Ping, type Save, type Saved, tag, type Untagged,
+} from './protocol.js';
 import { after } from './timers.js';
 
 /** The codes of a failed save that a host can do something about. */
 const PROMISED = ['conflict', 'not-allowed'] as const;
+
+/** A message that is answered, before it has its number. */
+type Asked = Omit<Untagged<Save>, 'request'> | Omit<Untagged<Ping>, 'request'> | Omit<Untagged<DoCommand>, 'request'>;
 
 interface Pending {
   settle: (answer: FrameMessage) => void;
@@ -29,15 +34,23 @@ export class Channel {
 
   /** Save what the editor holds; settles when the database has it. */
   async save(timeout: number): Promise<Saved> {
-    const answer = await this.#ask('save', timeout, 'The notebook was not saved in time.');
+    const answer = await this.#ask({ type: 'save' }, timeout);
     if (answer.type === 'saved') return answer;
-    if (answer.type !== 'save-failed') throw new EmbedError('save-failed', 'The notebook gave no sensible answer.');
+    if (answer.type !== 'save-failed') throw new EmbedError('save-failed');
     throw new EmbedError(PROMISED.find((code) => code === answer.code) ?? 'save-failed', answer.message);
+  }
+
+  /** Have the frame do something; settles when it has. */
+  async order(command: Command, value: DoCommand['value'], timeout: number): Promise<void> {
+    const more = value === undefined ? {} : { value };
+    const answer = await this.#ask({ type: 'command', command, ...more }, timeout);
+    if (answer.type !== 'command-failed') return;
+    throw new EmbedError(answer.code === 'not-allowed' ? answer.code : 'command-failed', answer.message);
   }
 
   /** Settles if the frame is still there. */
   async ping(timeout: number): Promise<void> {
-    await this.#ask('ping', timeout, 'The notebook does not answer.');
+    await this.#ask({ type: 'ping' }, timeout);
   }
 
   /** Give the frame what keeps its way in open. */
@@ -52,12 +65,12 @@ export class Channel {
     this.#pending.clear();
   }
 
-  #ask(type: 'save' | 'ping', timeout: number, late: string): Promise<FrameMessage> {
+  #ask(message: Asked, timeout: number): Promise<FrameMessage> {
     const request = String(++this.#requests);
     return new Promise((resolve, reject) => {
       const cancel = after(timeout, this.#closed.signal, () => {
         this.#pending.delete(request);
-        reject(new EmbedError('timeout', late));
+        reject(new EmbedError('timeout'));
       });
       this.#pending.set(request, {
         settle: (answer) => {
@@ -66,7 +79,7 @@ export class Channel {
         },
         fail: reject,
       });
-      this.#post({ type, request });
+      this.#post({ ...message, request });
     });
   }
 

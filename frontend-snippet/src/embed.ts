@@ -1,14 +1,19 @@
 import type { EmbedEvents, EmbedOptions, EventOptions, NotebookEmbed, SavedVersion, Timeouts } from './api.js';
 import { Emitter } from './emitter.js';
 import { EmbedError, toEmbedError } from './errors.js';
+import { onLeave } from './leaving.js';
+import { toSay } from './messages.js';
 import { Opening, type OpeningOptions } from './opening.js';
-import { type Capability, type CookieMode, type FrameMessage, toCapabilities } from './protocol.js';
-import { Service, ServiceError } from './service.js';
+import { previewAt, previewOf } from './preview.js';
+import { type Capability, type Command, type CookieMode, type DoCommand, type FrameMessage, toCapabilities } from './protocol.js';
+import { type SaveState, SaveStates } from './save-state.js';
+import { Service } from './service.js';
 import { within } from './timers.js';
 import { Tokens } from './tokens.js';
 import { View } from './view.js';
+import { onWake } from './wake.js';
 
-const TIMEOUTS: Timeouts = { frame: 45_000, save: 30_000, request: 30_000, close: 60_000 };
+const TIMEOUTS: Timeouts = { frame: 45_000, save: 30_000, command: 30_000, leave: 5000, request: 30_000, close: 60_000 };
 
 /** Open a notebook session and show it in the mount point. */
 export function embedNotebook(options: EmbedOptions): NotebookEmbed {
@@ -18,10 +23,11 @@ export function embedNotebook(options: EmbedOptions): NotebookEmbed {
 class Embed implements NotebookEmbed {
   readonly ready: Promise<void>;
   readonly #events = new Emitter<EmbedEvents>();
-  readonly #options: OpeningOptions;
+  readonly #options: OpeningOptions & Pick<EmbedOptions, 'preview' | 'nonce'>;
   readonly #destroyed = new AbortController();
   /** Versions the host was told of: the frame and the service both report a save, in any order. */
   readonly #told = new Set<number>();
+  readonly #saves: SaveStates;
   #opening!: Opening;
   #dirty = false;
   #mode: CookieMode | undefined;
@@ -29,23 +35,34 @@ class Embed implements NotebookEmbed {
 
   constructor(options: EmbedOptions) {
     const timeouts = { ...TIMEOUTS, ...options.timeouts };
+    const limit = { timeout: timeouts.request };
+    const say = toSay(options.messages);
+    const view = new View(options.mountPoint, { saveLine: options.saveLine ?? true });
     this.#options = {
-      service: new Service(options.serviceUrl, new Tokens(options.fetchToken), { timeout: timeouts.request }),
-      view: new View(options.mountPoint),
-      notebookId: options.notebookId,
+      ...options,
+      service: new Service(options.serviceUrl, new Tokens(options.fetchToken, limit), limit),
+      view,
+      say,
       interface: options.interface ?? 'notebook',
       title: options.title ?? 'Notebook',
       timeouts,
     };
+    this.#saves = new SaveStates((state) => {
+      view.saveState(state, say(state === 'failed' ? 'saveFailed' : state));
+      this.#events.emit('saveState', { state });
+    });
+    view.saveState('saved', say('saved'));
     this.ready = new Promise((resolve, reject) => {
       this.on('ready', () => { resolve(); });
-      this.on('ended', () => { reject(new EmbedError('session-over', 'The notebook session is over.')); });
+      this.on('ended', () => { reject(new EmbedError('session-over')); });
       this.on('failed', ({ code, message }) => { reject(new EmbedError(code, message)); });
       this.#destroyed.signal.addEventListener('abort', () => { reject(this.#destroyed.signal.reason as EmbedError); });
     });
     // A host that only listens to events has not forgotten anything.
     this.ready.catch(() => undefined);
     this.#listen(options);
+    onWake(this.#destroyed.signal, () => { this.#woke(); });
+    onLeave(this.#destroyed.signal, { flush: () => this.#flush(), confirm: options.confirmLeave ?? true });
     this.#open();
   }
 
@@ -61,25 +78,43 @@ class Embed implements NotebookEmbed {
     return this.#may;
   }
 
+  get saveState(): SaveState {
+    return this.#saves.state;
+  }
+
   on<E extends keyof EmbedEvents>(event: E, listener: (detail: EmbedEvents[E]) => void): () => void {
     return this.#events.on(event, listener);
+  }
+
+  cancel(): void {
+    this.#opening.cancel();
+  }
+
+  async command(command: Command, value?: DoCommand['value']): Promise<void> {
+    this.#destroyed.signal.throwIfAborted();
+    const { channel } = this.#opening;
+    if (!channel) throw new EmbedError('not-ready');
+    if (!this.#opening.can(command)) throw new EmbedError('not-supported');
+    await channel.order(command, value, this.#options.timeouts.command);
   }
 
   async save(): Promise<SavedVersion> {
     this.#destroyed.signal.throwIfAborted();
     const { channel } = this.#opening;
-    if (!channel) throw new EmbedError('not-ready', 'The notebook is not open yet.');
+    if (!channel) throw new EmbedError('not-ready');
     this.#events.emit('saving', {});
+    this.#saves.learn({ busy: true });
     const before = new Set(this.#told);
     try {
-      const { version, sha256, origin, receipt } = await channel.save(this.#options.timeouts.save);
+      const saved = await channel.save(this.#options.timeouts.save);
+      const { version, sha256, origin, receipt } = saved;
       // With nothing to save the answer is a version told before, and what began with `saving` is over all the same.
       if (before.has(version)) this.#told.delete(version);
+      this.#frameSaved(saved);
       this.#tellSaved({ version, sha256, origin });
       return { version, sha256, ...(receipt !== undefined && { receipt }) };
     } catch (error) {
-      const { code, message } = toEmbedError(error);
-      this.#events.emit('saveFailed', { code, message });
+      this.#saveFailed(toEmbedError(error));
       throw error;
     }
   }
@@ -92,23 +127,32 @@ class Embed implements NotebookEmbed {
       await this.#options.service.end(id, signal);
     } catch (error) {
       // Gone already is what was asked for.
-      if (!(error instanceof ServiceError && [404, 410].includes(error.status))) throw error;
+      if (!(error instanceof EmbedError && [404, 410].includes(error.status ?? 0))) throw error;
     }
     if (!opening.live) return;
-    const late = new EmbedError('timeout', 'The notebook session did not end in time.');
+    const late = new EmbedError('timeout');
     await within(this.#options.timeouts.close, opening.over, late, signal);
   }
 
+  async leave(): Promise<void> {
+    const { view, timeouts } = this.#options;
+    const saving = this.#flush();
+    if (saving) {
+      view.setAside();
+      await within(timeouts.leave, saving, new Error(), this.#destroyed.signal).catch(() => undefined);
+    }
+    this.destroy();
+  }
+
   destroy(): void {
-    this.#destroyed.abort(new EmbedError('destroyed', 'The notebook was removed from the page.'));
-    this.#events.clear();
+    this.#destroyed.abort(new EmbedError('destroyed'));
+    this.#events.forget();
     this.#options.view.remove();
   }
 
   #listen(options: EventOptions): void {
-    for (const [name, listener] of Object.entries(options)) {
-      const event = /^on([A-Z]\w*)$/.exec(name)?.[1];
-      if (event) this.on((event.charAt(0).toLowerCase() + event.slice(1)) as keyof EmbedEvents, listener as () => void);
+    for (const [name, listener] of Object.entries(options) as [string, (() => void) | undefined][]) {
+      if (listener && /^on[A-Z]/.test(name)) this.on((name.charAt(2).toLowerCase() + name.slice(3)) as keyof EmbedEvents, listener);
     }
   }
 
@@ -116,11 +160,47 @@ class Embed implements NotebookEmbed {
     this.#opening = new Opening(this.#options, {
       heard: (message) => { this.#heard(message); },
       happened: (event, detail) => {
-        if (event === 'saved') this.#tellSaved(detail as EmbedEvents['saved']);
-        else this.#events.emit(event, detail);
+        if (event === 'saved') {
+          this.#saves.learn({ trouble: undefined });
+          this.#tellSaved(detail as EmbedEvents['saved']);
+          return;
+        }
+        if (event === 'conflict') this.#saves.learn({ trouble: event });
+        this.#events.emit(event, detail);
       },
     }, this.#destroyed.signal);
     this.#opening.over.then((reason) => { this.#ended(reason); }, (error: unknown) => { this.#failed(toEmbedError(error)); });
+    void this.#paint();
+  }
+
+  /** Show the last saved version, unless there is something better by then. */
+  async #paint(): Promise<void> {
+    const { view, preview: wanted = true, nonce, notebookId, service, say } = this.#options;
+    if (wanted === false || view.still) return;
+    const title = say('preview');
+    try {
+      const frame = typeof wanted === 'string'
+        ? previewAt(wanted, view.document, title)
+        : previewOf(await service.page(notebookId, this.#destroyed.signal), view.document, { title, nonce });
+      if (this.#opening.channel || this.#destroyed.signal.aborted) return;
+      view.paint(frame, () => { this.#events.emit('preview', {}); });
+    } catch {
+      // What can't be shown is not shown; the session says what is wrong.
+    }
+  }
+
+  #woke(): void {
+    this.#options.service.wake();
+    // What was kept while offline is delivered now.
+    if (this.saveState === 'offline') this.save().catch(() => undefined);
+  }
+
+  /** Begin to save what is unsaved, if anything is. */
+  #flush(): Promise<unknown> | undefined {
+    if (!this.#opening.channel || !(this.#dirty || this.saveState === 'saving') || !this.#may?.includes('edit')) return undefined;
+    const saving = this.save();
+    saving.catch(() => undefined);
+    return saving;
   }
 
   #heard(message: FrameMessage): void {
@@ -128,22 +208,43 @@ class Embed implements NotebookEmbed {
       case 'ready':
         this.#mode = message.mode;
         this.#may = toCapabilities(message.may);
+        this.#saves.learn({ busy: false, trouble: undefined });
         this.#events.emit('ready', { sessionId: this.sessionId ?? '', mode: this.#mode, may: this.#may });
         this.#tellDirty(message.dirty);
         break;
       case 'dirty':
         this.#tellDirty(message.dirty);
         break;
+      case 'saving':
+        this.#saves.learn({ busy: true });
+        break;
       case 'saved':
+        this.#frameSaved(message);
         this.#tellSaved(message);
         break;
       case 'save-failed':
-        this.#events.emit('saveFailed', { code: message.code, message: message.message });
+        this.#saveFailed(message);
         break;
+      case 'kernel':
+        this.#events.emit('kernel', { state: message.state });
+        break;
+      case 'executed':
+        this.#events.emit('executed', { cell: message.cell, seconds: message.seconds, failed: message.failed });
     }
   }
 
+  #saveFailed({ code, message }: { code: string; message: string }): void {
+    this.#saves.stumbled(code);
+    this.#events.emit('saveFailed', { code, message });
+  }
+
+  #frameSaved({ dirty }: { dirty?: boolean }): void {
+    if (dirty !== undefined) this.#tellDirty(dirty);
+    this.#saves.learn({ busy: false, trouble: undefined });
+  }
+
   #tellDirty(dirty: boolean): void {
+    this.#saves.learn({ dirty });
     if (dirty === this.#dirty) return;
     this.#dirty = dirty;
     this.#events.emit('dirty', { dirty });
@@ -157,19 +258,22 @@ class Embed implements NotebookEmbed {
 
   #ended(reason: string): void {
     this.#events.emit('ended', { reason });
-    const [title, message] = reason === 'revoked'
-      ? ['Access to this notebook was withdrawn', 'What was saved until then is kept.']
-      : ['The notebook was closed', 'It can be opened again as it was saved.'];
-    this.#notice(title, message, 'Open again');
+    const key = reason === 'revoked' ? reason : 'closed';
+    this.#notice(key, [], 'open', reason !== 'revoked');
   }
 
   #failed({ code, message }: EmbedError): void {
     if (this.#destroyed.signal.aborted) return;
     this.#events.emit('failed', { code, message });
-    this.#notice('The notebook can’t be shown', message, 'Retry');
+    const { say } = this.#options;
+    if (code === 'cancelled') this.#notice(code, [], 'open');
+    else this.#notice('failed', [say(code) || message, say(`next:${code}`) || say('next:', { code })], 'retry');
   }
 
-  #notice(title: string, message: string, button: string): void {
-    this.#options.view.notice({ title, message, button, press: () => { this.#open(); } });
+  /** Say what happened, beside the last saved version if there is one: a host's users can always read their work. */
+  #notice(title: string, lines: string[], button: string, readable = true): void {
+    const { say, view } = this.#options;
+    view.notice({ title: say(title), lines, button: say(button), press: () => { this.#open(); } });
+    if (readable) void this.#paint();
   }
 }

@@ -14,14 +14,12 @@ export class Emitter<Events extends object> {
         (listener as (detail: Events[E]) => void)(detail);
       } catch (error) {
         // Where the host finds the errors of its own code: its console and its error reporting.
-        queueMicrotask(() => {
-          throw error;
-        });
+        reportError(error);
       }
     }
   }
 
-  clear(): void {
+  forget(): void {
     this.#listeners.clear();
   }
 }

@@ -1,30 +1,16 @@
 /**
- * Why something could not be done: a `code` to branch on and a `message` to read.
- *
- * | code | means |
- * | --- | --- |
- * | `not-ready` | `save()` was called while no notebook is connected |
- * | `not-allowed` | the user may not `edit` this notebook |
- * | `timeout` | the frame or the service did not answer in time |
- * | `save-failed` | the notebook's content did not reach the database; the frame keeps trying |
- * | `conflict` | the content was kept as a version on the side, because a newer one exists |
- * | `frame-unresponsive` | the frame never showed a notebook, not even at a second URL |
- * | `ticket-expired`, `ticket-used`, `ticket-invalid`, `ticket-for-another-server` | the frame's URL was refused, new ones too |
- * | `service-unavailable` | the notebook's server could not reach the service to let the user in |
- * | `cookies-blocked` | the browser lets the frame store nothing, and JupyterLab was asked for or an edge stands in front of the notebooks: the user can allow cookies for the page |
- * | `token-failed` | the host's `fetchToken` failed; its error is the `cause` |
- * | `unauthorized` | the service refused a fresh token |
- * | `service-unreachable` | the service did not answer, or not sensibly, after several tries |
- * | `session-over` | the session has ended |
- * | `not-embeddable` | the notebook's server has no save bridge, so it can't be shown in a frame |
- * | `destroyed` | `destroy()` was called first |
- *
- * Any other code is the slug of a problem the service answered (`urn:inset:problem:<slug>`) or of a
- * failure it reported for the session.
+ * Why something could not be done: a `code` to branch on and a `message` to read. `docs/sdk.md` lists the codes, each
+ * with its cause and what to do. Any other code is the slug of a problem that the service answered
+ * (`urn:inset:problem:<slug>`), or of a failure that it reported for the session.
  */
 export type EmbedErrorCode =
   | 'not-ready'
   | 'not-allowed'
+  | 'not-supported'
+  | 'command-failed'
+  | 'protocol-mismatch'
+  | 'cancelled'
+  | 'unexpected'
   | 'timeout'
   | 'save-failed'
   | 'conflict'
@@ -47,15 +33,24 @@ export type EmbedErrorCode =
 export class EmbedError extends Error {
   override readonly name = 'EmbedError';
   readonly code: EmbedErrorCode;
+  /** What the service answered; undefined where it was not asked, 0 where it gave no answer. */
+  readonly status: number | undefined;
 
-  constructor(code: EmbedErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: EmbedErrorCode, message = `${code}: see docs/sdk.md`, { status, ...options }: ErrorOptions & { status?: number } = {}) {
     super(message, options);
     this.code = code;
+    this.status = status;
+  }
+
+  /** Whether trying again may help. */
+  get transient(): boolean {
+    const { status } = this;
+    return status === 0 || status === 429 || (status ?? 0) >= 502;
   }
 }
 
 /** Give anything that was thrown the shape the host is promised. */
 export function toEmbedError(thrown: unknown): EmbedError {
   if (thrown instanceof EmbedError) return thrown;
-  return new EmbedError('unexpected', 'Something unexpected went wrong.', { cause: thrown });
+  return new EmbedError('unexpected', undefined, { cause: thrown });
 }

@@ -2,7 +2,7 @@
 import type { Timeouts } from './api.js';
 import { Channel } from './channel.js';
 import { EmbedError } from './errors.js';
-import { type EntryFailure, type FrameMessage, type Hello, isWindowMessage, tag, VERSION } from './protocol.js';
+import { type EntryFailure, type FrameMessage, type Hello, isWindowMessage, negotiate, tag } from './protocol.js';
 import { after } from './timers.js';
 
 /** What a frame tells about itself. */
@@ -11,6 +11,8 @@ export interface FrameListener {
   refused(reason: EntryFailure): void;
   /** The frame shows no notebook, or shows it no longer. */
   silent(): void;
+  /** The page inside speaks no version of the protocol that we do. */
+  foreign(): void;
   heard(message: FrameMessage): void;
 }
 
@@ -29,6 +31,7 @@ export class Frame {
   readonly #signal: AbortSignal;
   #channel: Channel | undefined;
   #document: string | undefined;
+  #capabilities: readonly string[] = [];
   #open = false;
   #stopWaiting: () => void = () => undefined;
 
@@ -46,6 +49,8 @@ export class Frame {
     this.element.allow = 'clipboard-read; clipboard-write; fullscreen';
     // Sizes as attributes, so that a page without our style sheet shows more than 300 by 150 pixels.
     this.element.width = this.element.height = '100%';
+    // Nothing gets the keyboard before it can be seen.
+    this.element.inert = true;
     this.element.src = url;
     this.element.addEventListener('load', () => { this.#loaded(); }, { signal: this.#signal });
     window.addEventListener('message', (event) => { this.#receive(event); }, { signal: this.#signal });
@@ -55,6 +60,11 @@ export class Frame {
   /** The way to the notebook, while there is one. */
   get channel(): Channel | undefined {
     return this.#open ? this.#channel : undefined;
+  }
+
+  /** Whether the page inside knows of something: it may be older than we are. */
+  can(capability: string): boolean {
+    return this.#capabilities.includes(capability);
   }
 
   /** Let the page inside go on with a new URL's ticket, if that is for the same server. */
@@ -78,12 +88,18 @@ export class Frame {
   #connect(hello: Hello): void {
     // Hellos that were on their way when we answered the first.
     if (hello.document === this.#document) return;
-    if (hello.min > VERSION || hello.max < VERSION) return;
+    const version = negotiate(hello);
+    if (version === undefined) {
+      // Whatever else is said in an open notebook's page: that one we understand.
+      if (!this.#open) this.#listener.foreign();
+      return;
+    }
     this.#disconnect();
     this.#document = hello.document;
+    this.#capabilities = hello.capabilities;
     const { port1, port2 } = new MessageChannel();
     this.#channel = new Channel(port1, (message) => { this.#heard(message); });
-    this.element.contentWindow?.postMessage(tag({ type: 'connect', version: VERSION }), this.#origin, [port2]);
+    this.element.contentWindow?.postMessage(tag({ type: 'connect', version }), this.#origin, [port2]);
     // A page without a notebook (a file list, say) will not become ready, and need not.
     if (hello.capabilities.includes('save')) this.#wait();
   }
@@ -112,7 +128,7 @@ export class Frame {
   #disconnect(reason?: unknown): void {
     this.#stopWaiting();
     this.#open = false;
-    const gone = new EmbedError('not-ready', 'The notebook was closed or reloaded.');
+    const gone = new EmbedError('not-ready');
     this.#channel?.close(reason instanceof EmbedError ? reason : gone);
     this.#channel = undefined;
   }

@@ -3,16 +3,21 @@ import type { EmbedEvents, Timeouts } from './api.js';
 import type { Channel } from './channel.js';
 import { EmbedError, toEmbedError } from './errors.js';
 import { Frame } from './frame.js';
-import type { EntryFailure, Expiring, FrameMessage } from './protocol.js';
+import type { Say } from './messages.js';
+import { type Phase, Progress } from './progress.js';
+import type { Expiring, FrameMessage } from './protocol.js';
 import type { Service, Session } from './service.js';
 import { followSession, type SessionEvent } from './session-events.js';
 import { backoff, sleep } from './timers.js';
+import { topCell } from './preview.js';
 import type { View } from './view.js';
 
 /** What stays the same from one attempt to the next. */
 export interface OpeningOptions {
   service: Service;
+  serviceUrl: string;
   view: View;
+  say: Say;
   notebookId: string;
   interface: 'notebook' | 'lab';
   title: string;
@@ -25,21 +30,18 @@ export interface OpeningListener {
   happened<E extends keyof EmbedEvents>(event: E, detail: EmbedEvents[E]): void;
 }
 
+/** What a session's state means to who waits for it. */
+const PHASES: Record<string, Phase> = { queued: 'queued', starting: 'starting', loading: 'restoring' };
+const TICK = 400;
+/** How long the notebook may take to scroll to where its reader is, in milliseconds. */
+const SCROLLING = 3000;
+
 /**
  * How many new URLs in a row, with no notebook in between, before we give up. A new one may help against nearly every
  * refusal: the session is asked again when it is minted, and says so if it is over.
  */
 const NEW_URLS = { refused: 2, silent: 1 };
 
-const REFUSALS: Record<EntryFailure, string> = {
-  'ticket-expired': 'The notebook took too long to open.',
-  'ticket-used': 'This way into the notebook was used before.',
-  'ticket-invalid': 'The notebook did not accept the way in.',
-  'ticket-for-another-server': 'The way in belongs to another notebook server.',
-  'session-over': 'The notebook session is over.',
-  'service-unavailable': 'The notebook could not reach the service that lets you in.',
-  'cookies-blocked': 'This browser lets the notebook store nothing inside this page. Allow cookies for this page, and try again.',
-};
 
 export class Opening {
   readonly #options: OpeningOptions;
@@ -53,6 +55,10 @@ export class Opening {
   #sessionId: string | undefined;
   /** The version when we joined. The stream begins with the session: what it tells of older ones is history. */
   #past = 0;
+  #position: number | undefined;
+  readonly #progress: Progress;
+  #ticking: ReturnType<typeof setInterval> | undefined;
+  #told = '';
   #frame: Frame | undefined;
   #newUrls = 0;
   #ending = false;
@@ -61,7 +67,9 @@ export class Opening {
     this.#options = options;
     this.#listener = listener;
     this.#signal = AbortSignal.any([signal, this.#failed.signal]);
-    options.view.progress(0, 'Opening the notebook');
+    this.#progress = new Progress(options.serviceUrl);
+    this.#ticking = setInterval(() => { this.#tick(); }, TICK);
+    this.#tick();
     this.session = options.service.open(options.notebookId, this.#signal);
     this.over = this.#run();
   }
@@ -80,17 +88,34 @@ export class Opening {
     return this.#frame?.channel;
   }
 
+  /** Whether the page inside knows of something. */
+  can(capability: string): boolean {
+    return this.#frame?.can(capability) ?? false;
+  }
+
+  /** Give up, unless the notebook is open. What was started for nobody else is ended. */
+  cancel(): void {
+    if (!this.#ticking) return;
+    // One that is ready may be open in another window.
+    if (this.#sessionId && this.#progress.waitsFor !== 'connecting') {
+      this.#options.service.end(this.#sessionId, AbortSignal.timeout(10_000)).catch(() => undefined);
+    }
+    this.#fail(new EmbedError('cancelled'));
+  }
+
   async #run(): Promise<string> {
     try {
-      const { id, version } = await this.session;
+      const { id, version, position } = await this.session;
+      this.#position = position ?? undefined;
       this.#sessionId = id;
       this.#past = version ?? 0;
       for await (const event of followSession(this.#options.service, id, this.#signal)) {
         if (event.event === 'ended') return event.reason;
         this.#happened(id, event);
       }
-      throw new EmbedError('session-over', 'The notebook session is over.');
+      throw new EmbedError('session-over');
     } finally {
+      this.#stopTicking();
       this.#frame?.remove();
       this.#frame = undefined;
       this.#failed.abort();
@@ -101,11 +126,14 @@ export class Opening {
     const listener = this.#listener;
     switch (event.event) {
       case 'progress':
-        if (!this.#frame) this.#options.view.progress(event.percent, event.message);
-        listener.happened('progress', { percent: event.percent, message: event.message });
+        this.#position = event.position;
+        this.#progress.enter(PHASES[event.state ?? ''] ?? 'queued');
+        this.#tick();
         break;
       case 'ready':
-        if (!event.embeddable) throw new EmbedError('not-embeddable', 'This notebook can’t be shown inside a page.');
+        if (!event.embeddable) throw new EmbedError('not-embeddable', 'It can’t be framed.');
+        this.#progress.enter('connecting');
+        this.#tick();
         if (!this.#frame) this.#show(sessionId);
         break;
       case 'saved':
@@ -126,7 +154,8 @@ export class Opening {
         break;
       case 'ending':
         this.#ending = true;
-        this.#options.view.progress(100, 'Saving and closing the notebook');
+        this.#stopTicking();
+        this.#display(100, this.#options.say('closing'));
         listener.happened('ending', { reason: event.reason, in: event.in ?? 0 });
         break;
       case 'failed':
@@ -144,11 +173,14 @@ export class Opening {
         refused: (reason) => {
           // The browser's settings are the same at the next URL.
           const most = reason === 'cookies-blocked' ? 0 : NEW_URLS.refused;
-          this.#showAgain(sessionId, most, new EmbedError(reason, REFUSALS[reason]));
+          this.#showAgain(sessionId, most, new EmbedError(reason, 'It did not let you in.'));
         },
         silent: () => {
-          const error = new EmbedError('frame-unresponsive', 'The notebook does not appear.');
+          const error = new EmbedError('frame-unresponsive', 'It does not appear.');
           this.#showAgain(sessionId, NEW_URLS.silent, error);
+        },
+        foreign: () => {
+          this.#fail(new EmbedError('protocol-mismatch'));
         },
       });
       view.show(this.#frame.element);
@@ -164,10 +196,46 @@ export class Opening {
   #heard(message: FrameMessage): void {
     if (message.type === 'ready') {
       this.#newUrls = 0;
-      this.#options.view.uncover();
+      this.#uncover();
     }
     if (message.type === 'expiring') void this.#renew();
     else this.#listener.heard(message);
+  }
+
+  /** Let the notebook take the place of what is shown, at the same cell. */
+  #uncover(): void {
+    const { view } = this.#options;
+    const cell = view.still && topCell(view.still);
+    if (this.#ticking) this.#progress.arrived();
+    this.#stopTicking();
+    const shown = cell !== undefined && this.can('go-to') ? this.channel?.order('go-to', cell, SCROLLING) : undefined;
+    if (!shown) view.uncover();
+    // A notebook that can't scroll there is a notebook all the same.
+    else void shown.catch(() => undefined).then(() => { if (this.channel) view.uncover(); });
+  }
+
+  /** Tell how far the opening is, when that has changed. */
+  #tick(): void {
+    if (!this.#ticking) return;
+    const { far: percent, waitsFor: phase } = this.#progress;
+    const position = phase === 'queued' ? this.#position : undefined;
+    const message = this.#options.say(position ? 'position' : phase, { n: position ?? 0 });
+    const told = message + String(percent);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#display(percent, message);
+    this.#listener.happened('progress', { phase, percent, message, ...(position && { position }) });
+  }
+
+  #display(percent: number, message: string): void {
+    const { view, say } = this.#options;
+    const cancel = this.#ticking ? { text: say('cancel'), press: () => { this.cancel(); } } : undefined;
+    view.advance(percent, message, say('label'), cancel);
+  }
+
+  #stopTicking(): void {
+    clearInterval(this.#ticking);
+    this.#ticking = undefined;
   }
 
   /** Keep the frame's way in open, in place. */
@@ -190,7 +258,7 @@ export class Opening {
     }
     this.#newUrls++;
     this.#frame?.remove();
-    this.#options.view.progress(100, 'Opening the notebook again');
+    if (!this.#ticking) this.#display(100, this.#options.say('connecting'));
     this.#show(sessionId);
   }
 

@@ -9,8 +9,17 @@
 
 export const PROTOCOL = 'notebook-embed/1';
 
-/** The only version of the protocol so far; `hello` carries the range the frame can speak. */
-export const VERSION = 1;
+/**
+ * The versions that are spoken here. `hello` carries the frame's own range, the page answers with the newest that both
+ * speak, and neither says what is younger than that. 2 brought `saving`, `command` and its answers, `kernel` and `executed`.
+ */
+export const VERSIONS = { min: 1, max: 2 };
+
+/** Choose what to speak with a side of this range; undefined if there is nothing in common. */
+export function negotiate({ min, max }: { min: number; max: number }): number | undefined {
+  const newest = Math.min(max, VERSIONS.max);
+  return newest < Math.max(min, VERSIONS.min) ? undefined : newest;
+}
 
 const ENTRY_FAILURES = [
   'ticket-expired',
@@ -35,6 +44,23 @@ const CAPABILITIES = ['edit', 'run', 'download', 'terminals'] as const;
 /** What a user may do in his notebook besides looking at it. The notebook's server holds him to it. */
 export type Capability = (typeof CAPABILITIES)[number];
 
+export const COMMANDS = ['go-to', 'run-all', 'interrupt', 'restart', 'read-only', 'theme'] as const;
+
+/** What a page may ask of a notebook besides saving it. A frame names those that it knows among its capabilities. */
+export type Command = (typeof COMMANDS)[number];
+
+/** What a command needs to be told: a cell's index, on or off, a theme. */
+export interface CommandValues {
+  /** Scroll to the cell with this index; done when it can be seen. */
+  'go-to': number;
+  'run-all': undefined;
+  interrupt: undefined;
+  restart: undefined;
+  /** For this page only; what the user may not do at all, his token says. */
+  'read-only': boolean;
+  theme: 'light' | 'dark';
+}
+
 /** Why the entry page could not let the user in. */
 export type EntryFailure = (typeof ENTRY_FAILURES)[number];
 
@@ -53,7 +79,7 @@ export interface Hello extends Tagged {
   type: 'hello';
   min: number;
   max: number;
-  /** Holds `save` where the page shows a notebook, and so will report `ready`. */
+  /** Holds `save` where the page shows a notebook, and so will report `ready`; and the commands that it knows. */
   capabilities: string[];
   /** Names the loaded page; a reload changes it. Not a secret. */
   document: string;
@@ -89,7 +115,14 @@ export interface Saved extends Tagged {
   origin: 'save' | 'autosave';
   /** The service's signed proof of that version. Pages that are older than this say nothing. */
   receipt?: string;
+  /** Whether there are unsaved edits again. Pages that are older than this say it in a message that follows. */
+  dirty?: boolean;
   request?: string;
+}
+
+/** Frame to page, through the port: Jupyter began to save; `saved` or `save-failed` follows. */
+export interface Saving extends Tagged {
+  type: 'saving';
 }
 
 /** Frame to page, through the port: a save did not reach the database. `not-allowed` if it never may. */
@@ -104,6 +137,34 @@ export interface SaveFailed extends Tagged {
 export interface Pong extends Tagged {
   type: 'pong';
   request: string;
+}
+
+/** Frame to page, through the port: a command was obeyed. */
+export interface Done extends Tagged {
+  type: 'done';
+  request: string;
+}
+
+/** Frame to page, through the port: a command was not obeyed. `not-allowed` if it never may be. */
+export interface CommandFailed extends Tagged {
+  type: 'command-failed';
+  code: string;
+  message: string;
+  request: string;
+}
+
+/** Frame to page, through the port: the kernel is `idle`, `busy`, `starting`, `restarting`, `dead` and so on, as Jupyter calls it. */
+export interface KernelState extends Tagged {
+  type: 'kernel';
+  state: string;
+}
+
+/** Frame to page, through the port: a cell ran. That it did, how long and whether it failed; never what it holds. */
+export interface Executed extends Tagged {
+  type: 'executed';
+  cell: number;
+  seconds: number;
+  failed: boolean;
 }
 
 /** Frame to page, through the port: the way in ends soon, or has ended, and a new ticket would keep it open. */
@@ -129,12 +190,29 @@ export interface Renew extends Tagged {
   ticket: string;
 }
 
+/** Page to frame, through the port: do this. */
+export interface DoCommand extends Tagged {
+  type: 'command';
+  command: Command;
+  value?: number | boolean | string;
+  request: string;
+}
+
 /** Everything a frame may say through the window. */
 export type WindowMessage = EntryFailed | Hello;
 /** Everything a frame may say through the port. */
-export type FrameMessage = Ready | Dirty | Saved | SaveFailed | Pong | Expiring;
+export type FrameMessage =
+  | Ready | Dirty | Saved | SaveFailed | Pong | Expiring
+  | Saving | Done | CommandFailed | KernelState | Executed;
 /** Everything the page may say through the port. */
-export type PageMessage = Save | Ping | Renew;
+export type PageMessage = Save | Ping | Renew | DoCommand;
+
+const SINCE_2: readonly string[] = ['saving', 'done', 'command-failed', 'kernel', 'executed'];
+
+/** Whether a page that speaks this version knows of such messages of a frame. */
+export function isKnownTo(version: number, type: FrameMessage['type']): boolean {
+  return version > 1 || !SINCE_2.includes(type);
+}
 
 /** The parts of a message a sender writes himself: all but the tag. */
 export type Untagged<M> = M extends Tagged ? Omit<M, 'protocol'> : never;
@@ -151,59 +229,61 @@ export function tag<M extends object>(message: M): M & Tagged {
 
 export function isWindowMessage(data: unknown): data is WindowMessage {
   if (!isTagged(data)) return false;
-  switch (data.type) {
-    case 'entry-failed':
-      return (ENTRY_FAILURES as readonly unknown[]).includes(data.reason);
-    case 'hello':
-      return (
-        isCount(data.min) &&
-        isCount(data.max) &&
-        isText(data.document) &&
-        isTexts(data.capabilities)
-      );
-    default:
-      return false;
-  }
+  if (data.type === 'entry-failed') return (ENTRY_FAILURES as readonly unknown[]).includes(data.reason);
+  return data.type === 'hello' && isCount(data.min) && isCount(data.max) && isText(data.document) && isTexts(data.capabilities);
 }
 
 export function isConnect(data: unknown): data is Connect {
-  return isTagged(data) && data.type === 'connect' && data.version === VERSION;
+  return isTagged(data) && data.type === 'connect' && isCount(data.version) && negotiate({ min: data.version, max: data.version }) !== undefined;
 }
+
+type Check = (value: unknown) => boolean;
+
+/** What each message of a frame must hold. */
+const FRAME_MESSAGES: Record<FrameMessage['type'], Record<string, Check>> = {
+  ready: { path: isText, dirty: isFlag, mode: oneOf(COOKIE_MODES), may: optional(isTexts) },
+  dirty: { dirty: isFlag },
+  saving: {},
+  saved: {
+    version: isCount,
+    sha256: isText,
+    origin: oneOf(['save', 'autosave']),
+    receipt: optional(isText),
+    dirty: optional(isFlag),
+    request: optional(isText),
+  },
+  'save-failed': { code: isText, message: isText, request: optional(isText) },
+  pong: { request: isText },
+  expiring: {},
+  done: { request: isText },
+  'command-failed': { code: isText, message: isText, request: isText },
+  kernel: { state: isText },
+  executed: { cell: isCount, seconds: Number.isFinite, failed: isFlag },
+};
 
 export function isFrameMessage(data: unknown): data is FrameMessage {
   if (!isTagged(data)) return false;
-  switch (data.type) {
-    case 'ready':
-      return (
-        isText(data.path) &&
-        isFlag(data.dirty) &&
-        (COOKIE_MODES as readonly unknown[]).includes(data.mode) &&
-        (data.may === undefined || isTexts(data.may))
-      );
-    case 'dirty':
-      return isFlag(data.dirty);
-    case 'saved':
-      return (
-        isCount(data.version) &&
-        isText(data.sha256) &&
-        (data.origin === 'save' || data.origin === 'autosave') &&
-        isOptionalText(data.receipt) &&
-        isOptionalText(data.request)
-      );
-    case 'save-failed':
-      return isText(data.code) && isText(data.message) && isOptionalText(data.request);
-    case 'pong':
-      return isText(data.request);
-    case 'expiring':
-      return true;
-    default:
-      return false;
-  }
+  const type = String(data.type) as FrameMessage['type'];
+  return Object.hasOwn(FRAME_MESSAGES, type) && Object.entries(FRAME_MESSAGES[type]).every(([field, check]) => check(data[field]));
 }
 
 export function isPageMessage(data: unknown): data is PageMessage {
   if (!isTagged(data)) return false;
-  return data.type === 'renew' ? isText(data.ticket) : (data.type === 'save' || data.type === 'ping') && isText(data.request);
+  switch (data.type) {
+    case 'renew':
+      return isText(data.ticket);
+    case 'command':
+      return (
+        (COMMANDS as readonly unknown[]).includes(data.command) &&
+        ['undefined', 'number', 'boolean', 'string'].includes(typeof data.value) &&
+        isText(data.request)
+      );
+    case 'save':
+    case 'ping':
+      return isText(data.request);
+    default:
+      return false;
+  }
 }
 
 type Fields = Record<string, unknown>;
@@ -220,8 +300,12 @@ function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every(isText);
 }
 
-function isOptionalText(value: unknown): value is string | undefined {
-  return value === undefined || isText(value);
+function optional(check: Check): Check {
+  return (value) => value === undefined || check(value);
+}
+
+function oneOf(values: readonly unknown[]): Check {
+  return (value) => values.includes(value);
 }
 
 function isFlag(value: unknown): value is boolean {

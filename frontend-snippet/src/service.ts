@@ -7,6 +7,8 @@ export interface Session {
   id: string;
   state: string;
   progress: { percent: number; message: string };
+  /** How many wait before it, from 1 on, where the service tells. */
+  position?: number | null;
   embeddable: boolean | null;
   version: number | null;
 }
@@ -15,18 +17,6 @@ interface Problem {
   type?: string;
   title?: string;
   detail?: string;
-}
-
-/** A refusal or an outage; `transient` says that trying again may help. */
-export class ServiceError extends EmbedError {
-  readonly status: number;
-  readonly transient: boolean;
-
-  constructor(code: string, message: string, { status, cause }: { status: number; cause?: unknown }) {
-    super(code, message, { cause });
-    this.status = status;
-    this.transient = status === 0 || status === 429 || status >= 502;
-  }
 }
 
 /** A request of ours, its headers plain enough to add to. */
@@ -40,6 +30,8 @@ export class Service {
   readonly #url: string;
   readonly #tokens: Tokens;
   readonly #timeout: number;
+  /** Tells `wake` to who follows a session. */
+  readonly woken = new EventTarget();
 
   constructor(url: string, tokens: Tokens, { timeout }: { timeout: number }) {
     this.#url = url.replace(/\/+$/, '');
@@ -54,38 +46,51 @@ export class Service {
 
   /** Begin to save and end the session. */
   async end(id: string, signal: AbortSignal): Promise<void> {
-    await this.#json('DELETE', `/v1/sessions/${encodeURIComponent(id)}`, signal);
+    await this.#json('DELETE', at('sessions', id), signal);
   }
 
   /** Mint a URL that opens the notebook once, soon. */
   async frameUrl(id: string, shown: 'notebook' | 'lab', signal: AbortSignal): Promise<string> {
-    const path = `/v1/sessions/${encodeURIComponent(id)}/iframe-url`;
+    const path = at('sessions', id, '/iframe-url');
     return ((await this.#json('POST', path, signal, { interface: shown })) as { url: string }).url;
+  }
+
+  /** Give the notebook's current version as a static page. */
+  async page(notebookId: string, signal: AbortSignal): Promise<string> {
+    return (await this.#ask('GET', at('notebooks', notebookId, '/preview'), signal)).text();
+  }
+
+  /** The page is back: what was connected may be dead, and what let us in may be too old. */
+  wake(): void {
+    this.#tokens.renew();
+    this.woken.dispatchEvent(new Event('wake'));
   }
 
   /** Connect to the session's event stream, after the event named by `lastEventId`. */
   async events(id: string, lastEventId: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-    const headers: Record<string, string> = { Accept: 'text/event-stream' };
-    if (lastEventId) headers['Last-Event-ID'] = lastEventId;
-    const path = `/v1/sessions/${encodeURIComponent(id)}/events`;
+    const headers: Record<string, string> = lastEventId ? { 'Last-Event-ID': lastEventId } : {};
+    const path = at('sessions', id, '/events');
     const { body } = await this.#authorized(path, { headers, signal });
-    if (!body) throw new ServiceError('service-unreachable', 'The service sent no events.', { status: 0 });
+    if (!body) throw unreachable();
     return body;
   }
 
   async #json(method: string, path: string, signal: AbortSignal, body?: object): Promise<unknown> {
+    return (await this.#ask(method, path, signal, body)).json();
+  }
+
+  async #ask(method: string, path: string, signal: AbortSignal, body?: object): Promise<Response> {
     const request: Request = body
       ? { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
       : { method, headers: {} };
     for (let n = 1; ; n++) {
       try {
         const limited = AbortSignal.any([signal, AbortSignal.timeout(this.#timeout)]);
-        const response = await this.#authorized(path, { ...request, signal: limited });
-        return await response.json();
+        return await this.#authorized(path, { ...request, signal: limited });
       } catch (error) {
         signal.throwIfAborted();
         const failure = error instanceof EmbedError ? error : unreachable(error);
-        if (n === TRIES || !(failure instanceof ServiceError && failure.transient)) throw failure;
+        if (n === TRIES || !failure.transient) throw failure;
         await sleep(backoff(n), signal);
       }
     }
@@ -100,18 +105,22 @@ export class Service {
       if (response.ok) return response;
       if (response.status !== 401) throw await toError(response);
       await this.#tokens.discard(token);
-      if (renewed) throw new EmbedError('unauthorized', 'The notebook service does not accept this sign-in.');
+      if (renewed) throw new EmbedError('unauthorized', 'Your sign-in is not accepted.');
     }
   }
 }
 
-function unreachable(cause: unknown): ServiceError {
-  return new ServiceError('service-unreachable', 'The notebook service does not answer.', { status: 0, cause });
+function unreachable(cause?: unknown): EmbedError {
+  return new EmbedError('service-unreachable', 'The notebook service does not answer.', { status: 0, cause });
 }
 
-async function toError(response: Response): Promise<ServiceError> {
+async function toError(response: Response): Promise<EmbedError> {
   const problem = (await response.json().catch(() => ({}))) as Problem;
   const slug = /^urn:inset:problem:(.+)$/.exec(problem.type ?? '')?.[1];
-  const message = problem.detail ?? problem.title ?? `The notebook service answered ${String(response.status)}.`;
-  return new ServiceError(slug ?? 'service-unreachable', message, { status: response.status });
+  const message = problem.detail ?? problem.title ?? `The service answered ${String(response.status)}.`;
+  return new EmbedError(slug ?? 'service-unreachable', message, { status: response.status });
+}
+
+function at(kind: string, id: string, rest = ''): string {
+  return `/v1/${kind}/${encodeURIComponent(id)}${rest}`;
 }

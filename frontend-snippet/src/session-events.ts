@@ -1,12 +1,12 @@
 /** A session's events from the service, without a gap, for as long as the session lives. */
 import { readEvents, type ServerEvent } from './event-stream.js';
 import { EmbedError } from './errors.js';
-import { type Service, ServiceError } from './service.js';
+import type { Service } from './service.js';
 import { after, backoff, sleep } from './timers.js';
 
 /** What happens in a session. The fields are the service's own. */
 export type SessionEvent =
-  | { event: 'progress'; percent: number; message: string }
+  | { event: 'progress'; percent: number; message: string; state?: string; position?: number }
   | { event: 'ready'; embeddable: boolean }
   | { event: 'saved'; version: number; sha256: string; origin: string }
   | { event: 'conflict'; base_version: number; current_version: number; kept_version: number; resolve: string }
@@ -29,6 +29,12 @@ export async function* followSession(
   for (let failures = 0; ; failures++) {
     const connection = new AbortController();
     const either = AbortSignal.any([signal, connection.signal]);
+    const rested = new AbortController();
+    service.woken.addEventListener('wake', () => {
+      failures = -1;
+      rested.abort();
+      connection.abort();
+    }, { signal: AbortSignal.any([signal, rested.signal]) });
     const watch = () => after(silence, either, () => { connection.abort(); });
     let forget = watch();
     const alive = () => {
@@ -42,28 +48,24 @@ export async function* followSession(
       for await (const received of readEvents(body, alive)) {
         lastEventId = received.id;
         const event = toSessionEvent(received);
-        if (event) yield event;
-        if (event?.event === 'ended' || event?.event === 'failed') return;
+        yield event;
+        if (event.event === 'ended' || event.event === 'failed') return;
       }
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof EmbedError && !passing(error)) throw error;
+      // A host that can't give a token just now is no reason to take the notebook away.
+      if (error instanceof EmbedError && !(error.transient || error.code === 'token-failed')) throw error;
     } finally {
       forget();
       connection.abort();
     }
-    await sleep(backoff(failures), signal);
+    // Who wakes up waits no longer.
+    await sleep(backoff(failures), AbortSignal.any([signal, rested.signal])).catch(() => { signal.throwIfAborted(); });
+    rested.abort();
   }
 }
 
-/** Whether it may be over next time. A host that can't give a token just now is no reason to take the notebook away. */
-function passing(error: EmbedError): boolean {
-  return error.code === 'token-failed' || (error instanceof ServiceError && error.transient);
-}
-
-const NAMES = new Set(['progress', 'ready', 'saved', 'conflict', 'renamed', 'ending', 'ended', 'failed']);
-
-/** Events we don't know are from a newer service, and not for us. */
-function toSessionEvent({ event, data }: ServerEvent): SessionEvent | undefined {
-  return NAMES.has(event) ? ({ ...(JSON.parse(data) as object), event } as SessionEvent) : undefined;
+/** Events we don't know are from a newer service, and nobody acts on them. */
+function toSessionEvent({ event, data }: ServerEvent): SessionEvent {
+  return { ...(JSON.parse(data) as object), event } as SessionEvent;
 }

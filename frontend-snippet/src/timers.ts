@@ -1,33 +1,27 @@
 /** Timers that end with a signal. */
 
 /** Call back once unless cancelled or aborted before. Returns the cancelling. */
-export function after(ms: number, signal: AbortSignal, callback: () => void): () => void {
-  if (signal.aborted) return () => undefined;
+export function after(ms: number, signal: AbortSignal, callback: () => void, aborted?: () => void): () => void {
   const cancel = () => {
     clearTimeout(timer);
-    signal.removeEventListener('abort', cancel);
+    signal.removeEventListener('abort', abort);
+  };
+  const abort = () => {
+    cancel();
+    aborted?.();
   };
   const timer = setTimeout(() => {
     cancel();
     callback();
   }, ms);
-  signal.addEventListener('abort', cancel);
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort);
   return cancel;
 }
 
 /** Wait; rejects with the signal's reason when it is aborted. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const stop = () => {
-      reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    after(ms, signal, () => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    });
-  });
+  return new Promise((resolve, reject) => { after(ms, signal, resolve, () => { reject(signal.reason as Error); }); });
 }
 
 /** How long to wait before try number `n` (from 0): doubling, bounded, spread so that pages don't return as one. */

@@ -1,73 +1,135 @@
-/** What the mount point shows: progress, the frame, or what went wrong. Looks come from the style sheet. */
+/** What the mount point shows: the last saved version, progress, the frame, or what went wrong. Looks come from the style sheet. */
+import type { SaveState } from './save-state.js';
 
 export interface Notice {
   title: string;
-  message: string;
+  lines: string[];
   button: string;
+  press: () => void;
+}
+
+/** A button's words, and what it does. */
+interface Control {
+  text: string;
   press: () => void;
 }
 
 export class View {
   readonly document: Document;
+  /** The static page, while it is shown. */
+  still: HTMLIFrameElement | undefined;
   readonly #root: HTMLElement;
+  readonly #saveLine: HTMLElement | undefined;
   #panel: HTMLElement | undefined;
   #frame: HTMLElement | undefined;
+  #aside: HTMLElement | undefined;
 
-  constructor(mountPoint: HTMLElement) {
+  /** Below the notebook stands a line that says what has become of the edits, unless it is not wanted. */
+  constructor(mountPoint: HTMLElement, { saveLine }: { saveLine: boolean }) {
     this.document = mountPoint.ownerDocument;
     this.#root = this.#element('div', 'inset-notebook');
+    if (saveLine) {
+      this.#saveLine = this.#element('p', 'inset-save');
+      this.#saveLine.setAttribute('role', 'status');
+      this.#saveLine.hidden = true;
+      this.#root.append(this.#saveLine);
+    }
     mountPoint.append(this.#root);
   }
 
-  /** Show how far the opening is. The panel is updated in place, so that screen readers tell what changed. */
-  progress(percent: number, message: string): void {
+  /** Show how far the opening is. The panel is updated in place, so that screen readers tell what changed, and only that. */
+  advance(percent: number, message: string, label: string, cancel?: Control): void {
     let bar = this.#panel?.querySelector<HTMLProgressElement>('progress');
     if (!bar) {
+      const line = this.#element('p', 'inset-message');
+      line.setAttribute('role', 'status');
       bar = this.#element('progress', 'inset-bar');
       bar.max = 100;
-      bar.setAttribute('aria-label', 'Opening the notebook');
-      this.#setPanel('inset-progress', 'status', this.#element('p', 'inset-message'), bar);
+      bar.setAttribute('aria-label', label);
+      this.#setPanel('inset-progress', line, bar, ...(cancel ? [this.#button('inset-cancel', cancel)] : []));
     }
     bar.value = percent;
     const line = this.#panel?.querySelector('p');
     if (line && line.textContent !== message) line.textContent = message;
+    if (!cancel) this.#panel?.querySelector('button')?.remove();
   }
 
-  /** Put the frame in, below the progress until `uncover()`. */
+  /** Show a static page until there is a notebook, and tell when it can be seen. */
+  paint(preview: HTMLIFrameElement, seen: () => void): void {
+    this.still?.remove();
+    this.still = preview;
+    // One that is answered with nothing never loads, and is never seen.
+    preview.hidden = true;
+    preview.addEventListener('load', () => {
+      preview.hidden = false;
+      this.#root.dataset.insetPreview = '';
+      seen();
+    });
+    this.#root.prepend(preview);
+  }
+
+  /** Put the frame in, below what is shown until `uncover()`. */
   show(frame: HTMLElement): void {
     this.#frame?.remove();
     this.#frame = frame;
-    this.#root.append(frame);
+    this.#root.insertBefore(frame, this.#saveLine ?? null);
   }
 
   uncover(): void {
+    if (this.#frame) this.#frame.inert = false;
+    if (this.#saveLine) this.#saveLine.hidden = false;
     this.#setPanel();
+    this.still?.remove();
+    this.still = undefined;
+    delete this.#root.dataset.insetPreview;
+  }
+
+  saveState(state: SaveState, message: string): void {
+    this.#root.dataset.insetSave = state;
+    if (this.#saveLine) this.#saveLine.textContent = message;
   }
 
   /** Say what happened, in the frame's place, with the one thing that can be done about it. */
-  notice({ title, message, button, press }: Notice): void {
+  notice({ title, lines: said, button, press }: Notice): void {
     this.#frame?.remove();
     this.#frame = undefined;
-    const heading = this.#element('p', 'inset-title', title);
-    const text = this.#element('p', 'inset-message', message);
-    const control = this.#element('button', 'inset-button', button);
-    control.type = 'button';
-    control.addEventListener('click', press, { once: true });
-    this.#setPanel('inset-notice', 'alert', heading, text, control);
+    if (this.#saveLine) this.#saveLine.hidden = true;
+    const lines = said.map((text) => this.#element('p', 'inset-message', text));
+    this.#setPanel('inset-notice', this.#element('p', 'inset-title', title), ...lines, this.#button('inset-button', { text: button, press }));
+    this.#panel?.setAttribute('role', 'alert');
+  }
+
+  /** Move out of the way, where the browser can without loading the frame anew: its last edits are still to be saved. */
+  setAside(): void {
+    this.#aside = this.#element('div', '');
+    this.#aside.hidden = true;
+    this.document.body.append(this.#aside);
+    try {
+      (this.#aside as { moveBefore?: (node: Node, before: null) => void }).moveBefore?.(this.#root, null);
+    } catch {
+      // It stays where it is.
+    }
   }
 
   remove(): void {
     this.#root.remove();
+    this.#aside?.remove();
   }
 
-  #setPanel(className?: string, role = '', ...children: HTMLElement[]): void {
+  #setPanel(className?: string, ...children: HTMLElement[]): void {
     this.#panel?.remove();
     this.#panel = undefined;
     if (!className) return;
     this.#panel = this.#element('div', `inset-panel ${className}`);
-    this.#panel.setAttribute('role', role);
     this.#panel.append(...children);
     this.#root.prepend(this.#panel);
+  }
+
+  #button(className: string, { text, press }: Control): HTMLButtonElement {
+    const button = this.#element('button', className, text);
+    button.type = 'button';
+    button.addEventListener('click', press, { once: true });
+    return button;
   }
 
   #element<K extends keyof HTMLElementTagNameMap>(name: K, className: string, text = ''): HTMLElementTagNameMap[K] {

@@ -6,7 +6,22 @@ export const SERVICE = 'https://inset.test';
 export const SEAT = 'https://seat-001.nb.test';
 
 const dom = new Window({ url: 'https://host.test/', settings: { navigation: { disableChildFrameNavigation: true } } });
-Object.assign(globalThis, { window: dom, document: dom.document });
+const { HTMLElement: Element, customElements: elements, CustomEvent: Custom } = dom;
+Object.assign(globalThis, { window: dom, document: dom.document, HTMLElement: Element, customElements: elements, CustomEvent: Custom });
+
+/** The browser's window, to tell it what a browser would. */
+export function happen(event: string, target: { dispatchEvent: (event: never) => unknown } = dom): Event {
+  const happened = new dom.Event(event, { cancelable: true });
+  target.dispatchEvent(happened as never);
+  return happened as unknown as Event;
+}
+
+/** Take the network away, or give it back without telling. */
+export function setOnline(online: boolean): void {
+  Object.defineProperty(globalThis, 'navigator', { value: { onLine: online }, configurable: true });
+}
+
+setOnline(true);
 
 /** Let everything happen that is under way. */
 export async function settled(): Promise<void> {
@@ -128,17 +143,20 @@ export function problem(status: number, slug: string, detail?: string): Response
 
 /** The page inside an iframe, whose part the test plays. */
 export class FakeFrame {
-  readonly heard: { type: string; request?: string }[] = [];
+  readonly heard: { type: string; request?: string; command?: string; value?: unknown }[] = [];
   readonly window: { postMessage: (message: unknown, targetOrigin: string, ports: MessagePort[]) => void };
   readonly connects: string[] = [];
+  /** The version that the page has chosen. */
+  version: number | undefined;
   port: MessagePort | undefined;
   readonly #element: HTMLIFrameElement;
 
   constructor(element: HTMLIFrameElement) {
     this.#element = element;
     this.window = {
-      postMessage: (_, targetOrigin, [port]) => {
+      postMessage: (message, targetOrigin, [port]) => {
         this.connects.push(targetOrigin);
+        this.version = (message as { version?: number }).version;
         this.port = port;
         if (port) port.onmessage = ({ data }: MessageEvent<{ type: string }>) => void this.heard.push(data);
       },

@@ -114,15 +114,6 @@ test('streams that end with their tokens are followed on without growing pauses'
   assert.ok(Date.now() - begun < 3_000);
 });
 
-test('events of a newer service are passed over', async () => {
-  const { wire, over, names } = follow();
-  await until(() => wire.streams);
-  wire.send('celebration', {});
-  wire.send('ended', { reason: 'closed' });
-  await over;
-  assert.deepEqual(names(), ['ended']);
-});
-
 test('leaving ends the stream at once', async () => {
   const { wire, over, leave } = follow();
   await until(() => wire.streams);

@@ -34,3 +34,41 @@ test('a host that can not give a token is asked again the next time', async () =
   down = false;
   assert.equal(await tokens.get(), 'token');
 });
+
+function jwt(lifetime: number): string {
+  const iat = 1_000;
+  return `x.${btoa(JSON.stringify({ iat, exp: iat + lifetime }))}.x`;
+}
+
+test('a token that is about to expire is replaced before it is used', async (context) => {
+  context.mock.timers.enable({ apis: ['Date'] });
+  let fetches = 0;
+  const tokens = new Tokens(() => (fetches++, jwt(100)));
+  await tokens.get();
+  context.mock.timers.tick(85_000);
+  await tokens.get();
+  assert.equal(fetches, 1);
+  context.mock.timers.tick(10_000);
+  await tokens.get();
+  assert.equal(fetches, 2);
+});
+
+test('after a return the next who asks is given a new token, and one fetch is enough', async () => {
+  let fetches = 0;
+  const tokens = new Tokens(async () => {
+    await Promise.resolve();
+    return `token-${String(++fetches)}`;
+  });
+  await tokens.get();
+  tokens.renew();
+  const both = [tokens.get(), tokens.get()];
+  tokens.renew();
+  assert.deepEqual(await Promise.all([...both, tokens.get()]), ['token-2', 'token-2', 'token-2']);
+});
+
+test('a fetch that never ends is given up, and asked for again', async () => {
+  const answers = [new Promise<string>(() => undefined), 'token'];
+  const tokens = new Tokens(() => answers.shift() ?? '', { timeout: 10 });
+  await assert.rejects(tokens.get(), { code: 'token-failed' });
+  assert.equal(await tokens.get(), 'token');
+});

@@ -281,11 +281,11 @@ async def test_the_last_saved_version_is_shown_while_the_server_starts(page: Pag
     await log_in(page, stack)
     await create(page, "Malaria grants")
 
-    await expect(page.frame_locator("#preview").get_by_text("Preview of version 1")).to_be_visible()
+    await expect(page.frame_locator(".inset-preview").get_by_text("Preview of version 1")).to_be_visible()
     await expect(page.get_by_test_id("save-state")).to_contain_text("%")
 
     await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved", timeout=20_000)
-    await expect(page.locator("#preview")).to_have_count(0)
+    await expect(page.locator(".inset-preview")).to_have_count(0)
 
 
 async def test_without_a_preview_there_is_no_empty_frame(page: Page, stack: Stack) -> None:
@@ -298,4 +298,4 @@ async def test_without_a_preview_there_is_no_empty_frame(page: Page, stack: Stac
         await page.reload()
 
     assert (await answering.value).status == 204
-    await expect(page.locator("#preview")).to_be_hidden()
+    await expect(page.locator(".inset-preview")).to_be_hidden()

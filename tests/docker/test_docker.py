@@ -27,7 +27,7 @@ async def test_a_notebook_runs_in_a_container_and_its_output_reaches_the_databas
     async with chromium_page() as page:
         await page.goto(f"{host_page}?{urlencode({'serviceUrl': running.service_url, 'notebookId': notebook['id']})}")
         await page.evaluate("notebook.ready")
-        frame = page.frame_locator("iframe")
+        frame = page.frame_locator(".inset-frame")
         await run_in_last_cell(frame, "import os; print(6 * 7, os.getuid())")
         await expect(frame.locator(".jp-OutputArea-output").first).to_have_text("42 1000", timeout=60_000)
         saved = await page.evaluate("notebook.save()")

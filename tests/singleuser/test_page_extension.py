@@ -260,3 +260,96 @@ async def until(fact: Any, *, patience: float = 10) -> None:
     async with asyncio.timeout(patience):
         while not await asyncio.to_thread(fact):
             await asyncio.sleep(0.05)
+
+
+LONG = "\n".join(f"line_{n} = {n}" for n in range(40))
+
+
+async def test_the_host_commands_and_hears_of_runs_without_what_they_hold(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    jupyter.write(PATH, "secret = 1 / 0")
+    frame = await open_notebook(page, host)
+
+    error = await failure(page, "notebook.command('run-all')")
+    assert error["code"] == "command-failed"
+    await told(page, "executed", cell=0, failed=True)
+    await told(page, "kernel", state="busy")
+    assert "secret" not in await page.evaluate("JSON.stringify(told)")
+
+    await page.evaluate("notebook.command('theme', 'dark')")
+    await frame.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    await page.evaluate("notebook.command('read-only', true)")
+    await frame.wait_for_function("document.querySelector('.jp-Cell .cm-content').ariaReadOnly === 'true'")
+    await page.evaluate("notebook.command('read-only', false)")
+    await type_into(frame, "again = 1")
+    await frame.get_by_text("again").wait_for()
+
+    await page.evaluate("notebook.command('restart')")
+    await told(page, "kernel", state="restarting")
+
+
+async def test_the_notebook_scrolls_to_the_cell_that_the_host_names(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    jupyter.write_cells(PATH, [f"{LONG}\n# the cell {n}" for n in range(12)])
+    frame = await open_notebook(page, host)
+
+    await page.evaluate("notebook.command('go-to', 7)")
+
+    top = "document.querySelector('.jp-WindowedPanel-outer, .jp-NotebookPanel-notebook').getBoundingClientRect().top"
+    cell = "jupyterapp.shell.currentWidget.content.widgets[7].node.getBoundingClientRect().top"
+    await frame.wait_for_function(f"Math.abs({cell} - {top}) < 60")
+
+
+async def test_jupyters_own_save_is_followed_from_its_beginning(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "followed = 1")
+    await told(page, "saveState", state="unsaved")
+
+    await page.keyboard.press("Control+s")
+
+    await told(page, "saved", origin="save")
+    await page.wait_for_function("notebook.saveState === 'saved'")
+    states = await page.evaluate("told.filter(({ event }) => event === 'saveState').map(({ state }) => state)")
+    assert states[-3:] == ["unsaved", "saving", "saved"]
+
+
+async def test_an_sdk_of_the_first_protocol_is_served(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    """What SDKs did before there was a second version: they choose the first, and know nothing that is younger."""
+    host.pages["old"] = OLD_SDK
+    await page.goto(f"{host.url}pages/old")
+    await page.evaluate("(url) => embed(url)", jupyter.page(PATH, interface="notebook"))
+
+    await page.wait_for_function("heard.some(({ type }) => type === 'ready')")
+    frame = page.frames[1]
+    await frame.wait_for_function("jupyterapp.shell.currentWidget?.sessionContext.session?.kernel?.status === 'idle'")
+    await type_into(frame, "typed_for_an_old_host = 1")
+    await page.wait_for_function("heard.some(({ type, dirty }) => type === 'dirty' && dirty)")
+    await page.evaluate("port.postMessage({ protocol: 'notebook-embed/1', type: 'save', request: '1' })")
+    await page.wait_for_function("heard.some(({ type, request }) => type === 'saved' && request === '1')")
+
+    assert "typed_for_an_old_host" in jupyter.text(PATH)
+    types = await page.evaluate("heard.map(({ type }) => type)")
+    assert set(types) <= {"ready", "dirty", "saved", "save-failed", "pong", "expiring"}
+
+
+OLD_SDK = """<!doctype html><script>
+  window.heard = [];
+  window.embed = (url) => {
+    const frame = document.body.appendChild(document.createElement('iframe'));
+    frame.width = frame.height = 600;
+    addEventListener('message', ({ source, data }) => {
+      if (source !== frame.contentWindow || data.type !== 'hello' || window.port) return;
+      if (data.min > 1 || data.max < 1) return;
+      const { port1, port2 } = new MessageChannel();
+      window.port = port1;
+      port1.onmessage = (event) => heard.push(event.data);
+      const connect = { protocol: 'notebook-embed/1', type: 'connect', version: 1 };
+      frame.contentWindow.postMessage(connect, new URL(url).origin, [port2]);
+    });
+    frame.src = url;
+  };
+</script><body>"""

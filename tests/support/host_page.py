@@ -23,19 +23,30 @@ SDK = ROOT / "frontend-snippet" / "dist"
 
 PAGE = """<!doctype html>
 <title>Host</title>
+<meta name="viewport" content="width=device-width">
 <link rel="stylesheet" href="/sdk/inset-notebook.css">
-<div id="mount" style="width: 1000px; height: 650px"></div>
-<script type="module">
+<style nonce="of-the-host">
+  :root { color-scheme: light dark }
+  body { margin: 8px; background: Canvas; color: CanvasText }
+  #mount { width: min(1000px, 100%%); height: 650px }
+</style>
+<div id="mount"></div>
+<script type="module" nonce="of-the-host">
   import { embedNotebook } from '/sdk/inset-notebook.js';
-  const names = ['progress', 'ready', 'dirty', 'saving', 'saved', 'saveFailed',
-    'conflict', 'renamed', 'ending', 'ended', 'failed'];
+  const names = ['progress', 'preview', 'ready', 'dirty', 'saveState', 'saving', 'saved', 'saveFailed',
+    'conflict', 'kernel', 'executed', 'renamed', 'ending', 'ended', 'failed'];
   window.told = [];
   window.notebook = embedNotebook({
     mountPoint: document.querySelector('#mount'),
     serviceUrl: location.origin,
     notebookId: 'n1',
-    fetchToken: () => 'a-token',
+    fetchToken: () => {
+      window.fetched = (window.fetched ?? 0) + 1;
+      return 'a-token';
+    },
     timeouts: { frame: %(patience)d },
+    nonce: 'of-the-host',
+    ...%(options)s,
   });
   for (const name of names) notebook.on(name, (detail) => told.push({ event: name, ...detail }));
 </script>
@@ -51,6 +62,18 @@ class HostPage:
     minted: int = 0
     calls: list[str] = field(default_factory=list)
     streams: list["asyncio.Queue[str]"] = field(default_factory=list)
+    pages: dict[str, str] = field(default_factory=dict)
+    """Other pages of the host, by path."""
+    previews: list[str] = field(default_factory=list)
+    """The notebook's current version as a static page, in turn; the last for ever. Without one there is none."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """More options for `embedNotebook`."""
+    policy: str = ""
+    """The page's own Content-Security-Policy."""
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set if the server is up; a test that clears it lets the session wait for that."""
+    problem: tuple[int, str, str] | None = None
+    """The status, slug and detail that opening a session is refused with."""
     frames: dict[str, str] = field(default_factory=dict)
     """Pages by path, for frames that are no Jupyter."""
 
@@ -84,20 +107,25 @@ async def host_page(
 ) -> AsyncIterator[HostPage]:
     sockets = bind_sockets(port, "127.0.0.1")
     host = HostPage(sockets[0].getsockname()[1], frame_urls or [], patience)
+    host.started.set()
     routes: list[Any] = [
         (r"/", _Page, {"host": host}),
         (r"/sdk/(.*)", web.StaticFileHandler, {"path": str(SDK)}),
+        (r"/v1/notebooks/n1/preview", _Preview, {"host": host}),
         (r"/v1/sessions", _Sessions, {"host": host}),
         (r"/v1/sessions/s1", _Sessions, {"host": host}),
         (r"/v1/sessions/s1/events", _Events, {"host": host}),
         (r"/v1/sessions/s1/iframe-url", _FrameUrl, {"host": host}),
         (r"/frames/(.*)", _Frame, {"host": host}),
+        (r"/pages/(.*)", _OtherPage, {"host": host}),
+        (r"/token", _Token, {"host": host}),
     ]
     server = HTTPServer(web.Application(routes, log_function=lambda handler: None))
     server.add_sockets(sockets)
     try:
         yield host
     finally:
+        host.started.set()
         server.stop()
         await server.close_all_connections()
 
@@ -112,7 +140,9 @@ class _Handler(web.RequestHandler):
 
 class _Page(_Handler):
     def get(self) -> None:
-        self.finish(PAGE % {"patience": self.host.patience})
+        if self.host.policy:
+            self.set_header("Content-Security-Policy", self.host.policy)
+        self.finish(PAGE % {"patience": self.host.patience, "options": json.dumps(self.host.options)})
 
 
 class _Frame(_Handler):
@@ -120,9 +150,34 @@ class _Frame(_Handler):
         self.finish(self.host.frames[path])
 
 
+class _OtherPage(_Handler):
+    def get(self, path: str) -> None:
+        self.finish(self.host.pages[path])
+
+
+class _Token(_Handler):
+    def post(self) -> None:
+        self.finish("a-token")
+
+
+class _Preview(_Handler):
+    def get(self) -> None:
+        assert self.request.headers["Authorization"] == "Bearer a-token"
+        if not self.host.previews:
+            self.set_status(404)
+            return
+        page = self.host.previews.pop(0) if len(self.host.previews) > 1 else self.host.previews[0]
+        self.finish(page)
+
+
 class _Sessions(_Handler):
     def post(self) -> None:
         assert self.request.headers["Authorization"] == "Bearer a-token"
+        if self.host.problem:
+            status, slug, detail = self.host.problem
+            self.set_status(status)
+            self.finish({"type": f"urn:inset:problem:{slug}", "title": slug, "detail": detail, "status": status})
+            return
         self._answer("ready")
 
     def delete(self) -> None:
@@ -141,7 +196,9 @@ class _Events(_Handler):
         self.set_header("Content-Type", "text/event-stream")
         stream: asyncio.Queue[str] = asyncio.Queue()
         self.host.streams.append(stream)
-        self.write('id: 1\nevent: progress\ndata: {"percent": 40, "message": "Starting"}\n\n')
+        self.write('id: 1\nevent: progress\ndata: {"percent": 40, "message": "Starting", "state": "starting"}\n\n')
+        await self.flush()
+        await self.host.started.wait()
         self.write('id: 2\nevent: ready\ndata: {"embeddable": true, "version": 1}\n\n')
         try:
             while True:

@@ -39,19 +39,25 @@ class PlainJupyter:
 
     def write(self, path: str, source: str) -> None:
         """Put a notebook of one cell into the server's folder."""
-        cell = {
-            "cell_type": "code",
-            "execution_count": None,
-            "id": "one",
-            "metadata": {},
-            "outputs": [],
-            "source": source,
-        }
+        self.write_cells(path, [source])
+
+    def write_cells(self, path: str, sources: list[str]) -> None:
+        cells = [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": "one" if n == 0 else f"cell-{n}",
+                "metadata": {},
+                "outputs": [],
+                "source": source,
+            }
+            for n, source in enumerate(sources)
+        ]
         metadata = {
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
         }
-        document = {"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+        document = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         (self.root / path).write_text(json.dumps(document), encoding="utf-8")
 

@@ -35,7 +35,9 @@ _HOST = """<!doctype html>
     mountPoint.style = 'width: 1000px; height: 600px';
     document.body.append(mountPoint);
     const fetchToken = async () => (await fetch('/token?user=' + user)).text();
-    const notebook = embedNotebook({ mountPoint, serviceUrl: '%(service)s', notebookId, fetchToken, ...options });
+    // A frame is the notebook's: tests count them.
+    const given = { mountPoint, serviceUrl: '%(service)s', notebookId, fetchToken, preview: false };
+    const notebook = embedNotebook({ ...given, ...options });
     notebook.told = [];
     for (const event of ['ready', 'dirty', 'saved', 'saveFailed', 'ended', 'failed']) {
       notebook.on(event, (detail) => notebook.told.push({ event, ...detail }));

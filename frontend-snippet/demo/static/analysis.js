@@ -11,7 +11,7 @@ const notebookId = document.querySelector('meta[name="inset-notebook"]').content
 const $ = (id) => document.getElementById(id);
 
 /** What the controls show. `phase`: busy, open, failed or ended; `save`: idle, saving or failed. */
-const view = { phase: 'busy', note: 'Opening…', dirty: false, save: 'idle', version: null, savedAt: null };
+const view = { phase: 'busy', note: 'Opening…', dirty: false, save: 'idle', kept: 'saved', version: null, savedAt: null };
 
 const notebook = embedNotebook({
   mountPoint: $('notebook'),
@@ -19,12 +19,12 @@ const notebook = embedNotebook({
   notebookId,
   fetchToken,
   title: $('title').textContent,
+  preview: $('notebook').dataset.preview,
+  saveLine: false,    // this page has its own, in the toolbar
   onProgress: ({ percent, message }) => update({ phase: 'busy', note: `${message} (${Math.round(percent)} %)` }),
-  onReady: () => {
-    $('preview')?.remove();
-    update({ phase: 'open', save: 'idle' });
-  },
+  onReady: () => update({ phase: 'open', save: 'idle' }),
   onDirty: ({ dirty }) => update({ dirty }),
+  onSaveState: ({ state }) => update({ kept: state }),
   onSaving: () => update({ save: 'saving' }),
   onSaved: ({ origin }) => {
     update({ save: 'idle' });
@@ -69,6 +69,7 @@ function controls() {
   if (view.phase !== 'open') return ['Save', false, view.note];
   if (view.save === 'saving') return ['Saving…', false, 'Saving…'];
   if (view.save === 'failed') return ['Save again', true, view.note];
+  if (view.kept === 'offline') return ['Save', true, 'Offline: changes are kept and saved later'];
   return view.dirty ? ['Save', true, 'Unsaved changes'] : ['Saved', false, 'All changes saved'];
 }
 
@@ -91,12 +92,6 @@ const conflicts = watchConflicts(notebookId, {
     historyPanel.refresh();
   },
 });
-
-/** Show the last saved version until there is a notebook; where there is none to show, nothing is loaded. */
-function showPreview(frame) {
-  frame.addEventListener('load', () => { frame.hidden = false; });
-  frame.src = frame.dataset.of;
-}
 
 const historyPanel = watchHistory(notebookId, {
   saveFirst: async () => { if (view.dirty) await notebook.save(); },
@@ -121,9 +116,5 @@ $('rename').addEventListener('submit', act(async () => {
   await rename(new FormData($('rename')).get('title'));
   $('rename').hidePopover();
 }));
-addEventListener('beforeunload', (event) => {
-  if (view.dirty) event.preventDefault();
-});
 
-showPreview($('preview'));
 refresh();

@@ -3,9 +3,10 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { PageConfig } from '@jupyterlab/coreutils';
 import { IMainMenu } from '@jupyterlab/mainmenu';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
-import type { CookieMode, PageMessage } from '../../../frontend-snippet/src/protocol.js';
+import { COMMANDS, type CookieMode, type DoCommand, type PageMessage } from '../../../frontend-snippet/src/protocol.js';
 import { Bridge } from './bridge.js';
 import { type May, readMay, restrict } from './capabilities.js';
+import { obey, tellOfRuns } from './commands.js';
 import { keepLinksInFrame } from './links.js';
 import { Notebook, save } from './notebook.js';
 import { PageAround } from './page-around.js';
@@ -48,7 +49,7 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
 
   const page = new PageAround({
     origins: JSON.parse(PageConfig.getOption('insetOrigins') || '[]') as string[],
-    capabilities: path === undefined ? [] : ['save', 'dirty'],
+    capabilities: path === undefined ? [] : ['save', 'dirty', ...COMMANDS],
     connected: () => notebook?.introduce(),
     heard: (message) => { answer(message); },
   });
@@ -58,9 +59,16 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
 
   function answer(message: PageMessage): void {
     if (message.type === 'renew') void renewal.take(message.ticket).then(reconnect);
+    else if (message.type === 'command') void command(message);
     else if (message.type === 'ping') page.say({ type: 'pong', request: message.request });
     else if (notebook) void notebook.save(message.request);
     else page.say({ type: 'save-failed', code: 'not-ready', message: 'No notebook is open.', request: message.request });
+  }
+
+  async function command(message: DoCommand): Promise<void> {
+    const { request } = message;
+    if (panel) page.say(await obey(app, panel, may, message));
+    else page.say({ type: 'command-failed', code: 'not-ready', message: 'No notebook is open.', request });
   }
 
   /** What was cut while nobody was let in, Jupyter tries again ever more rarely. */
@@ -75,6 +83,7 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
     added.context.disposed.connect(() => { panel = notebook = undefined; });
     await added.context.ready;
     notebook = new Notebook(added.context, bridge, { mode, may }, (message) => { page.say(message); });
+    tellOfRuns(added, (message) => { page.say(message); });
     notebook.introduce();
   }
 

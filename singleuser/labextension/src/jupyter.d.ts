@@ -37,6 +37,7 @@ declare module '@lumino/commands' {
     }
   }
   export class CommandRegistry {
+    execute(id: string, args?: object): Promise<unknown>;
     readonly commandExecuted: Signal<this, CommandRegistry.ICommandExecutedArgs>;
     isEnabled(id: string, args?: object): boolean;
     isVisible(id: string, args?: object): boolean;
@@ -55,6 +56,8 @@ declare module '@jupyterlab/services' {
     interface IKernelConnection {
       readonly connectionStatus: 'connected' | 'connecting' | 'disconnected';
       reconnect(): Promise<void>;
+      interrupt(): Promise<void>;
+      restart(): Promise<void>;
     }
   }
   export namespace ServerConnection {
@@ -111,6 +114,7 @@ declare module '@jupyterlab/docregistry' {
 
 declare module '@jupyterlab/notebook' {
   import type { DocumentRegistry } from '@jupyterlab/docregistry';
+  import type { Kernel } from '@jupyterlab/services';
 
   export interface Cell {
     readOnly: boolean;
@@ -119,7 +123,28 @@ declare module '@jupyterlab/notebook' {
   }
   export interface NotebookPanel {
     readonly context: DocumentRegistry.IContext<DocumentRegistry.IModel & { readonly cells: { readonly changed: Signal<unknown, unknown> } }>;
-    readonly content: { readonly widgets: readonly Cell[] };
+    readonly content: Notebook;
+    readonly sessionContext: SessionContext;
+    /** Settles when the notebook can be seen. */
+    readonly revealed: Promise<void>;
+  }
+  export interface Notebook {
+    readonly widgets: readonly Cell[];
+    activeCellIndex: number;
+    scrollToItem(index: number, align?: 'auto' | 'start', margin?: number): Promise<void>;
+  }
+  export interface SessionContext {
+    readonly session: { readonly kernel: Kernel.IKernelConnection | null } | null;
+    readonly statusChanged: Signal<unknown, string>;
+  }
+  export namespace NotebookActions {
+    interface Execution {
+      readonly notebook: Notebook;
+      readonly cell: Cell;
+    }
+    const executionScheduled: Signal<unknown, Execution>;
+    const executed: Signal<unknown, Execution & { readonly success: boolean }>;
+    function runAll(notebook: Notebook, sessionContext: SessionContext): Promise<boolean>;
   }
   export interface INotebookTracker {
     readonly widgetAdded: Signal<this, NotebookPanel>;

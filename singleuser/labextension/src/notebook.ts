@@ -84,17 +84,22 @@ export class Notebook {
 
   #saveState(state: DocumentRegistry.SaveState): void {
     if (this.#requested > 0) return;
-    if (state === 'completed') {
+    if (state === 'started') {
+      this.#report({ type: 'saving' });
+    } else if (state === 'completed') {
       const origin = this.#explicit > 0 ? 'save' : 'autosave';
       this.#flush(origin).catch((error: unknown) => { this.#saveFailed(error); });
-    } else if (state === 'failed') {
+    } else {
       this.#saveFailed(new Error('Jupyter could not save the notebook.'));
     }
   }
 
   async #flush(origin: Origin, request?: string): Promise<void> {
     const stored = await this.#bridge.flush(this.#context.path, origin);
-    this.#report({ type: 'saved', ...stored, origin, ...(request !== undefined && { request }) });
+    // Said at once, and not again when it has settled.
+    const { dirty } = this.#context.model;
+    this.#dirty = dirty;
+    this.#report({ type: 'saved', ...stored, origin, dirty, ...(request !== undefined && { request }) });
   }
 
   #saveFailed(error: unknown, request?: string): void {

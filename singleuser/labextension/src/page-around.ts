@@ -2,11 +2,12 @@
 import {
   type FrameMessage,
   isConnect,
+  isKnownTo,
   isPageMessage,
   type PageMessage,
   tag,
   type Untagged,
-  VERSION,
+  VERSIONS,
 } from '../../../frontend-snippet/src/protocol.js';
 
 const HELLO_EVERY = 500;
@@ -26,6 +27,8 @@ export class PageAround {
   readonly #document = Math.random().toString(36).slice(2);
   readonly #hello: number;
   #port: MessagePort | undefined;
+  /** What the page around has chosen to speak. */
+  #version = VERSIONS.min;
 
   constructor(options: PageAroundOptions) {
     this.#options = options;
@@ -35,14 +38,14 @@ export class PageAround {
     this.#sayHello();
   }
 
-  /** Said to nobody while there is no connection. */
+  /** Said to nobody while there is no connection, and not to a page that is older than what is said. */
   say(message: Untagged<FrameMessage>): void {
-    this.#port?.postMessage(tag(message));
+    if (isKnownTo(this.#version, message.type)) this.#port?.postMessage(tag(message));
   }
 
   #sayHello(): void {
     const { capabilities } = this.#options;
-    const hello = tag({ type: 'hello', min: VERSION, max: VERSION, capabilities, document: this.#document });
+    const hello = tag({ type: 'hello', ...VERSIONS, capabilities, document: this.#document });
     for (const origin of this.#targets) window.parent.postMessage(hello, origin);
   }
 
@@ -53,6 +56,7 @@ export class PageAround {
     clearInterval(this.#hello);
     this.#port?.close();
     this.#port = port;
+    this.#version = data.version;
     port.onmessage = (event: MessageEvent<unknown>) => {
       if (isPageMessage(event.data)) this.#options.heard(event.data);
     };

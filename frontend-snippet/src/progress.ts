@@ -1,0 +1,75 @@
+/** How far an opening is, by how long its phases took in this browser before. */
+
+export const PHASES = ['queued', 'starting', 'restoring', 'connecting'] as const;
+
+/** What the opening waits for: a place, the server, the document in it, the frame. */
+export type Phase = (typeof PHASES)[number];
+
+/** How long each takes where nothing has been learnt yet, in milliseconds. */
+const GUESS = [500, 8000, 1000, 4000];
+/** How much a start counts against those before. */
+const WEIGHT = 0.4;
+
+export class Progress {
+  readonly #key: string;
+  readonly #usual: readonly number[];
+  readonly #took: number[] = [];
+  #at = 0;
+  #since = Date.now();
+  #percent = 0;
+
+  /** What is learnt is kept for each service. */
+  constructor(serviceUrl: string) {
+    this.#key = `inset-notebook:starts:${serviceUrl}`;
+    this.#usual = read(this.#key);
+  }
+
+  get waitsFor(): Phase {
+    return PHASES[this.#at] ?? 'connecting';
+  }
+
+  /** Never goes back, and never arrives by itself. */
+  get far(): number {
+    let passed = 0;
+    let all = 0;
+    this.#usual.forEach((usual, n) => {
+      if (n === this.#at) passed = all + usual * (1 - Math.exp((-1.5 * (Date.now() - this.#since)) / usual));
+      all += usual;
+    });
+    return (this.#percent = Math.max(this.#percent, Math.floor((100 * passed) / all)));
+  }
+
+  /** Go on to a later phase; earlier ones are over for good. */
+  enter(phase: Phase): void {
+    const next = PHASES.indexOf(phase);
+    if (next > this.#at) this.#pass(next);
+  }
+
+  /** The notebook is there: learn from it. */
+  arrived(): void {
+    this.#pass(PHASES.length);
+    // A phase takes a moment at least: nothing is divided by nothing.
+    const learnt = this.#usual.map((usual, n) => Math.max(50, usual + WEIGHT * ((this.#took[n] ?? usual) - usual)));
+    try {
+      localStorage.setItem(this.#key, JSON.stringify(learnt.map((ms) => Math.round(ms))));
+    } catch {
+      // A page without storage learns nothing.
+    }
+  }
+
+  #pass(next: number): void {
+    this.#took[this.#at] = Date.now() - this.#since;
+    this.#at = next;
+    this.#since = Date.now();
+  }
+}
+
+function read(key: string): number[] {
+  try {
+    const kept = JSON.parse(localStorage.getItem(key) ?? '') as unknown[];
+    if (kept.length === GUESS.length && kept.every((ms) => Number(ms) > 0)) return kept.map(Number);
+  } catch {
+    // Nothing is kept, or nothing of ours.
+  }
+  return GUESS;
+}

@@ -1,0 +1,213 @@
+"""What a person sees of the SDK in a real browser: the last saved version, progress, states of saving, ways out."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import FrameLocator, Page, expect
+
+from inset.preview.contents import read_contents
+from inset.preview.page import whole_page
+from inset.preview.rendering import render_body
+from tests.support.chromium import chromium_page
+from tests.support.host_page import SDK, HostPage, host_page
+
+pytestmark = pytest.mark.browser
+
+NOTEBOOK = """<!doctype html><body>The live notebook<script>
+  const tell = (target, message, ...rest) => target.postMessage({ protocol: 'notebook-embed/1', ...message }, ...rest);
+  const hello = { type: 'hello', min: 1, max: 2, capabilities: ['save', 'go-to'], document: String(Math.random()) };
+  const greeting = setInterval(() => tell(parent, hello, HOST), 50);
+  let port;
+  let version = 1;
+  function edit() { tell(port, { type: 'dirty', dirty: true }); }
+  addEventListener('message', ({ ports: [given] }) => {
+    clearInterval(greeting);
+    port = given;
+    port.onmessage = ({ data: { type, request, command, value } }) => {
+      if (type === 'save') setTimeout(() => {
+        document.body.dataset.saved = '';
+        tell(port, { type: 'saved', version: ++version, sha256: 'ab', origin: 'save', dirty: false, request });
+      }, 200);
+      if (type === 'ping') tell(port, { type: 'pong', request });
+      if (type === 'command') { document.body.dataset.cell = value; tell(port, { type: 'done', request }); }
+    };
+    tell(port, { type: 'ready', path: 'a.ipynb', dirty: false, mode: 'plain' });
+  });
+</script>"""
+
+POLICY = (
+    "default-src 'none'; script-src 'self' 'nonce-of-the-host'; style-src 'self' 'nonce-of-the-host'; "
+    "connect-src 'self'; img-src data:; frame-src http://frame.localhost:*"
+)
+
+
+def preview(cells: int = 1, source: str = "grants = 7") -> str:
+    """The page that the service makes of a notebook."""
+    cell = {"cell_type": "code", "source": source, "execution_count": 1, "outputs": []}
+    made = [{**cell, "source": f"{source}  # {n}"} for n in range(cells)]
+    return whole_page(render_body(read_contents(json.dumps({"nbformat": 4, "metadata": {}, "cells": made}).encode())))
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[HostPage]:
+    assert SDK.exists(), "build it first: npm ci && npm run build, in frontend-snippet/"
+    async with host_page() as host:
+        host.frames["notebook"] = NOTEBOOK.replace("HOST", repr(host.origin))
+        host.frame_urls = [f"{host.frame_origin}/frames/notebook"]
+        host.previews = [preview()]
+        yield host
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    """A page whose complaints about a Content-Security-Policy fail the test."""
+    async with chromium_page() as page:
+        complaints: list[str] = []
+        page.on("console", lambda m: complaints.append(m.text) if "Content Security Policy" in m.text else None)
+        yield page
+    assert complaints == []
+
+
+def static(page: Page) -> FrameLocator:
+    return page.frame_locator(".inset-preview")
+
+
+async def test_the_last_saved_version_is_read_while_the_server_starts(page: Page, host: HostPage) -> None:
+    host.started.clear()
+    await page.goto(host.url)
+
+    await expect(static(page).get_by_text("grants = 7")).to_be_visible()
+    await expect(page.get_by_text("Starting the notebook server")).to_be_visible()
+    seen = await page.evaluate("performance.now()")
+    print(f"\nread {seen:.0f} ms after the page was asked for")
+
+    host.started.set()
+    await page.evaluate("notebook.ready")
+    await expect(page.locator(".inset-preview")).to_have_count(0)
+    await expect(page.frame_locator(".inset-frame").get_by_text("The live notebook")).to_be_visible()
+    await expect(page.locator(".inset-panel")).to_have_count(0)
+
+
+async def test_the_notebook_opens_at_the_cell_that_was_being_read(page: Page, host: HostPage) -> None:
+    host.previews = [preview(cells=60)]
+    host.started.clear()
+    await page.goto(host.url)
+    await static(page).get_by_text("# 31", exact=False).evaluate("(cell) => cell.closest('.nb-cell').scrollIntoView()")
+
+    host.started.set()
+
+    body = page.frame_locator(".inset-frame").locator("body")
+    await expect(body).to_have_attribute("data-cell", "31")
+    await expect(page.locator(".inset-preview")).to_have_count(0)
+
+
+async def test_a_strict_policy_of_the_page_needs_one_nonce(page: Page, host: HostPage) -> None:
+    host.policy = POLICY
+    host.started.clear()
+    await page.goto(host.url)
+
+    code = static(page).locator(".nb-input")
+    await expect(code).to_be_visible()
+    assert await code.evaluate("(input) => getComputedStyle(input).borderTopStyle") == "solid"
+    host.started.set()
+    await page.evaluate("notebook.ready")
+
+
+async def test_nothing_in_the_saved_version_runs_not_even_what_nobody_has_cleaned(page: Page, host: HostPage) -> None:
+    hack = "parent.hacked = top.hacked = true"
+    host.previews = [
+        f"<script>{hack}</script><img src=x onerror='{hack}'><iframe srcdoc='<script>parent.{hack}</script>'></iframe>"
+        f"<a href='javascript:{hack}'>click</a><meta http-equiv=refresh content='0;url=javascript:{hack}'>"
+        f"<form action=/evil><button>send</button></form><p class=nb-cell>the end"
+    ]
+    host.started.clear()
+    await page.goto(host.url)
+    await expect(static(page).get_by_text("the end")).to_be_visible()
+    await static(page).get_by_text("click").click()
+    await static(page).get_by_text("send").click()
+
+    host.started.set()
+    await page.evaluate("notebook.ready")
+
+    assert await page.evaluate("window.hacked") is None
+    assert not [call for call in host.calls if "evil" in call]
+
+
+async def test_work_can_be_read_where_there_is_no_place_and_the_keyboard_tries_again(
+    page: Page, host: HostPage
+) -> None:
+    host.problem = (409, "session-limit", "This user may have 1 open at once. End one of them first.")
+    await page.goto(host.url)
+
+    alert = page.get_by_role("alert")
+    await expect(alert).to_contain_text("End one of them first.")
+    await expect(alert).to_contain_text("session-limit")
+    await expect(static(page).get_by_text("grants = 7")).to_be_visible()
+
+    host.problem = None
+    await page.get_by_role("button", name="Retry").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_function("told.at(-1).event === 'ready' || told.some(({ event }) => event === 'ready')")
+    await expect(page.locator(".inset-preview")).to_have_count(0)
+
+
+async def test_an_opening_is_given_up_by_keyboard(page: Page, host: HostPage) -> None:
+    host.started.clear()
+    await page.goto(host.url)
+    await expect(static(page).get_by_text("grants = 7")).to_be_visible()
+
+    await page.get_by_role("button", name="Cancel").focus()
+    await page.keyboard.press("Enter")
+
+    await expect(page.get_by_role("alert")).to_contain_text("The notebook was not opened")
+    await expect(static(page).get_by_text("grants = 7")).to_be_visible()
+    assert "DELETE /v1/sessions/s1" in host.calls
+
+
+async def test_edits_made_offline_are_said_to_be_kept_and_are_saved_afterwards(page: Page, host: HostPage) -> None:
+    await page.goto(host.url)
+    await page.evaluate("notebook.ready")
+    state = page.locator("[data-inset-save]")
+    frame = page.frames[-1]
+
+    await frame.evaluate("edit()")
+    await expect(state).to_have_attribute("data-inset-save", "unsaved")
+    await page.evaluate("notebook.save()")
+    await expect(state).to_have_attribute("data-inset-save", "saved")
+    fetched = await page.evaluate("fetched")
+    await page.context.set_offline(True)
+    await frame.evaluate("edit()")
+    await expect(page.get_by_text("Offline: changes are kept and saved later")).to_be_visible()
+
+    await page.context.set_offline(False)
+
+    await expect(state).to_have_attribute("data-inset-save", "saved")
+    await page.wait_for_function("(before) => fetched === before + 1", arg=fetched)
+
+
+async def test_a_notebook_that_is_left_saves_out_of_sight(page: Page, host: HostPage) -> None:
+    await page.goto(host.url)
+    await page.evaluate("notebook.ready")
+    await page.frames[-1].evaluate("edit()")
+    await page.wait_for_function("notebook.saveState === 'unsaved'")
+
+    # As a router does: the place is gone before anything can be waited for.
+    await page.evaluate("window.left = notebook.leave(); document.querySelector('#mount').remove()")
+    await page.evaluate("left")
+
+    assert await page.evaluate("told.filter(({ event }) => event === 'saved').length") == 1
+    await expect(page.locator(".inset-notebook")).to_have_count(0)
+
+
+async def test_the_element_opens_from_a_plain_script_and_leaves_no_global(page: Page, host: HostPage) -> None:
+    host.pages["script"] = """<!doctype html><div style="height: 30rem">
+      <inset-notebook notebook-id="n1" service-url="" token-url="/token"></inset-notebook></div>
+      <script>window.before = new Set(Object.getOwnPropertyNames(window));</script>
+      <script src="/sdk/script.js"></script>"""
+    await page.goto(f"{host.url}pages/script")
+
+    new = "Object.getOwnPropertyNames(window).filter((name) => !before.has(name) && name !== 'before')"
+    assert await page.evaluate(new) == []
+    await page.evaluate("document.querySelector('inset-notebook').setAttribute('service-url', location.origin)")
+    await expect(page.frame_locator(".inset-frame").get_by_text("The live notebook")).to_be_visible()
