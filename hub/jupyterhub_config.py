@@ -80,6 +80,8 @@ if spawner == "docker":
     # Containers outlive a hub that is replaced by its next version; the next one takes them over.
     c.JupyterHub.cleanup_servers = False
     c.DockerSeatSpawner.image = os.environ["INSET_DOCKER_IMAGE"]
+    c.DockerSeatSpawner.mem_limit = os.environ.get("INSET_SEAT_MEMORY", "1G")
+    c.DockerSeatSpawner.pids_limit = int(os.environ.get("INSET_SEAT_PIDS", "256"))
     c.DockerSeatSpawner.network_name = os.environ["INSET_DOCKER_NETWORK"]
     # Several hubs can share an engine: containers are named after the network, of which each has its own.
     c.DockerSeatSpawner.prefix = os.environ["INSET_DOCKER_NETWORK"]

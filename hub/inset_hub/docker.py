@@ -3,13 +3,15 @@
 from typing import Any
 
 from dockerspawner import DockerSpawner
-from traitlets import default
+from traitlets import Integer, default
 
 from inset_hub.readiness import until_answering
 
 
 class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
     """Runs a seat's server in a container that is removed, with all it holds, when it stops."""
+
+    pids_limit = Integer(256, config=True, help="How many processes and threads a seat's container may have.")
 
     @default("remove")
     def _remove_default(self) -> bool:
@@ -28,7 +30,12 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
     @default("extra_host_config")
     def _extra_host_config_default(self) -> dict[str, Any]:
         # A notebook needs no power over its container; init buries what its kernels leave behind.
-        return {"init": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+        return {
+            "init": True,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "pids_limit": self.pids_limit,
+        }
 
     async def start(self) -> tuple[str, int]:
         ip, port = await super().start()
