@@ -11,8 +11,8 @@ if [ ! -e "$PGDATA/made" ]; then
     # What an interrupted first start left is nobody's data yet.
     rm -rf "$PGDATA"
     initdb --pgdata "$PGDATA" --username postgres --locale C.UTF-8 --encoding UTF8 --auth-local peer --auth-host scram-sha-256
-    # Only the service's account, into its database alone; the superuser has no password and no way in by the network.
-    echo "host inset inset all scram-sha-256" > "$PGDATA/pg_hba.conf"
+    # By the network only the service's account, into its database alone; the superuser from in here (psql -h /tmp).
+    printf '%s\n' "host inset inset all scram-sha-256" "local all postgres peer" > "$PGDATA/pg_hba.conf"
     echo "CREATE ROLE inset LOGIN" | as_superuser
     echo "CREATE DATABASE inset OWNER inset" | as_superuser
     touch "$PGDATA/made"
