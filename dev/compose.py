@@ -133,7 +133,9 @@ def up() -> None:
     AUTHORITY.write_text(composed.inside("edge", "cat", "/secrets/edge/ca.pem"))
     named = composed.inside("service", "sh", "-c", 'echo "$INSET_PUBLIC_URL"').strip()
     demo = composed.compose("ps", "--quiet", "demo").strip()
-    print(f"\n  {named.replace('//inset.', '//fieldnotes.', 1)}   (ada or grace, password fieldnotes)" if demo else named)
+    print(
+        f"\n  {named.replace('//inset.', '//fieldnotes.', 1)}   (ada or grace, password fieldnotes)" if demo else named
+    )
     print(f"  The service: {named}")
     print(f"  Where no certificate was brought along, let your browser trust {AUTHORITY.relative_to(ROOT)}.")
     print("  `make down` stops it all; what was saved stays.")

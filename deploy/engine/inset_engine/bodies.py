@@ -36,8 +36,8 @@ class Seats:
     """The engine's own volumes that they may read. No folder of the host is ever one."""
 
     def named(self, name: str) -> bool:
-        """Tell whether a container of this name is a seat's."""
-        return bool(re.fullmatch(rf"{re.escape(self.prefix)}-seat-[0-9]{{3}}(--[a-z0-9-]{{1,64}})?", name))
+        """Tell whether a container of this name is a seat's; DockerSpawner writes `seat-001` as `seat-2d001`."""
+        return bool(re.fullmatch(rf"{re.escape(self.prefix)}-seat-(2d)?[0-9]{{3}}(--[a-z0-9-]{{1,64}})?", name))
 
     def body(self, asked: Any) -> dict[str, Any]:
         """Make the body that the engine is given. Raises `Refused`."""
