@@ -29,7 +29,7 @@ async def opened(running: Deployment, api: httpx.AsyncClient, name: str) -> str:
 
 
 async def no_session_left(running: Deployment, api: httpx.AsyncClient) -> None:
-    """End what is open, and wait until the last container of a seat is gone: a session has ended once its saves are home."""
+    """End what is open, and wait until the last seat's container is gone: a session ends once its saves are home."""
     for session in (await api.get("/v1/sessions", params={"state": "live"})).json()["items"]:
         await api.delete(f"/v1/sessions/{session['id']}")
         await reached(api, session["id"], "ended")

@@ -1,4 +1,4 @@
-"""The whole deployment on a real engine: the demo's page by TLS, a notebook in a container, its output in PostgreSQL."""
+"""All of it on a real engine: the demo's page by TLS, a notebook in a container, its output in PostgreSQL."""
 
 import asyncio
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+
 from inset_engine.bodies import Seats
 from inset_engine.proxy import create_app
-
 from tests.support.hostile_containers import IMAGE, NETWORK
 
 SEAT, OTHER = "a" * 64, "b" * 64

@@ -1,4 +1,4 @@
-"""What a hub that was taken over might ask the engine for: each would be a way onto the host, or into another container."""
+"""What a hub that was taken over might ask the engine for: ways onto the host, or into another container."""
 
 import json
 from typing import Any

@@ -1,7 +1,7 @@
 """What a seat's container may be: the body of `POST /containers/create`, by a list of what it may say.
 
-A body is never passed on. What the list knows is copied into a new one, and anything else that says something is refused:
-the engine would read `hostconfig` as `HostConfig`, and the last of two equal names, so that its own reading is no guide.
+A body is never passed on. What the list knows is copied into a new one, and anything else that says something is
+refused: the engine would read `hostconfig` as `HostConfig`, and the last of two equal names, which checks overlook.
 """
 
 import re
