@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import docker_engine
@@ -80,9 +81,9 @@ class Composed:
         where = ("--project-directory", str(ROOT), "-f", str(ROOT / "compose.yaml"))
         return self._run([*words, *where, *self.options, *arguments], stdin)
 
-    def docker(self, *arguments: str) -> str:
+    def docker(self, *arguments: str, stdin: str = "") -> str:
         """Run Docker's own command. Raises `Failed`."""
-        return self._run([docker_engine.docker() or "docker", *arguments])
+        return self._run([docker_engine.docker() or "docker", *arguments], stdin)
 
     def _run(self, command: list[str], stdin: str = "") -> str:
         environment = {**os.environ, **_builder(), "INSET_ENGINE_USER": _engine_user(), **self.environment}
@@ -98,6 +99,7 @@ class Composed:
         return done.stdout
 
 
+@cache
 def _builder() -> dict[str, str]:
     """Compose 1.29 builds by the docker command on the path, and Debian's needs to be told to use BuildKit."""
     tool = docker_engine.docker()

@@ -4,7 +4,6 @@
 # is missing, was given anew, or is a certificate that runs out or names something else.
 set -eu
 umask 077
-cd /secrets
 
 SERVICE=1000 HUB=1001 DATABASE=1002 EDGE=1003 DEMO=1004
 
@@ -14,6 +13,7 @@ case "$INSET_PORT$INSET_URL_PORT" in
     "$INSET_PORT:$INSET_PORT") [ "$INSET_PORT" != 443 ] || { echo "INSET_PORT is 443: set INSET_URL_PORT to nothing" >&2; exit 2; } ;;
     *) echo "INSET_URL_PORT is '$INSET_URL_PORT', and INSET_PORT is $INSET_PORT: set it to ':$INSET_PORT'" >&2; exit 2 ;;
 esac
+cd /secrets
 
 # given_or_made NAME VALUE: keeps a word of the environment, or one by chance.
 given_or_made() {

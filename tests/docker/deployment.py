@@ -52,11 +52,15 @@ class Deployment:
 
     def inside(self, part: str, *command: str, stdin: str = "") -> str:
         """Run a command in a part's container."""
-        return self.composed.inside(part, *command, stdin=stdin)
+        return self.composed.docker("exec", "--interactive", self.container(part), *command, stdin=stdin)
 
     def container(self, part: str) -> str:
         """Give the id of a part's container."""
-        return self.composed.compose("ps", "--quiet", part).strip()
+        labels = (
+            f"label=com.docker.compose.{key}={value}" for key, value in (("project", self.name), ("service", part))
+        )
+        filters = [word for label in labels for word in ("--filter", label)]
+        return self.docker("ps", "--quiet", "--no-trunc", *filters).strip()
 
     def inspected(self, container: str) -> dict[str, Any]:
         """Give what the engine tells of a container."""
