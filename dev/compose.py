@@ -54,7 +54,7 @@ class Composed:
         shown = "{{.Name}} {{.State.Status}} {{.State.ExitCode}} {{if .State.Health}}{{.State.Health.Status}}{{end}}"
         deadline = time.monotonic() + _WELL_SECONDS
         while True:
-            containers = self.compose("ps", "--quiet").split()
+            containers = self.compose("ps", "--all", "--quiet").split()
             told = [line.split() for line in self.docker("inspect", "--format", shown, *containers).splitlines()]
             # What has run to its end, and well, is no concern.
             waited_for = [one for one in told if one[1:] != ["exited", "0"] and one[3:] != ["healthy"]]

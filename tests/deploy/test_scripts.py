@@ -14,7 +14,7 @@ echo "$@" >> "$INSET_ACME_ROOT/asked"
 mkdir -p "$INSET_ACME_ROOT/acme/certificates"
 for kind in crt key; do echo "$kind" > "$INSET_ACME_ROOT/acme/certificates/inset.example.org.$kind"; done
 """
-"""Stands in for the ACME client, whose server is far: it writes down what it is asked for, and the files that it makes."""
+"""Stands in for the ACME client, whose server is far: it writes down what it is asked for, and makes its files."""
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ certificates() {
 
 take_certificate() {
     from=$(certificates)
-    cp "$from/fullchain.pem" "$from/key.pem" /tmp/edge/
+    # By force: the one before may be one that nobody writes to.
+    cp --force "$from/fullchain.pem" "$from/key.pem" /tmp/edge/
 }
 
 state() {
@@ -35,9 +36,8 @@ follow() {
         found=$(state)
         if [ "$found" != "$seen" ]; then
             seen=$found
-            take_certificate
-            # What it can't use it says in the log, and goes on with what it has.
-            nginx -c /etc/inset/nginx.conf -s reload || true
+            # What can't be used is told in the log, and what there is goes on.
+            take_certificate && nginx -e stderr -c /etc/inset/nginx.conf -s reload || true
         fi
     done
 }
