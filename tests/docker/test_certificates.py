@@ -1,6 +1,7 @@
 """The edge's certificates: those made on the first start, and others that take their place while it runs."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,13 +18,17 @@ NAMES = ("inset.localhost", "fieldnotes.localhost", "seat-001.nb.localhost", "se
 
 async def served(running: Deployment, name: str, trusted: Path) -> bool:
     """Tell whether a name is served with a certificate of this CA."""
+    return await asyncio.to_thread(_served, running.port, name, trusted)
+
+
+def _served(port: int, name: str, trusted: Path) -> bool:
     trust = ssl.create_default_context(cafile=str(trusted))
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", running.port, ssl=trust, server_hostname=name)
-    except ssl.SSLCertVerificationError:
-        return False
-    writer.close()
-    return True
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
+        try:
+            with trust.wrap_socket(plain, server_hostname=name):
+                return True
+        except ssl.SSLCertVerificationError:
+            return False
 
 
 async def test_the_local_ca_signs_for_every_name(running: Deployment) -> None:
