@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
 WORKERS ?= 2
 
-.PHONY: help run test check soak bench lint openapi
+.PHONY: help run up down test check soak bench lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -12,6 +12,12 @@ help:  ## what there is
 run:  ## install, start hub, service and demo, print one URL
 	@$(PYTHON) dev/install.py run
 	@exec $(BIN)/python dev/stack.py
+
+up:  ## build and start all of it in containers, wait until all is well, print one URL
+	@$(PYTHON) dev/compose.py up
+
+down:  ## save and stop what make up started; data and secrets stay
+	@$(PYTHON) dev/compose.py down
 
 test:  ## install, and run all tests against real parts
 	@$(PYTHON) dev/install.py test

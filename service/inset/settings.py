@@ -1,12 +1,18 @@
 """What an operator can set: one frozen object, read once from the environment and handed down."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from inset.logs import LogFormat, LogLevel
 
@@ -178,3 +184,20 @@ class Settings(BaseSettings):
 
     preview_timeout: Duration = timedelta(seconds=30)
     """How long a notebook's preview may take to make."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what the environment does not say from the file that `INSET_SETTINGS_FILE` names: secrets, above all."""
+        file = os.environ.get("INSET_SETTINGS_FILE")
+        if not file:
+            return init_settings, env_settings
+        if not os.access(file, os.R_OK):
+            raise OSError(f"INSET_SETTINGS_FILE: {file} can't be read")
+        return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=file)

@@ -1,61 +1,77 @@
-"""Inset in containers, built from this checkout on this machine's engine, and a host application outside of them."""
+"""Inset in containers, built from this checkout on this machine's engine, and the demo's users in a real browser."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import docker_engine
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.responses import FileResponse, PlainTextResponse
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from playwright.async_api import BrowserContext, Page
 
 from tests.docker.base_image import base_image
 from tests.docker.deployment import Deployment, deployment
-from tests.support.hosts import TestHost, write_hosts_file
-from tests.support.real_hub import ROOT, free_ports
-from tests.support.serving import served
+from tests.docker.sessions import no_session_left
+from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.edge import SERVICE_NAME
+from tests.support.hosts import TestHost
 
-SDK = ROOT / "frontend-snippet" / "dist"
+PASSWORD = "fieldnotes"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Deployment]:
+@pytest.fixture(scope="package")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     tool = docker_engine.docker()
     assert tool, "run `python3 dev/docker_engine.py` first"
     assert docker_engine.answers(), "run `python3 dev/docker_engine.py` first"
-    with deployment(tool, base_image(tool)) as running:
+    began = time.monotonic()
+    base = base_image(tool)
+    with deployment(base, tmp_path_factory.mktemp("deployment"), began) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
-def host(running: Deployment, tmp_path_factory: pytest.TempPathFactory) -> TestHost:
-    """A host application with a page on an origin of its own, registered as an operator registers one."""
-    [port] = free_ports(1)
-    host = TestHost(audience=running.service_url, origins=(f"http://host.localhost:{port}",))
-    registry = write_hosts_file(tmp_path_factory.mktemp("hosts") / "hosts.toml", host)
-    running.compose("exec", "-T", "service", "inset", "hosts", "apply", "/dev/stdin", stdin=registry.read_text())
-    return host
-
-
-@pytest.fixture
-async def host_page(host: TestHost) -> AsyncIterator[str]:
-    """The address of the host's page, which shows the notebook that its query names."""
-    assert SDK.exists(), "build it first: npm ci && npm run build, in frontend-snippet/"
-    routes = [
-        Route("/", lambda _: FileResponse(Path(__file__).with_name("host.html"))),
-        Route("/token", lambda _: PlainTextResponse(host.token("ada"))),
-        Mount("/sdk", StaticFiles(directory=SDK)),
-    ]
-    [origin] = host.origins
-    async with served(Starlette(routes=routes), port=int(origin.rpartition(":")[2])):
-        yield f"{origin}/"
+@pytest.fixture(scope="package")
+def host(running: Deployment) -> TestHost:
+    """The demo's own place in the registry, so that a test can call as its pages do."""
+    key = running.inside("demo", "cat", "/secrets/demo/key.pem")
+    return TestHost(signing_key=key, alg="ES256", audience=running.service_url, origins=(running.demo_url,))
 
 
 @pytest.fixture
 async def api(running: Deployment, host: TestHost) -> AsyncIterator[httpx.AsyncClient]:
-    """The service, called with the token of the host's user ada."""
-    base = f"http://127.0.0.1:{running.service_port}"
-    async with httpx.AsyncClient(base_url=base, headers=host.bearer("ada"), timeout=60) as client:
+    """The service by the edge, called with the token of the host's user ada; no session is left open at the end."""
+
+    async def by_name(request: httpx.Request) -> None:
+        # Python does not resolve such a name.
+        request.headers["Host"] = f"{SERVICE_NAME}:{running.port}"
+        request.extensions["sni_hostname"] = SERVICE_NAME
+
+    async with httpx.AsyncClient(
+        base_url=f"https://127.0.0.1:{running.port}",
+        headers=host.bearer("ada"),
+        verify=running.front.trust(),
+        event_hooks={"request": [by_name]},
+        timeout=60,
+    ) as client:
         yield client
+        await no_session_left(running, client)
+
+
+@pytest.fixture
+async def browser(running: Deployment, tmp_path: Path) -> AsyncIterator[BrowserContext]:
+    """A browser that trusts this edge's certificate, and no other that it does not know."""
+    pin = f"--ignore-certificate-errors-spki-list={running.front.certificate_pin}"
+    async with chromium(tmp_path / "profile", NO_THIRD_PARTY_COOKIES, arguments=[pin]) as context:
+        yield context
+
+
+@pytest.fixture
+async def page(browser: BrowserContext, running: Deployment) -> Page:
+    """Ada's page, logged in at the demo."""
+    page = browser.pages[0]
+    await page.goto(running.demo_url)
+    await page.get_by_label("User name").fill("ada")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("heading", name="Analyses").wait_for()
+    return page

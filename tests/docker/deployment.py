@@ -1,50 +1,71 @@
-"""compose.yaml on a real engine, under a name and on ports of its own.
+"""compose.yaml on a real engine, as `make up` starts it, under a name and on a port of its own.
 
-    with deployment(docker, base_image) as running:
+    with deployment(base_image, folder) as running:
         running.seat_containers()
 
 What it started is gone when the block is left: containers, networks and volumes. The images stay, for the next time.
 """
 
+import json
 import os
 import secrets
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import docker_engine
-import httpx
+from compose import Composed
 
+from tests.support.edge import SERVICE_NAME, Edge
 from tests.support.real_hub import ROOT, free_ports
 
-_UP_SECONDS = 120
+TIMES = ROOT / ".artifacts" / "containers.txt"
+
+PARTS = ("database", "service", "hub", "engine", "edge", "demo")
+"""What runs, besides the seats."""
 
 
 @dataclass(frozen=True)
 class Deployment:
     name: str
     """Of the compose project, and of the seats' network."""
-    service_port: int
-    hub_port: int
-    tool: str
-    """The docker command."""
-    environment: Mapping[str, str] = field(repr=False)
+    port: int
+    """The edge's, on this machine's loopback."""
+    image: str
+    """What the seats are made of."""
+    composed: Composed
+    front: Edge
+    """The way in, for what browsers and hosts ask."""
 
     @property
     def service_url(self) -> str:
-        return f"http://localhost:{self.service_port}"
+        return f"https://{SERVICE_NAME}:{self.port}"
+
+    @property
+    def demo_url(self) -> str:
+        return f"https://fieldnotes.localhost:{self.port}"
 
     def docker(self, *arguments: str) -> str:
-        return _run([self.tool, *arguments], self.environment)
+        return self.composed.docker(*arguments)
 
-    def compose(self, *arguments: str, stdin: str = "") -> str:
-        words = docker_engine.compose()
-        assert words, "run `python3 dev/docker_engine.py` first"
-        # From elsewhere: a developer's own .env has no say here.
-        command = [*words, "--project-directory", str(ROOT), "-f", str(ROOT / "compose.yaml"), "-p", self.name]
-        return _run([*command, *arguments], self.environment, stdin)
+    def inside(self, part: str, *command: str, stdin: str = "") -> str:
+        """Run a command in a part's container."""
+        return self.composed.docker("exec", "--interactive", self.container(part), *command, stdin=stdin)
+
+    def container(self, part: str) -> str:
+        """Give the id of a part's container."""
+        labels = (
+            f"label=com.docker.compose.{key}={value}" for key, value in (("project", self.name), ("service", part))
+        )
+        filters = [word for label in labels for word in ("--filter", label)]
+        return self.docker("ps", "--quiet", "--no-trunc", *filters).strip()
+
+    def inspected(self, container: str) -> dict[str, Any]:
+        """Give what the engine tells of a container."""
+        [told] = json.loads(self.docker("inspect", container))
+        return dict(told)
 
     def seat_containers(self) -> list[str]:
         """The names of the containers that the hub has started."""
@@ -58,55 +79,44 @@ class Deployment:
 
 
 @contextmanager
-def deployment(tool: str, base_image: str) -> Iterator[Deployment]:
-    """Build the images, start everything, wait until it answers, and remove it all in the end."""
-    service_port, hub_port = free_ports(2)
+def deployment(base_image: str, folder: Path, began: float) -> Iterator[Deployment]:
+    """Build the images, start everything, wait until all is well, and remove it all in the end.
+
+    How long that took since `began` is added to a file that CI prints.
+    """
+    [port] = free_ports(1)
     name = f"inset-test-{secrets.token_hex(4)}"
+    tag = os.environ.get("INSET_TAG", "test")
     settings = {
-        "INSET_TAG": "test",
+        "INSET_TAG": tag,
         "INSET_BASE_IMAGE": base_image,
-        "INSET_HUB_TOKEN": secrets.token_hex(24),
-        "INSET_PUBLIC_URL": f"http://localhost:{service_port}",
-        "INSET_HUB_PUBLIC_URL": f"http://nb.localhost:{hub_port}",
         "INSET_USERS_NETWORK": name,
-        "SERVICE_PORT": str(service_port),
-        "HUB_PORT": str(hub_port),
+        "INSET_PORT": str(port),
+        "INSET_URL_PORT": f":{port}",
         "INSET_SEATS": "2",
     }
-    running = Deployment(name, service_port, hub_port, tool, {**os.environ, **_builder(tool), **settings})
+    # From elsewhere: a developer's own .env has no say here.
+    empty = folder / "no.env"
+    empty.touch()
+    composed = Composed(settings, ("--env-file", str(empty), "-p", name), say=lambda _: None)
+    running = Deployment(name, port, f"inset-singleuser:{tag}", composed, Edge(port, folder))
     try:
-        running.compose("build")
-        running.compose("up", "--detach", "--no-build")
-        _until_ready(running)
+        composed.build()
+        built = time.monotonic()
+        composed.build()
+        built_again = time.monotonic()
+        composed.start()
+        well = time.monotonic()
+        for file, kept in (("ca.pem", "ca.pem"), ("fullchain.pem", "chain.pem")):
+            (folder / kept).write_text(running.inside("edge", "cat", f"/secrets/edge/{file}"))
+        cached = well - built
+        TIMES.parent.mkdir(exist_ok=True)
+        TIMES.write_text(
+            f"Containers: all well {built - began + well - built_again:.0f} s after the beginning, "
+            f"and {cached:.0f} s with every image in the cache\n"
+        )
         yield running
     finally:
         if seats := running.seat_containers():
             running.docker("rm", "--force", "--volumes", *seats)
-        running.compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
-
-
-def _builder(tool: str) -> dict[str, str]:
-    """Compose 1.29 builds by the docker command on the path, and Debian's needs to be told to use BuildKit."""
-    version = subprocess.run([tool, "--version"], capture_output=True, text=True, check=True).stdout
-    major = int(version.split("version ")[1].split(".")[0])
-    # Newer ones use it by themselves where they have its plugin; told to, they fail where they have not.
-    buildkit = {"DOCKER_BUILDKIT": "1", "COMPOSE_DOCKER_CLI_BUILD": "1"} if major < 23 else {}
-    return {"PATH": docker_engine.search_path(), **buildkit}
-
-
-def _until_ready(running: Deployment) -> None:
-    deadline = time.monotonic() + _UP_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://127.0.0.1:{running.service_port}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.25)
-    raise AssertionError(f"not ready after {_UP_SECONDS} s\n{running.compose('logs', '--no-color', '--tail=40')}")
-
-
-def _run(command: list[str], environment: Mapping[str, str], stdin: str = "") -> str:
-    done = subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command[-3:]} failed\n{done.stdout[-6000:]}{done.stderr[-6000:]}"
-    return done.stdout
+        composed.compose("down", "--volumes", "--remove-orphans", "--timeout", "10")

@@ -139,7 +139,7 @@ class _Tls(http.client.HTTPConnection):
 def edge(folder: Path, *, port: int, hub_proxy: str, service: str) -> Iterator[Edge]:
     """Run nginx until the block is left; `hub_proxy` and `service` are `host:port`."""
     folder.mkdir(parents=True)
-    _make_certificates(folder)
+    make_certificates(folder)
     variables = {
         "INSET_EDGE_LISTEN": f"127.0.0.1:{port}",
         "INSET_EDGE_DOMAIN": DOMAIN,
@@ -178,7 +178,8 @@ def _until_listening(nginx: subprocess.Popen[bytes], port: int, log: Path) -> No
     raise AssertionError("nginx does not listen\n" + (log.read_text() if log.exists() else ""))
 
 
-def _make_certificates(folder: Path) -> None:
+def make_certificates(folder: Path) -> None:
+    """Make a CA (`ca.pem`) and its one certificate for all names (`chain.pem`, `key.pem`)."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "The CA of Inset's tests")])
     ca = _certificate(ca_name, ca_name, ca_key, ca_key).add_extension(

@@ -1,0 +1,1 @@
+"""What the hub may ask of the Docker engine: to run the seats' containers, and nothing else."""

@@ -1,0 +1,163 @@
+"""Inset in containers: builds what `compose.yaml` names, starts it, and returns when all of it is well.
+
+    python3 dev/compose.py up|down
+
+Uses nothing but Python itself. What can be set stands in `docs/deploying.md`.
+"""
+
+import os
+import shlex
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import docker_engine
+
+ROOT = Path(__file__).resolve().parents[1]
+AUTHORITY = ROOT / ".run" / "inset-ca.pem"
+
+_WELL_SECONDS = 300
+
+
+class Failed(Exception):
+    """What could not be done, in one line, and what was said about it."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """`compose.yaml` under one environment."""
+
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What it sets, beside this process's own."""
+    options: tuple[str, ...] = ()
+    """Compose's own, such as `-p NAME`."""
+    say: Callable[[str], None] = print
+
+    def build(self) -> None:
+        """Build all images, those that nothing has changed for from the engine's cache."""
+        self.say("  building the images …")
+        self.compose("build")
+
+    def start(self) -> None:
+        """Start all, and return when all that run are healthy. Raises `Failed`."""
+        self.say("  starting …")
+        self.compose("up", "--detach", "--no-build", "--remove-orphans")
+        self.until_well()
+
+    def until_well(self) -> None:
+        """Return when all containers that have something to say about their health are healthy. Raises `Failed`."""
+        shown = "{{.Name}} {{.State.Status}} {{.State.ExitCode}} {{if .State.Health}}{{.State.Health.Status}}{{end}}"
+        deadline = time.monotonic() + _WELL_SECONDS
+        while True:
+            containers = self.compose("ps", "--all", "--quiet").split()
+            told = [line.split() for line in self.docker("inspect", "--format", shown, *containers).splitlines()]
+            # What has run to its end, and well, is no concern.
+            waited_for = [one for one in told if one[1:] != ["exited", "0"] and one[3:] != ["healthy"]]
+            if containers and not waited_for:
+                return
+            if time.monotonic() > deadline:
+                names = ", ".join(" ".join(one) for one in waited_for)
+                raise Failed(f"Not well after {_WELL_SECONDS} s: {names}\n{self.logs()}")
+            time.sleep(0.3)
+
+    def logs(self) -> str:
+        """Give the last lines of each part."""
+        return self.compose("logs", "--no-color", "--tail=40")
+
+    def inside(self, part: str, *command: str, stdin: str = "") -> str:
+        """Run a command in a part's container."""
+        return self.compose("exec", "-T", part, *command, stdin=stdin)
+
+    def compose(self, *arguments: str, stdin: str = "") -> str:
+        """Run Compose. Raises `Failed`."""
+        words = docker_engine.compose()
+        if not words:
+            raise Failed("There is no Compose: install docker-compose, or Docker's compose plugin.")
+        where = ("--project-directory", str(ROOT), "-f", str(ROOT / "compose.yaml"))
+        return self._run([*words, *where, *self.options, *arguments], stdin)
+
+    def docker(self, *arguments: str, stdin: str = "") -> str:
+        """Run Docker's own command. Raises `Failed`."""
+        return self._run([docker_engine.docker() or "docker", *arguments], stdin)
+
+    def _run(self, command: list[str], stdin: str = "") -> str:
+        environment = {**os.environ, **_builder(), "INSET_ENGINE_USER": _engine_user(), **self.environment}
+        try:
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, check=False
+            )
+        except OSError as exc:
+            raise Failed(f"{command[0]} does not run: {exc}") from exc
+        if done.returncode:
+            said = f"{done.stdout[-6000:]}{done.stderr[-6000:]}".rstrip()
+            raise Failed(f"`{shlex.join([Path(command[0]).name, *command[-3:]])}` failed:\n{said}")
+        return done.stdout
+
+
+@cache
+def _builder() -> dict[str, str]:
+    """Compose 1.29 builds by the docker command on the path, and Debian's needs to be told to use BuildKit."""
+    tool = docker_engine.docker()
+    if not tool:
+        raise Failed("There is no Docker: install it, and start it.")
+    version = subprocess.run([tool, "--version"], capture_output=True, text=True, check=True).stdout
+    major = int(version.split("version ")[1].split(".")[0])
+    # Newer ones use it by themselves where they have its plugin; told to, they fail where they have not.
+    buildkit = {"DOCKER_BUILDKIT": "1", "COMPOSE_DOCKER_CLI_BUILD": "1"} if major < 23 else {}
+    return {"PATH": docker_engine.search_path(), **buildkit}
+
+
+def _engine_user() -> str:
+    """Give the account that stands before the engine: nobody, in the group that the engine's socket is open to."""
+    if given := os.environ.get("INSET_ENGINE_USER"):
+        return given
+    try:
+        socket = Path(os.environ.get("INSET_DOCKER_SOCKET", "/var/run/docker.sock")).stat()
+    except OSError:
+        return "0:0"
+    open_to_group = stat.S_ISSOCK(socket.st_mode) and socket.st_mode & 0o060 == 0o060
+    return f"65534:{socket.st_gid}" if open_to_group else "0:0"
+
+
+def up() -> None:
+    """Build and start everything, and say where it is."""
+    composed = Composed()
+    if not docker_engine.answers():
+        raise Failed("There is no Docker engine that answers: start it (`docker info` says more).")
+    composed.build()
+    composed.start()
+    AUTHORITY.parent.mkdir(exist_ok=True)
+    AUTHORITY.write_text(composed.inside("edge", "cat", "/secrets/edge/ca.pem"))
+    named = composed.inside("service", "sh", "-c", 'echo "$INSET_PUBLIC_URL"').strip()
+    demo = composed.compose("ps", "--quiet", "demo").strip()
+    print(
+        f"\n  {named.replace('//inset.', '//fieldnotes.', 1)}   (ada or grace, password fieldnotes)" if demo else named
+    )
+    print(f"  The service: {named}")
+    print(f"  Where no certificate was brought along, let your browser trust {AUTHORITY.relative_to(ROOT)}.")
+    print("  `make down` stops it all; what was saved stays.")
+
+
+def down() -> None:
+    """End the seats' containers, which save first, and then everything else; data and secrets stay."""
+    composed = Composed()
+    network = os.environ.get("INSET_USERS_NETWORK", "inset-users")
+    seats = composed.docker("ps", "--quiet", "--filter", f"name=^{network}-seat-").split()
+    if seats:
+        composed.docker("stop", *seats)
+    composed.compose("down", "--remove-orphans", "--timeout", "60")
+
+
+if __name__ == "__main__":
+    try:
+        {"up": up, "down": down}[sys.argv[1]]()
+    except Failed as exc:
+        print(exc, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

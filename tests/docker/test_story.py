@@ -1,0 +1,57 @@
+"""All of it on a real engine: the demo's page by TLS, a notebook in a container, its output in PostgreSQL."""
+
+import asyncio
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.docker.deployment import Deployment
+from tests.docker.sessions import no_session_left
+from tests.e2e import fieldnotes
+
+# From nothing: a Debian, seven images of some hundred packages, and everything started.
+pytestmark = [pytest.mark.docker, pytest.mark.browser, pytest.mark.timeout(900)]
+
+
+async def test_a_notebook_runs_in_a_container_and_its_output_outlives_every_part(
+    running: Deployment, api: httpx.AsyncClient, page: Page
+) -> None:
+    await fieldnotes.create(page, "Contained")
+    frame = await fieldnotes.opened(page)
+    await fieldnotes.run_cell(frame, "import os; print(6 * 7, os.getuid())", "42 1000")
+    await fieldnotes.save(page)
+    [seat] = running.seat_containers()
+    before = running.inspected(seat)["Id"]
+
+    notebook = await fieldnotes.notebook_id(page)
+    stored = (await api.get(f"/v1/notebooks/{notebook}/content")).json()
+    assert "".join(stored["cells"][0]["outputs"][0]["text"]) == "42 1000\n"
+    counted = f"SELECT count(*) FROM versions WHERE notebook_id::text IN ('{notebook}', replace('{notebook}', '-', ''))"
+    psql = ("psql", "--host=/tmp", "--username=postgres", "--dbname=inset", "--tuples-only", "--command", counted)
+    assert int(running.inside("database", *psql)) >= 2
+
+    await asyncio.to_thread(running.composed.compose, "restart", "database", "service", "hub", "engine", "edge", "demo")
+    await asyncio.to_thread(running.composed.until_well)
+
+    # The hub has taken its container over again, and the page finds its notebook in it.
+    await page.reload()
+    frame = await fieldnotes.opened(page)
+    await expect(frame.locator(".jp-OutputArea-output").first).to_have_text("42 1000")
+    assert running.inspected(seat)["Id"] == before
+    await fieldnotes.run_cell(frame, "print('after', 6 * 8)", "after 48")
+    await fieldnotes.save(page)
+
+    await no_session_left(running, api)
+    assert seat not in running.on_users_network()
+    assert "after 48" in (await api.get(f"/v1/notebooks/{notebook}/content")).text
+
+
+async def test_a_hub_is_reached_by_its_seats_addresses_alone(running: Deployment) -> None:
+    for target in ("/hub/", "/hub/api", "/api/routes"):
+        refused = await running.front.ask("seat-001.nb.localhost", target)
+        assert refused.by_edge, target
+    with pytest.raises(OSError, match=r"(?i)unrecognized.?name"):
+        await running.front.ask("nb.localhost", "/hub/api")
+    for part in ("edge", "bridge"):
+        assert (await running.front.ask("inset.localhost", f"/{part}/check")).status == 404
