@@ -330,6 +330,7 @@ class StoreMachine(RuleBasedStateMachine):
             may=frozenset(EVERY_CAPABILITY),
             backend=False,
             limits=Limits(),
+            profiles=("default",),
             until=START,
         )
         async with self.database.transaction() as db:

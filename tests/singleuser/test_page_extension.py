@@ -294,6 +294,7 @@ async def test_the_notebook_scrolls_to_the_cell_that_the_host_names(
 ) -> None:
     jupyter.write_cells(PATH, [f"{LONG}\n# the cell {n}" for n in range(12)])
     frame = await open_notebook(page, host)
+    await frame.locator(".jp-CodeCell").first.wait_for()
 
     await page.evaluate("notebook.command('go-to', 7)")
 

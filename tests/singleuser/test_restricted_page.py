@@ -88,6 +88,8 @@ async def shown(
     content = analysis()
     notebook_id = service.add_notebook(content)
     path = f"work/{notebook_id}/analysis.ipynb"
+    # This host has no saved version to show: asking for it would be among what the page was refused.
+    host.options = {"preview": False}
     try:
         async with (
             hub.seat(name, token=token) as http,
