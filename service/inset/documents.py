@@ -121,12 +121,14 @@ def _is_sound(content: bytes, known: KnownCells) -> bool:
     hashes = [digest(cell) for cell in parts.cells]
     new = {hash: cell for hash, cell in zip(hashes, parts.cells, strict=True) if hash not in ids}
     # One at least: what is around the cells may be new.
-    for batch in parts.batches(list(new.values()) or parts.cells[:1]):
+    looked_at = new or {hashes[0]: parts.cells[0]}
+    names = iter(looked_at)
+    for batch in parts.batches(list(looked_at.values())):
         part = parts.of(batch)
         parsed = _quickly_parsed(part)
         if not _is_notebook(parsed) or not is_canonical(part, parsed) or len(parsed["cells"]) != len(batch):
             return False
-        ids |= {digest(cell): seen.get("id") for cell, seen in zip(batch, parsed["cells"], strict=True)}
+        ids |= {next(names): cell.get("id") for cell in parsed["cells"]}
     own = [ids[hash] for hash in hashes if ids[hash] is not None]
     if len(set(own)) != len(own):
         return False

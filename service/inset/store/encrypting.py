@@ -89,17 +89,17 @@ async def rewrap_keys(database: Database) -> int:
         used = _used(db)
         for host in (await db.exec(select(Host).order_by(Host.id).with_for_update(key_share=True))).all():
             if is_wrapped(host.store_key) and wrapper(host.store_key) != used.masters.newest:
-                place = store_key_place(host.id)
-                secret = used.masters.unwrap(host.store_key, place)
-                host.store_key = used.masters.wrap(secret, place, by=used.masters.newest)
+                host.store_key = _rewrapped(host.store_key, store_key_place(host.id), used)
                 changed += 1
         for row in (await db.exec(select(DataKeyRow).order_by(DataKeyRow.id).with_for_update(key_share=True))).all():
             if wrapper(row.wrapped) != used.masters.newest:
-                place = key_place(row.id, row.host_id)
-                secret = used.masters.unwrap(row.wrapped, place)
-                row.wrapped = used.masters.wrap(secret, place, by=used.masters.newest)
+                row.wrapped = _rewrapped(row.wrapped, key_place(row.id, row.host_id), used)
                 changed += 1
     return changed
+
+
+def _rewrapped(wrapped: bytes, place: tuple[str, ...], used: Encryption) -> bytes:
+    return used.masters.wrap(used.masters.unwrap(wrapped, place), place, by=used.masters.newest)
 
 
 async def _begin(database: Database, host_id: str) -> None:
