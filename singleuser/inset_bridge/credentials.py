@@ -39,12 +39,17 @@ class Credentials:
         self._fetching = asyncio.Lock()
 
     async def refresh(self) -> None:
-        """Have in the files what the service has now; while it can't be asked they stay as they are."""
+        """Have in the files what the service has now; while it can't be asked they stay as they are.
+
+        Files that can't be written cost the kernels their credentials, and nobody a notebook.
+        """
         try:
             async with asyncio.timeout(FETCH_WITHIN), self._fetching:
                 self._write(await self._service.data_credentials())
         except (ServiceUnavailable, RefusedByService, TimeoutError) as exc:
             self._log.warning("Data credentials could not be fetched: %s", type(exc).__name__)
+        except OSError as exc:
+            self._log.error("Data credentials can't be written: %s", exc)
 
     def forget(self, session_id: str) -> None:
         """Take away what a session had."""
@@ -74,6 +79,8 @@ class Credentials:
         }
         for gone in self._notebooks.keys() - wanted.keys():
             self.forget(gone)
+        # A kernel may have removed it: it is its user's.
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         for session in wanted.values():
             self._notebooks[session.session_id] = session.notebook_id
             _replace(self._file(session.notebook_id), json.dumps(session.credentials))

@@ -69,8 +69,8 @@ async def test_a_good_set_up_is_found_good_with_and_without_a_server(hub: RealHu
     assert code == 0, found
     assert {name for name, finding in found.items() if finding["level"] != "ok"} == {"websocket", "framing"}, found
 
-    host, server_id = TestHost(), "11111111-2222"
-    await hub.start_server("seat-001", server_id=server_id, origins=host.origins)
+    host = TestHost()
+    server_id = await hub.start_server("seat-001", origins=host.origins)
     url = f"{hub.seat_origin('seat-001')}/user/seat-001/"
     async with open_database(database_url) as database, database.transaction() as db:
         server = Server(id=server_id, host_id=host.id, owner="ada", seat="seat-001", state=ServerState.RUNNING, url=url)

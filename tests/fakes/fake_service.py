@@ -114,7 +114,7 @@ class FakeService:
         hub_token: str,
         notebook_id: str,
         next: str,
-        server_id: str = "11111111-2222",
+        server_id: str,
         problem: str = "",
         expires_in: float = 43200,
     ) -> str:

@@ -29,9 +29,9 @@ async def test_a_start_is_answered_at_once(stock_hub: RealHub):
 
 
 async def test_a_stopped_server_s_folder_is_gone(stock_hub: RealHub):
-    await stock_hub.start_server("seat-001")
+    server_id = await stock_hub.start_server("seat-001")
     folder = stock_hub.data / "seats" / "seat-001"
-    assert (folder / "11111111-2222").is_dir()
+    assert (folder / server_id).is_dir()
     await stock_hub.stop_server("seat-001")
     assert not folder.exists()
 

@@ -44,6 +44,7 @@ class Seat:
     """As the service: by token."""
     anonymous: httpx.AsyncClient
     """As anybody."""
+    server_id: str
 
     async def load(self, source: str, *, name: str = "analysis") -> tuple[str, str]:
         """Put a notebook of the service's into the server; its id and path."""
@@ -79,7 +80,13 @@ class Seat:
     def ticket(self, notebook_id: str, path: str, **changes: Any) -> str:
         next = f"/user/{SEAT}/notebooks/{path}"
         return self.service.issue_ticket(
-            **{"hub_token": self.token, "notebook_id": notebook_id, "next": next, **changes}
+            **{
+                "hub_token": self.token,
+                "notebook_id": notebook_id,
+                "next": next,
+                "server_id": self.server_id,
+                **changes,
+            }
         )
 
 
@@ -102,7 +109,7 @@ async def hub(tmp_path_factory: pytest.TempPathFactory, service_url: str) -> Asy
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def seat(hub: RealHub, service: FakeService) -> AsyncIterator[Seat]:
-    await hub.start_server(SEAT, origins=[HOST_ORIGIN])
+    server_id = await hub.start_server(SEAT, origins=[HOST_ORIGIN])
     token = await hub.mint_token(SEAT)
     async with hub.seat(SEAT, token=token) as http, hub.seat(SEAT) as anonymous:
-        yield Seat(hub, service, token, http, anonymous)
+        yield Seat(hub, service, token, http, anonymous, server_id)

@@ -10,7 +10,6 @@ import pytest_asyncio
 
 from inset_bridge.activity import LOOK_INTERVAL, Activity
 from tests.singleuser.conftest import Seat, notebook
-from tests.singleuser.test_control import SERVER_ID
 from tests.singleuser.test_entry import Browser
 from tests.singleuser.test_pages import Page, open_page
 from tests.support.kernels import run_in_kernel
@@ -36,7 +35,7 @@ async def _told_by(seat: Seat, moment: float, *, within: float = 4 * LOOK_INTERV
     async with asyncio.timeout(within):
         while True:
             for server_id, idle_for in seat.service.activity[heard:]:
-                if server_id == SERVER_ID and time.time() - idle_for > moment - 1:
+                if server_id == seat.server_id and time.time() - idle_for > moment - 1:
                     return
             assert time.time() - begun < within
             await asyncio.sleep(0.1)

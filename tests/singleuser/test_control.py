@@ -15,8 +15,6 @@ from tests.support.real_hub import RealHub
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SERVER_ID = "11111111-2222"
-"""The one of `seat`, as the hub's tests start it."""
 OTHER_SEAT = "seat-002"
 """For servers that a test starts and stops."""
 
@@ -24,12 +22,12 @@ OTHER_SEAT = "seat-002"
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(seat: Seat) -> AsyncIterator[Page]:
     async with open_page(seat, Browser(seat)) as page:
-        await followed(seat.service)
+        await followed(seat.service, seat.server_id)
         yield page
 
 
-async def followed(service: FakeService, server_id: str = SERVER_ID) -> None:
-    await service.until(lambda: server_id in service.streams.values(), within=15)
+async def followed(service: FakeService, server_id: str) -> None:
+    await service.until(lambda: server_id in service.streams.values(), within=20)
 
 
 async def test_a_session_that_is_over_has_neither_websockets_nor_api(page: Page):
@@ -38,7 +36,7 @@ async def test_a_session_that_is_over_has_neither_websockets_nor_api(page: Page)
 
     assert await closed(page.kernel)
     assert await closed(page.events)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
     assert (page.kernel.close_code, page.events.close_code) == (4401, 4401)
     assert (await page.browser.request("GET", "api/status")).status_code == 403
     assert (await page.browser.page(f"notebooks/{page.path}")).status_code == 401
@@ -67,7 +65,7 @@ async def test_a_session_that_ends_with_its_pages_asked_is_cut_when_their_time_i
 
     assert (await page.browser.page("lab")).status_code == 200
     assert await closed(page.events)
-    assert 1.4 < time.monotonic() - begun < 3
+    assert 1.4 < time.monotonic() - begun < 6
 
 
 async def test_what_ended_while_the_service_was_away_is_cut_when_it_is_back(page: Page):
@@ -75,7 +73,7 @@ async def test_what_ended_while_the_service_was_away_is_cut_when_it_is_back(page
     async with open_page(page.seat, Browser(page.seat)) as other:
         service.down = True
         service.break_streams()
-        await service.until(lambda: SERVER_ID not in service.streams.values())
+        await service.until(lambda: page.seat.server_id not in service.streams.values())
         service.end_session(page.notebook_id)
         calls = service.calls.count("control")
         await service.until(lambda: service.calls.count("control") > calls)
@@ -106,9 +104,9 @@ async def test_a_credential_that_is_refused_is_renewed(page: Page):
     service = page.seat.service
     service.forget_credentials()
     service.break_streams()
-    await service.until(lambda: SERVER_ID not in service.streams.values())
+    await service.until(lambda: page.seat.server_id not in service.streams.values())
 
-    await followed(service)
+    await followed(service, page.seat.server_id)
     service.end_session(page.notebook_id)
 
     assert await closed(page.events)
@@ -119,10 +117,10 @@ async def test_a_service_that_knows_no_such_stream_is_asked_rarely_and_harms_not
 ):
     service.tells_control = False
     try:
-        await hub.start_server(OTHER_SEAT, server_id="77777777-8888")
+        server_id = await hub.start_server(OTHER_SEAT)
         asked = service.calls.count("control")
         async with hub.seat(OTHER_SEAT, token=await hub.mint_token(OTHER_SEAT)) as http:
-            seat = Seat(hub, service, "", http, http)
+            seat = Seat(hub, service, "", http, http, server_id)
             notebook_id, path = await seat.load("1")
             await seat.save(path, "2")
             await service.until(lambda: service.notebooks[notebook_id].newest.content == notebook("2"))
@@ -134,12 +132,12 @@ async def test_a_service_that_knows_no_such_stream_is_asked_rarely_and_harms_not
 
 
 async def test_stopping_the_server_ends_its_stream(hub: RealHub, service: FakeService):
-    await hub.start_server(OTHER_SEAT, server_id="99999999-0000")
-    await followed(service, "99999999-0000")
+    server_id = await hub.start_server(OTHER_SEAT)
+    await followed(service, server_id)
 
     await hub.stop_server(OTHER_SEAT)
 
-    await service.until(lambda: "99999999-0000" not in service.streams.values())
+    await service.until(lambda: server_id not in service.streams.values())
     assert "Task was destroyed" not in hub.log()
     assert "never retrieved" not in hub.log()
 

@@ -16,10 +16,8 @@ from tests.support.real_hub import RealHub
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SERVER_ID = "11111111-2222"
-"""The one of `seat`."""
 SEAT = "seat-001"
-OTHER_SEAT, OTHER_ID = "seat-002", "cccccccc-dddd"
+OTHER_SEAT = "seat-002"
 READ = """
 import json, os
 file = os.environ["INSET_CREDENTIALS"]
@@ -54,7 +52,7 @@ async def _opened(seat: Seat, **values: str) -> Opened:
     content = notebook("1")
     notebook_id = seat.service.add_notebook(content)
     if values:
-        seat.service.pass_credentials(notebook_id, SERVER_ID, **values)
+        seat.service.pass_credentials(notebook_id, seat.server_id, **values)
     path = f"work/{notebook_id}/analysis.ipynb"
     assert (await seat.put_document(notebook_id, path, version=1, content=content)).status_code == 200
     return Opened(seat, notebook_id, await start_kernel(seat.http, path))
@@ -62,7 +60,7 @@ async def _opened(seat: Seat, **values: str) -> Opened:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def opened(seat: Seat) -> AsyncIterator[Opened]:
-    await seat.service.until(lambda: SERVER_ID in seat.service.streams.values(), within=20)
+    await seat.service.until(lambda: seat.server_id in seat.service.streams.values(), within=20)
     opened = await _opened(seat, warehouse="first-secret")
     yield opened
     await seat.http.delete(f"inset/api/documents/{opened.notebook_id}")
@@ -73,7 +71,9 @@ async def test_a_kernel_finds_them_from_its_first_moment_on(opened: Opened):
 
 
 async def test_a_kernel_finds_what_the_host_has_refreshed(opened: Opened):
-    opened.seat.service.pass_credentials(opened.notebook_id, SERVER_ID, warehouse="second-secret", lake="third")
+    opened.seat.service.pass_credentials(
+        opened.notebook_id, opened.seat.server_id, warehouse="second-secret", lake="third"
+    )
 
     await opened.until(warehouse="second-secret", lake="third")
 
@@ -83,8 +83,8 @@ async def test_what_was_refreshed_while_nobody_listened_is_found_afterwards(open
     service.down = True
     try:
         service.break_streams()
-        await service.until(lambda: SERVER_ID not in service.streams.values())
-        service.pass_credentials(opened.notebook_id, SERVER_ID, warehouse="second-secret")
+        await service.until(lambda: opened.seat.server_id not in service.streams.values())
+        service.pass_credentials(opened.notebook_id, opened.seat.server_id, warehouse="second-secret")
         assert (await opened.read())["warehouse"]["value"] == "first-secret"
     finally:
         service.down = False
@@ -143,13 +143,13 @@ async def test_a_notebook_that_is_detached_has_none_left(opened: Opened):
 
 
 async def test_a_server_that_is_stopped_leaves_none_behind(hub: RealHub, service: FakeService):
-    await hub.start_server(OTHER_SEAT, server_id=OTHER_ID)
+    server_id = await hub.start_server(OTHER_SEAT)
     content = notebook("1")
     notebook_id = service.add_notebook(content)
-    service.pass_credentials(notebook_id, OTHER_ID, warehouse="last-secret")
+    service.pass_credentials(notebook_id, server_id, warehouse="last-secret")
     token = await hub.mint_token(OTHER_SEAT)
     async with hub.seat(OTHER_SEAT, token=token) as http, hub.seat(OTHER_SEAT) as anonymous:
-        other = Seat(hub, service, token, http, anonymous)
+        other = Seat(hub, service, token, http, anonymous, server_id)
         path = f"work/{notebook_id}/analysis.ipynb"
         await other.put_document(notebook_id, path, version=1, content=content)
         kernel = await start_kernel(http, path)
@@ -160,6 +160,17 @@ async def test_a_server_that_is_stopped_leaves_none_behind(hub: RealHub, service
     await hub.stop_server(OTHER_SEAT)
 
     assert not file.parent.exists()
+
+
+async def test_a_kernel_that_removes_the_folder_keeps_no_notebook_from_opening(opened: Opened):
+    folder = "import os, shutil; folder = os.path.dirname(os.environ['INSET_CREDENTIALS'])\n"
+    await opened.run(folder + "shutil.rmtree(folder); open(folder, 'w').close()")
+    await opened.seat.load("1")
+
+    await opened.run(folder + "os.unlink(folder)")
+    await opened.seat.load("1")
+
+    await opened.until(warehouse="first-secret")
 
 
 async def test_a_notebook_opens_although_the_service_can_not_be_asked_for_them(seat: Seat):

@@ -21,7 +21,7 @@ from tests.support.real_hub import RealHub
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-SEAT, SERVER_ID = "seat-003", "55555555-6666"
+SEAT = "seat-003"
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Embedded:
         ticket = self.seat.service.issue_ticket(
             hub_token=self.seat.token,
             notebook_id=self.notebook_id,
-            server_id=SERVER_ID,
+            server_id=self.seat.server_id,
             next=f"/user/{SEAT}/{'lab/tree' if interface == 'lab' else 'notebooks'}/{self.path}",
             problem=problem,
             expires_in=expires_in,
@@ -78,10 +78,10 @@ async def host() -> AsyncIterator[HostPage]:
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def framed(hub: RealHub, service: FakeService, host: HostPage) -> AsyncIterator[Seat]:
-    await hub.start_server(SEAT, server_id=SERVER_ID, origins=[host.origin])
+    server_id = await hub.start_server(SEAT, origins=[host.origin])
     token = await hub.mint_token(SEAT)
     async with hub.seat(SEAT, token=token) as http, hub.seat(SEAT) as anonymous:
-        yield Seat(hub, service, token, http, anonymous)
+        yield Seat(hub, service, token, http, anonymous, server_id)
     await hub.stop_server(SEAT)
 
 

@@ -55,10 +55,10 @@ async def framed(hub: RealHub, service: FakeService) -> AsyncIterator[Framed]:
     [port] = free_ports(1)
     origin = f"http://host.localhost:{port}"
     async with served(Starlette(routes=[Route("/", _host)]), port):
-        await hub.start_server(SEAT, origins=[origin])
+        server_id = await hub.start_server(SEAT, origins=[origin])
         token = await hub.mint_token(SEAT)
         async with hub.seat(SEAT, token=token) as http, hub.seat(SEAT) as anonymous:
-            yield Framed(Seat(hub, service, token, http, anonymous), origin)
+            yield Framed(Seat(hub, service, token, http, anonymous, server_id), origin)
         await hub.stop_server(SEAT)
 
 

@@ -91,8 +91,8 @@ def _check(headers: object, ancestors: str) -> None:
 
 
 async def test_pages_follow_the_host_to_other_origins_while_the_server_runs(seat: Seat, ancestors: str):
-    server_id, moved = "11111111-2222", "https://new.example"
-    seat.service.move_host(server_id, moved)
+    moved = "https://new.example"
+    seat.service.move_host(seat.server_id, moved)
     try:
         await _until_framed_by(seat, f"frame-ancestors {moved} {seat.hub.seat_origin(SEAT)}")
         assert f'const origins = ["{moved}"]' in (await seat.anonymous.get("inset/enter")).text
@@ -100,10 +100,10 @@ async def test_pages_follow_the_host_to_other_origins_while_the_server_runs(seat
         assert json.loads(json.loads(_PAGE_CONFIG.search(page)[1])["insetOrigins"]) == [moved]
 
         # Of a host that is turned away nobody's page is left.
-        seat.service.move_host(server_id)
+        seat.service.move_host(seat.server_id)
         await _until_framed_by(seat, f"frame-ancestors {seat.hub.seat_origin(SEAT)}")
     finally:
-        seat.service.move_host(server_id, HOST_ORIGIN)
+        seat.service.move_host(seat.server_id, HOST_ORIGIN)
         await _until_framed_by(seat, ancestors)
 
 

@@ -68,10 +68,10 @@ async def kept(hub: RealHub, service: FakeService) -> AsyncIterator[Seat]:
 
 
 async def _started(hub: RealHub, service: FakeService, name: str, may: list[str]) -> AsyncIterator[Seat]:
-    await hub.start_server(name, may=may)
+    server_id = await hub.start_server(name, may=may)
     token = await hub.mint_token(name)
     async with hub.seat(name, token=token) as http, hub.seat(name) as anonymous:
-        yield Seat(hub, service, token, http, anonymous)
+        yield Seat(hub, service, token, http, anonymous, server_id)
     await hub.stop_server(name)
 
 

@@ -19,8 +19,6 @@ from tests.support.real_hub import RealHub
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-SERVER_ID = "77777777-8888"
-
 
 def analysis() -> bytes:
     """A text, and code with what it once printed."""
@@ -83,7 +81,7 @@ async def shown(
     hub: RealHub, service: FakeService, host: HostPage, profile: Path, name: str, may: list[str], interface: str
 ) -> AsyncIterator[Shown]:
     """Show the notebook to a user who may do this, in a seat of his own."""
-    await hub.start_server(name, server_id=SERVER_ID, origins=[host.origin], may=may)
+    server_id = await hub.start_server(name, origins=[host.origin], may=may)
     token = await hub.mint_token(name)
     content = analysis()
     notebook_id = service.add_notebook(content)
@@ -96,10 +94,10 @@ async def shown(
             hub.seat(name) as anonymous,
             chromium(profile, NO_THIRD_PARTY_COOKIES) as browser,
         ):
-            seat = Seat(hub, service, token, http, anonymous)
+            seat = Seat(hub, service, token, http, anonymous, server_id)
             (await seat.put_document(notebook_id, path, version=1, content=content)).raise_for_status()
             next = f"/user/{name}/{'lab/tree' if interface == 'lab' else 'notebooks'}/{path}"
-            ticket = seat.ticket(notebook_id, path, server_id=SERVER_ID, next=next)
+            ticket = seat.ticket(notebook_id, path, next=next)
             host.frame_urls = [f"{hub.seat_origin(name)}/user/{name}/inset/enter#ticket={ticket}"]
             host.minted = 0
 

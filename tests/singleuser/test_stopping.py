@@ -21,10 +21,10 @@ SEAT = "seat-002"
 @pytest_asyncio.fixture(loop_scope="session")
 async def ending(hub: RealHub, service: FakeService) -> AsyncIterator[Seat]:
     """A server that the test ends."""
-    await hub.start_server(SEAT, server_id="33333333-4444")
+    server_id = await hub.start_server(SEAT)
     token = await hub.mint_token(SEAT)
     async with hub.seat(SEAT, token=token) as http, hub.seat(SEAT) as anonymous:
-        yield Seat(hub, service, token, http, anonymous)
+        yield Seat(hub, service, token, http, anonymous, server_id)
     await hub.stop_server(SEAT)
 
 
@@ -85,7 +85,7 @@ async def test_a_server_that_crashed_and_comes_back_sends_what_it_owed(ending: S
     await _crash(hub)
     service.down = False
 
-    await hub.start_server(SEAT, server_id="33333333-4444")
+    await hub.start_server(SEAT, server_id=ending.server_id)
 
     await service.until(lambda: service.notebooks[notebook_id].newest.content == notebook("before the crash"))
 
@@ -104,7 +104,7 @@ async def test_a_server_that_crashed_while_it_was_stopped_still_sends_what_it_ow
     await stopping
     service.down = False
 
-    await hub.start_server(SEAT, server_id="33333333-4444")
+    await hub.start_server(SEAT, server_id=ending.server_id)
 
     await service.until(lambda: service.notebooks[notebook_id].newest.content == notebook("before the crash"))
 
@@ -118,7 +118,7 @@ async def test_a_save_that_a_crash_has_cut_off_is_undone(ending: Seat, left: byt
     file.with_name(f".~{file.name}").write_bytes(notebook("the one before"))
     file.write_bytes(left)
 
-    await hub.start_server(SEAT, server_id="33333333-4444")
+    await hub.start_server(SEAT, server_id=ending.server_id)
     await hub.stop_server(SEAT)
 
     assert service.notebooks[notebook_id].newest.content == (left or notebook("the one before"))
@@ -129,7 +129,7 @@ async def test_another_user_s_server_finds_nothing_of_one_that_crashed(ending: S
     _, path = await ending.load("secret")
     await _crash(hub)
 
-    await hub.start_server(SEAT, server_id="55555555-6666")
+    await hub.start_server(SEAT)
 
     assert not list((hub.data / "seats" / SEAT).rglob("*.ipynb"))
     async with hub.seat(SEAT, token=await hub.mint_token(SEAT)) as other:

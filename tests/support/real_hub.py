@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -129,13 +130,17 @@ class RealHub:
         self,
         seat: str,
         *,
-        server_id: str = "11111111-2222",
+        server_id: str = "",
         origins: Iterable[str] = ("http://localhost:8090",),
         may: Iterable[str] = ("edit", "run", "download", "terminals"),
         profile: str = "default",
         environment: Mapping[str, str] | None = None,
-    ) -> None:
-        """Return when the server is ready; raises with the hub's log if it fails."""
+    ) -> str:
+        """Return its id when the server is ready; raises with the hub's log if it fails.
+
+        The id is a new one unless told: two servers of one id on one machine would share their credentials' folder.
+        """
+        server_id = server_id or uuid.uuid4().hex
         options = {
             "server_id": server_id,
             "origins": list(origins),
@@ -150,6 +155,7 @@ class RealHub:
             server = await self._until(api, seat, lambda server: server["ready"] or not server["pending"])
             if not server["ready"]:
                 raise AssertionError("the server did not start\n" + self.log_end())
+        return server_id
 
     async def stop_server(self, seat: str) -> None:
         async with self.api() as api:
