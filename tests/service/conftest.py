@@ -57,13 +57,13 @@ async def database_url(databases: Databases, database_kind: str, tmp_path: Path)
 @pytest.fixture
 def start_timeout() -> int:
     """How long a session may start, in seconds: no test waits for it that does not shorten it."""
-    return 20
+    return 60
 
 
 @pytest.fixture
 def hub_timeout() -> int:
     """How long the hub may take for an answer, in seconds: no test waits for it that does not shorten it."""
-    return 10
+    return 30
 
 
 @pytest.fixture
@@ -103,8 +103,8 @@ async def running_service(settings: Settings, hub: FakeHub, **headers: str) -> A
     """Run a replica of the service, and give a client of it."""
     async with (
         served(create_app(settings)) as url,
-        httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
-        httpx.AsyncClient(base_url=url, timeout=20) as bridges,
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client,
+        httpx.AsyncClient(base_url=url, timeout=60) as bridges,
     ):
         hub.service = bridges
         yield client
@@ -163,7 +163,7 @@ def command(settings, monkeypatch, capsys):
 
 async def until(client: httpx.AsyncClient, session_id: str, *states: str) -> dict[str, Any]:
     """Follow a session's events until it is in one of these states; gives it."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):
         async for kind, _ in events(client, session_id):
             if kind in states:
                 return (await client.get(f"/v1/sessions/{session_id}")).json()
