@@ -59,6 +59,11 @@ class State(TypedDict):
 
 async def get_state(request: Request) -> State:
     """Give what the lifespan opened."""
+    return state_of(request)
+
+
+def state_of(request: Request) -> State:
+    """Give the same to what every request asks for: FastAPI takes longer for a dependency than this does."""
     state: State = request.scope["state"]
     return state
 
@@ -66,10 +71,13 @@ async def get_state(request: Request) -> State:
 StateDep = Annotated[State, Depends(get_state)]
 
 
-async def get_db(request: Request, state: StateDep) -> AsyncIterator[AsyncSession]:
+def _only_reads(request: Request) -> bool:
+    return request.method in ("GET", "HEAD")
+
+
+async def get_db(request: Request) -> AsyncIterator[AsyncSession]:
     """Open the request's one transaction; it is committed before the answer leaves, unless the route raised."""
-    read_only = request.method in ("GET", "HEAD")
-    async with state["database"].transaction(read_only=read_only) as db:
+    async with state_of(request)["database"].transaction(read_only=_only_reads(request)) as db:
         yield db
 
 
@@ -79,11 +87,12 @@ DbDep = Annotated[AsyncSession, Depends(get_db, scope="function")]
 async def _wake_driver(request: Request, state: StateDep) -> AsyncIterator[None]:
     """Have done at once what a route leaves to the driver. Entered before the request's transaction, left after it."""
     yield
-    if request.method not in ("GET", "HEAD"):
+    if not _only_reads(request):
         state["driver"].wake()
 
 
 WAKES_DRIVER = Depends(_wake_driver, scope="function")
+"""Stands before whatever else a router depends on."""
 
 
 _host_jwt = HTTPBearer(
@@ -100,15 +109,18 @@ _bridge_credential = HTTPBearer(auto_error=False, scheme_name="Bridge credential
 
 
 async def get_caller(
-    request: Request, state: StateDep, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_host_jwt)]
+    request: Request, db: DbDep, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_host_jwt)]
 ) -> Caller:
-    """Find out who calls, and refuse a browser page whose origin the caller's host has not registered.
-
-    In transactions of its own: the request's must not be open while a body arrives slowly.
-    """
+    """Find out who calls, and refuse a browser page whose origin the caller's host has not registered."""
     if bearer is None:
         raise TokenMissing
-    caller = await state["callers"].read(bearer.credentials)
+    state = state_of(request)
+    if _only_reads(request):
+        caller = await state["callers"].read(db, bearer.credentials)
+    else:
+        # The request's own must not be open while a body arrives slowly, nor for somebody whom nobody knows yet.
+        async with state["database"].transaction(read_only=True) as brief:
+            caller = await state["callers"].read(brief, bearer.credentials)
     present = acting()
     present.actor, present.host_id, present.user = "backend" if caller.backend else "user", caller.host_id, caller.user
     origin = request.headers.get("Origin")
@@ -118,6 +130,15 @@ async def get_caller(
 
 
 CallerDep = Annotated[Caller, Depends(get_caller, scope="function")]
+
+
+async def _end_reading(db: DbDep, caller: CallerDep) -> None:
+    """End the request's transaction, in which its caller was found."""
+    await db.commit()
+
+
+TAKES_ITS_TIME = Depends(_end_reading, scope="function")
+"""Stands at a route that goes on for long without the database: no connection is held for it."""
 
 
 async def get_backend(caller: CallerDep) -> Caller:
@@ -139,16 +160,17 @@ def needs(capability: Capability) -> Any:
     return Depends(check, scope="function")
 
 
-async def count(caller: CallerDep, state: StateDep) -> None:
+async def count(request: Request, db: DbDep, caller: CallerDep) -> None:
     """Count the call against its user's rate, before anything is done for it; costs nothing where there is no limit."""
     if caller.limits.requests_per_minute:
-        async with state["database"].transaction() as db:
-            await count_call(db, caller.host_id, caller.user, most=caller.limits.requests_per_minute)
+        await db.commit()  # one connection at a time
+        async with state_of(request)["database"].transaction() as counting:
+            await count_call(counting, caller.host_id, caller.user, most=caller.limits.requests_per_minute)
 
 
-async def get_notebooks(db: DbDep, caller: CallerDep, state: StateDep) -> Notebooks:
+async def get_notebooks(request: Request, db: DbDep, caller: CallerDep) -> Notebooks:
     """Give the caller's notebooks."""
-    return notebooks_of(caller, db, state)
+    return notebooks_of(caller, db, state_of(request))
 
 
 def notebooks_of(caller: Caller, db: AsyncSession, state: State) -> Notebooks:
@@ -161,8 +183,10 @@ def notebooks_of(caller: Caller, db: AsyncSession, state: State) -> Notebooks:
 NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
 
 
-async def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, state: StateDep) -> Sessions:
+async def get_sessions(request: Request, db: DbDep, caller: CallerDep) -> Sessions:
     """Give the caller's sessions."""
+    state = state_of(request)
+    notebooks = notebooks_of(caller, db, state)
     return Sessions(db, caller, notebooks, state["servers"], state["signer"], state["profiles"], state["vault"])
 
 
@@ -186,9 +210,9 @@ class Reading:
         await note_reading(self._state, self._caller, action, notebook_id, **facts)
 
 
-async def get_reading(db: DbDep, caller: CallerDep, state: StateDep) -> Reading:
+async def get_reading(request: Request, db: DbDep, caller: CallerDep) -> Reading:
     """Give what records the caller's reading."""
-    return Reading(db, caller, state)
+    return Reading(db, caller, state_of(request))
 
 
 ReadingDep = Annotated[Reading, Depends(get_reading)]
