@@ -8,7 +8,7 @@ from sqlalchemy import and_, bindparam, insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.db import upsert
+from inset.db import ask, table, upsert, write
 from inset.encryption import DataKey
 from inset.engines.sqlite_driver import LARGE
 from inset.models import Blob, BlobBase, BlobUse
@@ -52,12 +52,11 @@ async def keep(
             }
             for key, content in zip(new, packed, strict=True)
         ]
-        await db.exec(inserting, params=rows)
+        await write(db, inserting, rows)
     unnoted = [key for key in pieces if not used.get(key)]
     if unnoted:
-        await db.exec(
-            insert(BlobUse), params=[{"notebook_id": notebook_id, "host_id": host_id, "key": key} for key in unnoted]
-        )
+        uses = [{"notebook_id": notebook_id, "host_id": host_id, "key": key} for key in unnoted]
+        await write(db, _USED, uses)
 
 
 async def fetch(db: AsyncSession, notebook_id: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
@@ -67,7 +66,7 @@ async def fetch(db: AsyncSession, notebook_id: str, keys: Iterable[bytes]) -> di
     below: dict[str, set[bytes]] = {}
     for begin in range(0, len(wanted), _ASKED_AT_ONCE):
         asked = {"notebook_id": notebook_id, "keys": wanted[begin : begin + _ASKED_AT_ONCE]}
-        for host_id, *row in (await db.exec(_FETCHED, params=asked)).all():
+        for host_id, *row in await ask(db, _FETCHED, **asked):
             found[row[0]] = row
             below.setdefault(host_id, set()).add(row[-1])
     there = list(found)
@@ -98,11 +97,12 @@ async def _lock_known(db: AsyncSession, host_id: str, notebook_id: str, keys: li
     known: dict[bytes, bool] = {}
     for begin in range(0, len(keys), _ASKED_AT_ONCE):
         asked = {"host_id": host_id, "notebook_id": notebook_id, "keys": keys[begin : begin + _ASKED_AT_ONCE]}
-        known |= dict((await db.exec(_KNOWN, params=asked)).all())
+        known |= dict(await ask(db, _KNOWN, **asked))
     return known
 
 
 # Asked with every save or load, and so built once.
+_USED = insert(table(BlobUse))
 _FETCHED = (
     select(Blob.host_id, *chains.COLUMNS)
     .prefix_with(LARGE, dialect="sqlite")

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.db import ask, table, write
 from inset.encryption import DataKey
 from inset.engines.sqlite_driver import LARGE
 from inset.errors import ContentDamaged
@@ -31,7 +32,7 @@ async def write_body(db: AsyncSession, notebook: Notebook, number: int, content:
     written = await take_apart_into_blobs(db, notebook, content, store_key=store_key, data_key=data_key)
     body = {"notebook_id": notebook.id, "number": number, "format": written.format}
     body |= await sealed_body(notebook.id, number, written, data_key)
-    await db.exec(insert(Body), params=body)
+    await write(db, _INSERTED, body)
 
 
 async def take_apart_into_blobs(
@@ -73,13 +74,14 @@ def _chain() -> Any:
     return wanted.prefix_with(LARGE, dialect="sqlite")
 
 
+# Asked with every load or save, and so built once.
 _CHAIN = _chain()
-"""Asked with every load, and so built once."""
+_INSERTED = insert(table(Body))
 
 
 async def read_bodies(db: AsyncSession, notebook_id: str, number: int) -> dict[int, Written]:
     """Read a version's body, and those that it stands on. Raises `Sealed`."""
-    rows = (await db.exec(_CHAIN, params={"id": notebook_id, "number": number})).all()
+    rows = await ask(db, _CHAIN, id=notebook_id, number=number)
     keys = await reading_keys(db, {data_key for *_, data_key in rows})
 
     def opened_bodies() -> dict[int, Written]:
