@@ -17,7 +17,7 @@ from inset.callers import CallerReader
 from inset.control import Control
 from inset.db import open_database
 from inset.departure import Departure
-from inset.deps import WAKES_DRIVER, State, count
+from inset.deps import CALLED, WAKES_DRIVER, State, count
 from inset.doctor import Doctor
 from inset.driver import Driver
 from inset.encryption import encryption_of
@@ -177,11 +177,11 @@ def create_app(
     for_hosts = responses(*TOKEN_PROBLEMS, OriginNotAllowed, InvalidRequest, KeysUnavailable, DatabaseUnavailable)
     counted: dict[int | str, dict[str, Any]] = {**for_hosts, **responses(RateLimited)}
     for router in (notebooks.router, versions.router, previews.router, audit.router):
-        app.include_router(router, dependencies=[Depends(count)], responses=counted)
+        app.include_router(router, dependencies=[CALLED, Depends(count)], responses=counted)
     for router in (sessions.router, users.router):
-        app.include_router(router, dependencies=[WAKES_DRIVER, Depends(count)], responses=counted)
+        app.include_router(router, dependencies=[WAKES_DRIVER, CALLED, Depends(count)], responses=counted)
     # Not counted: a page connects anew whenever its network wants it.
-    app.include_router(sessions.streams, responses=for_hosts)
+    app.include_router(sessions.streams, dependencies=[CALLED], responses=for_hosts)
     app.include_router(bridge.router)
     app.include_router(edge.router)
     app.include_router(operations.router)

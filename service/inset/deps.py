@@ -1,6 +1,7 @@
 """What routes ask for, by type."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
 from fastapi import Depends, Header, Query, Request
@@ -33,6 +34,24 @@ from inset.settings import Settings
 from inset.signing import BridgeCredential, Signer
 from inset.traces import Tracer
 from inset.vault import Vault
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is known of a host's call once its caller is: FastAPI walks all that a dependency depends on, each time."""
+
+    db: AsyncSession
+    caller: Caller
+    state: "State"
+
+
+_CALL = "inset.call"
+
+
+def _call(request: Request) -> Call:
+    """Give what `get_caller` has found, which stands before every route of the hosts' (`app.py`)."""
+    call: Call = request.scope[_CALL]
+    return call
 
 
 class State(TypedDict):
@@ -126,15 +145,17 @@ async def get_caller(
     origin = request.headers.get("Origin")
     if origin and origin not in (*caller.origins, state["settings"].public_url):
         raise OriginNotAllowed
+    request.scope[_CALL] = Call(db, caller, state)
     return caller
 
 
-CallerDep = Annotated[Caller, Depends(get_caller, scope="function")]
+CALLED = Depends(get_caller, scope="function")
+CallerDep = Annotated[Caller, CALLED]
 
 
-async def _end_reading(db: DbDep, caller: CallerDep) -> None:
+async def _end_reading(request: Request, caller: CallerDep) -> None:
     """End the request's transaction, in which its caller was found."""
-    await db.commit()
+    await _call(request).db.commit()
 
 
 TAKES_ITS_TIME = Depends(_end_reading, scope="function")
@@ -154,23 +175,25 @@ BackendDep = Annotated[Caller, Depends(get_backend, scope="function")]
 def needs(capability: Capability) -> Any:
     """Have a route refuse users who may not do this."""
 
-    async def check(caller: CallerDep) -> None:
-        caller.require(capability)
+    async def check(request: Request) -> None:
+        _call(request).caller.require(capability)
 
     return Depends(check, scope="function")
 
 
-async def count(request: Request, db: DbDep, caller: CallerDep) -> None:
+async def count(request: Request) -> None:
     """Count the call against its user's rate, before anything is done for it; costs nothing where there is no limit."""
-    if caller.limits.requests_per_minute:
-        await db.commit()  # one connection at a time
-        async with state_of(request)["database"].transaction() as counting:
-            await count_call(counting, caller.host_id, caller.user, most=caller.limits.requests_per_minute)
+    call = _call(request)
+    if most := call.caller.limits.requests_per_minute:
+        await call.db.commit()  # one connection at a time
+        async with call.state["database"].transaction() as db:
+            await count_call(db, call.caller.host_id, call.caller.user, most=most)
 
 
-async def get_notebooks(request: Request, db: DbDep, caller: CallerDep) -> Notebooks:
+async def get_notebooks(request: Request) -> Notebooks:
     """Give the caller's notebooks."""
-    return notebooks_of(caller, db, state_of(request))
+    call = _call(request)
+    return notebooks_of(call.caller, call.db, call.state)
 
 
 def notebooks_of(caller: Caller, db: AsyncSession, state: State) -> Notebooks:
@@ -183,9 +206,10 @@ def notebooks_of(caller: Caller, db: AsyncSession, state: State) -> Notebooks:
 NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
 
 
-async def get_sessions(request: Request, db: DbDep, caller: CallerDep) -> Sessions:
+async def get_sessions(request: Request) -> Sessions:
     """Give the caller's sessions."""
-    state = state_of(request)
+    call = _call(request)
+    db, caller, state = call.db, call.caller, call.state
     notebooks = notebooks_of(caller, db, state)
     return Sessions(db, caller, notebooks, state["servers"], state["signer"], state["profiles"], state["vault"])
 
@@ -199,20 +223,18 @@ async def note_reading(state: State, caller: Caller, action: Action, notebook_id
 class Reading:
     """Records what a caller reads, for which a reading transaction is not enough."""
 
-    def __init__(self, db: AsyncSession, caller: Caller, state: State) -> None:
-        self._db = db
-        self._caller = caller
-        self._state = state
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
     async def note(self, action: Action, notebook_id: str, **facts: int) -> None:
         """Record it before the answer is given. Raises `DatabaseUnavailable`."""
-        await self._db.commit()  # one connection at a time
-        await note_reading(self._state, self._caller, action, notebook_id, **facts)
+        await self._call.db.commit()  # one connection at a time
+        await note_reading(self._call.state, self._call.caller, action, notebook_id, **facts)
 
 
-async def get_reading(request: Request, db: DbDep, caller: CallerDep) -> Reading:
+async def get_reading(request: Request) -> Reading:
     """Give what records the caller's reading."""
-    return Reading(db, caller, state_of(request))
+    return Reading(_call(request))
 
 
 ReadingDep = Annotated[Reading, Depends(get_reading)]
@@ -244,8 +266,9 @@ _IdempotencyKey = Annotated[
 ]
 
 
-async def get_once(request: Request, db: DbDep, caller: CallerDep, key: _IdempotencyKey = None) -> Once:
+async def get_once(request: Request, key: _IdempotencyKey = None) -> Once:
     """Give what makes a creating route safe to call again."""
+    db, caller = _call(request).db, _call(request).caller
     return Once(db, f"{caller.host_id}\n{caller.user}", route=f"{request.method} {request.url.path}", key=key)
 
 

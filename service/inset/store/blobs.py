@@ -59,14 +59,19 @@ async def keep(
         await write(db, _USED, uses)
 
 
-async def fetch(db: AsyncSession, notebook_id: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Give a notebook's pieces of these keys, those that are there. Raises as `chains.piece` does, and `Sealed`."""
+async def fetch(
+    db: AsyncSession, notebook_id: str, keys: Iterable[bytes], *, brief: bool = False
+) -> dict[bytes, bytes]:
+    """Give a notebook's pieces of these keys, those that are there; `brief` if they are at most `BRIEF` together.
+
+    Raises as `chains.piece` does, and `Sealed`.
+    """
     wanted = list(set(keys))
     found: dict[bytes, Any] = {}
     below: dict[str, set[bytes]] = {}
     for begin in range(0, len(wanted), _ASKED_AT_ONCE):
         asked = {"notebook_id": notebook_id, "keys": wanted[begin : begin + _ASKED_AT_ONCE]}
-        for host_id, *row in await ask(db, _FETCHED, **asked):
+        for host_id, *row in await ask(db, _FETCHED if brief else _LARGE_FETCHED, **asked):
             found[row[0]] = row
             below.setdefault(host_id, set()).add(row[-1])
     there = list(found)
@@ -105,11 +110,11 @@ async def _lock_known(db: AsyncSession, host_id: str, notebook_id: str, keys: li
 _USED = insert(table(BlobUse))
 _FETCHED = (
     select(Blob.host_id, *chains.COLUMNS)
-    .prefix_with(LARGE, dialect="sqlite")
     .join(BlobUse, and_(col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key))
     .join(BlobBase, chains.HAS_BASE, isouter=True)
     .where(BlobUse.notebook_id == bindparam("notebook_id"), col(BlobUse.key).in_(bindparam("keys", expanding=True)))
 )
+_LARGE_FETCHED = _FETCHED.prefix_with(LARGE, dialect="sqlite")
 _KNOWN = (
     select(Blob.key, col(BlobUse.notebook_id).is_not(None))
     .join(

@@ -14,7 +14,7 @@ from inset.encryption import DataKey
 from inset.engines.sqlite_driver import LARGE
 from inset.errors import ContentDamaged
 from inset.models import Body, BodyFormat, Notebook, Version
-from inset.offload import offload
+from inset.offload import BRIEF, offload
 from inset.store import blobs, compression
 from inset.store.sealing import body_place, id_of, opened, reading_keys, sealed, writing_key
 from inset.store.skeletons import Written, read_skeleton
@@ -57,8 +57,9 @@ async def sealed_body(
 async def read_body(db: AsyncSession, version: Version) -> bytes:
     """Read a version's bytes. Raises `ContentDamaged` if they are no longer those that were stored."""
     try:
-        text = await read_skeleton_of(db, version.notebook_id, version.number)
-        pieces = await blobs.fetch(db, version.notebook_id, references(text))
+        brief = version.size <= BRIEF
+        text = await read_skeleton_of(db, version.notebook_id, version.number, brief=brief)
+        pieces = await blobs.fetch(db, version.notebook_id, references(text), brief=brief)
         return await offload(version.size, _put_together, text, pieces, version.sha256)
     except DAMAGED as exc:
         log.error("notebook %s, version %d: its bytes are damaged (%r)", version.notebook_id, version.number, exc)
@@ -70,18 +71,18 @@ def _chain() -> Any:
     chain = select(Body.number, Body.base).where(here, Body.number == bindparam("number")).cte(recursive=True)
     chain = chain.union_all(select(Body.number, Body.base).where(here, Body.number == chain.c.base))
     columns: list[Any] = [Body.number, Body.content, Body.format, Body.base, Body.data_key]
-    wanted = select(*columns).where(here, col(Body.number).in_(select(chain.c.number)))
-    return wanted.prefix_with(LARGE, dialect="sqlite")
+    return select(*columns).where(here, col(Body.number).in_(select(chain.c.number)))
 
 
 # Asked with every load or save, and so built once.
 _CHAIN = _chain()
+_LARGE_CHAIN = _CHAIN.prefix_with(LARGE, dialect="sqlite")
 _INSERTED = insert(table(Body))
 
 
-async def read_bodies(db: AsyncSession, notebook_id: str, number: int) -> dict[int, Written]:
+async def read_bodies(db: AsyncSession, notebook_id: str, number: int, *, brief: bool = False) -> dict[int, Written]:
     """Read a version's body, and those that it stands on. Raises `Sealed`."""
-    rows = await ask(db, _CHAIN, id=notebook_id, number=number)
+    rows = await ask(db, _CHAIN if brief else _LARGE_CHAIN, id=notebook_id, number=number)
     keys = await reading_keys(db, {data_key for *_, data_key in rows})
 
     def opened_bodies() -> dict[int, Written]:
@@ -97,9 +98,9 @@ async def read_bodies(db: AsyncSession, notebook_id: str, number: int) -> dict[i
     return await offload(sum(len(content) for _, content, *_ in rows), opened_bodies)
 
 
-async def read_skeleton_of(db: AsyncSession, notebook_id: str, number: int) -> bytes:
-    """Read a version's skeleton. Raises one of `DAMAGED`."""
-    bodies = await read_bodies(db, notebook_id, number)
+async def read_skeleton_of(db: AsyncSession, notebook_id: str, number: int, *, brief: bool = False) -> bytes:
+    """Read a version's skeleton; `brief` if that is known to be at most `BRIEF`. Raises one of `DAMAGED`."""
+    bodies = await read_bodies(db, notebook_id, number, brief=brief)
     return await offload(sum(len(body.content) for body in bodies.values()), read_skeleton, number, bodies)
 
 
