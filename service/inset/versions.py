@@ -75,15 +75,16 @@ async def _store(
         base = await _last_stored(db, notebook, unanswered, author=author, after=base) or base
     known = await _known(db, notebook, document, base=base)
     same = next((version for version in known if version.sha256 == document.sha256), None)
-    for version in known:
+    based_on = next((version for version in known if version.number == base), None)
+    if based_on and based_on.aside == "open" and based_on is not same:
         # Of a line beside the notebook's own, only the newest version waits for somebody to take a side.
-        if version.number == base and version.aside == "open" and version is not same:
-            version.aside = "settled"
+        (await _fresh(db, notebook, base)).aside = "settled"
     if same:
-        if origin == "save" and same.origin == "autosave":
-            same.origin = origin  # somebody now means it: retention must not take it for one of many
-            record_save(db, notebook, same, base=None)
-        return Stored(same, created=False, conflict=_conflict(notebook, base=base, kept=same))
+        kept = await _fresh(db, notebook, same.number)
+        if origin == "save" and kept.origin == "autosave":
+            kept.origin = origin  # somebody now means it: retention must not take it for one of many
+            record_save(db, notebook, kept, base=None)
+        return Stored(kept, created=False, conflict=_conflict(notebook, base=base, kept=kept))
     version = Version(
         notebook_id=notebook.id,
         number=notebook.last_number + 1,
@@ -97,7 +98,7 @@ async def _store(
     )
     await _append(db, notebook, version)
     await write_body(db, notebook, version.number, document.content, store_key=store_key)
-    record_save(db, notebook, version, base=next((one for one in known if one.number == base), None))
+    record_save(db, notebook, version, base=based_on)
     return Stored(version, created=True, conflict=_conflict(notebook, base=base, kept=version))
 
 
@@ -145,7 +146,7 @@ _LOCKED: Select[*tuple[Any, ...]] = (
 _APPENDED = insert(table(Version))
 _FOLLOWED = update(table(Notebook)).where(table(Notebook).c.id == bindparam("notebook"))
 _KNOWN = (
-    select(Version)
+    select(Version.number, Version.sha256, Version.origin, Version.aside, Version.created_at)  # type: ignore[call-overload]
     .where(
         Version.notebook_id == bindparam("id"),
         or_(
@@ -154,7 +155,6 @@ _KNOWN = (
         ),
     )
     .order_by(col(Version.number).desc())
-    .execution_options(populate_existing=True)
 )
 
 
@@ -170,10 +170,14 @@ async def _lock(db: AsyncSession, notebook: Notebook) -> bytes:
     return open_store_key(db, notebook.host_id, store_key)
 
 
-async def _known(db: AsyncSession, notebook: Notebook, document: Document, *, base: int) -> Sequence[Version]:
+async def _known(db: AsyncSession, notebook: Notebook, document: Document, *, base: int) -> Sequence[Any]:
     """Find the base, and what this document may be already: it, the current version, or one whose answer got lost."""
-    asked = {"id": notebook.id, "current": notebook.current, "base": base, "sha256": document.sha256}
-    return (await db.exec(_KNOWN, params=asked)).all()
+    return await ask(db, _KNOWN, id=notebook.id, current=notebook.current, base=base, sha256=document.sha256)
+
+
+async def _fresh(db: AsyncSession, notebook: Notebook, number: int) -> Version:
+    """Give a version that is there as it is now, to be changed."""
+    return await db.get_one(Version, (notebook.id, number), populate_existing=True)
 
 
 async def _last_stored(
