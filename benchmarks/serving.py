@@ -97,6 +97,15 @@ def jupyter_server(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def plain_app(name: str) -> Iterator[Server]:
+    """Run one of `plain_apps` as the service is run."""
+    [port] = free_ports(1)
+    command = [sys.executable, "-m", "uvicorn", f"benchmarks.plain_apps:{name}", "--port", str(port), "--no-access-log"]
+    with _process(command, port, dict(os.environ)) as pid:
+        yield Server(port, pid, {})
+
+
+@contextlib.contextmanager
 def _process(command: list[str], port: int, environment: dict[str, str]) -> Iterator[int]:
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:

@@ -36,23 +36,24 @@ class Memory:
     load: float
 
 
-def waits(server: Server, size: int, saves: int) -> list[Waits]:
-    """Ask `/healthz` all the time from another process: beside nothing, and while one notebook is saved in a loop."""
+def waits(server: Server, size: int, saves: int, *, writers: int = 1) -> list[Waits]:
+    """Ask `/healthz` all the time from another process: beside nothing, and while so many save a notebook each."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as asking:
         asking.submit(_ask, server, 0.5).result()
         alone = asking.submit(_ask, server, 3.0).result()
         stop = threading.Event()
-        with ThreadPoolExecutor(1) as saving:
-            loop = saving.submit(_save_again_and_again, server, size, stop)
+        with ThreadPoolExecutor(writers) as saving:
+            loops = [saving.submit(_save_again_and_again, server, size, stop) for _ in range(writers)]
             time.sleep(1)
             took: list[tuple[float, float]] = []
-            while len(took) < 100 * saves and not loop.done():
+            while len(took) < 100 * saves and not any(loop.done() for loop in loops):
                 took += asking.submit(_ask, server, 1.0).result()
             stop.set()
-            loop.result()
+            for loop in loops:
+                loop.result()
     return [
         _waits("beside nothing", [request for request, _ in alone]),
-        _waits(f"beside saves of {size // 1_000_000} MB, one after the other", [request for request, _ in took]),
+        _waits(f"beside saves of {size // 1_000_000} MB, {_how(writers)}", [request for request, _ in took]),
         _waits("the same, without a request: how late the asking process itself woke up", [late for _, late in took]),
     ]
 
@@ -82,6 +83,10 @@ def _ask(server: Server, seconds: float) -> list[tuple[float, float]]:
         call("GET", "/healthz")
         took.append((time.perf_counter() - woken, woken - begin - _EVERY))
     return took
+
+
+def _how(writers: int) -> str:
+    return "one after the other" if writers == 1 else f"{writers} at a time"
 
 
 def _waits(label: str, took: list[float]) -> Waits:

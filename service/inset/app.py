@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
 import httpx
 from fastapi import Depends, FastAPI
@@ -16,7 +17,7 @@ from inset.callers import CallerReader
 from inset.control import Control
 from inset.db import open_database
 from inset.departure import Departure
-from inset.deps import State, count
+from inset.deps import CALLED, WAKES_DRIVER, State, count
 from inset.doctor import Doctor
 from inset.driver import Driver
 from inset.encryption import encryption_of
@@ -129,7 +130,6 @@ def create_app(
                 signer=signer,
                 receipts=Receipts(signer, issuer=settings.public_url),
                 callers=CallerReader(
-                    database,
                     jwks,
                     audience=settings.public_url,
                     max_lifetime=settings.token_max_lifetime,
@@ -175,10 +175,13 @@ def create_app(
     app.add_middleware(HostOrigins)
     app.add_middleware(Observed)
     for_hosts = responses(*TOKEN_PROBLEMS, OriginNotAllowed, InvalidRequest, KeysUnavailable, DatabaseUnavailable)
-    for router in (notebooks.router, versions.router, previews.router, sessions.router, users.router, audit.router):
-        app.include_router(router, dependencies=[Depends(count)], responses={**for_hosts, **responses(RateLimited)})
+    counted: dict[int | str, dict[str, Any]] = {**for_hosts, **responses(RateLimited)}
+    for router in (notebooks.router, versions.router, previews.router, audit.router):
+        app.include_router(router, dependencies=[CALLED, Depends(count)], responses=counted)
+    for router in (sessions.router, users.router):
+        app.include_router(router, dependencies=[WAKES_DRIVER, CALLED, Depends(count)], responses=counted)
     # Not counted: a page connects anew whenever its network wants it.
-    app.include_router(sessions.streams, responses=for_hosts)
+    app.include_router(sessions.streams, dependencies=[CALLED], responses=for_hosts)
     app.include_router(bridge.router)
     app.include_router(edge.router)
     app.include_router(operations.router)

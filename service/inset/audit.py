@@ -5,14 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
-from sqlalchemy import delete, event
+from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset import paging
 from inset.acting import acting
 from inset.clock import now
-from inset.db import Database, add_in_order
+from inset.db import Database, write_in_order
 from inset.models import Action, Audit, AuditList, AuditPublic, Notebook, Version
 
 _PAGE = 500
@@ -30,24 +30,18 @@ def record(
 ) -> None:
     """Record an act in the transaction that does it, together with who acts and in which request."""
     present = acting()
-    row = Audit(
-        action=action,
-        actor=present.actor,
-        host_id=host_id,
-        user=user,
-        notebook_id=notebook_id,
-        session_id=session_id,
-        request_id=present.request_id,
-        facts=dict(facts or {}),
-    )
-    # In order: who reads on after a row misses none.
-    add_in_order(db, row)
-
-
-@event.listens_for(Audit, "before_insert")
-def _name_session(_mapper: object, _connection: object, row: Audit) -> None:
-    # At the commit, when the session is known whose server has saved.
-    row.session_id = row.session_id or acting().session_id
+    row = {
+        "at": now(),
+        "action": action,
+        "actor": present.actor,
+        "host_id": host_id,
+        "user": user,
+        "notebook_id": notebook_id,
+        "request_id": present.request_id,
+        "facts": dict(facts or {}),
+    }
+    # In order: who reads on after a row misses none. At the commit, the session is known whose server has saved.
+    write_in_order(db, Audit, lambda: {**row, "session_id": session_id or acting().session_id})
 
 
 def record_save(db: AsyncSession, notebook: Notebook, version: Version, *, base: Version | None) -> None:

@@ -1,18 +1,21 @@
 """The database: its transactions, its migrations."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, Executable, Insert, Table, UpdateBase, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session as SyncSession
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -21,6 +24,9 @@ from inset.engines import is_away, is_no_text, is_postgres, make_folder, new_eng
 from inset.engines.sqlite import empty_log
 from inset.errors import DatabaseUnavailable, InvalidRequest
 from inset.settings import DatabaseSettings
+
+Row = Mapping[str, Any]
+Rows = Row | Sequence[Row]
 
 _AS_USUAL = DatabaseSettings()
 _AT_COMMIT = "inset_at_commit"
@@ -85,13 +91,33 @@ def encryption(db: AsyncSession) -> Encryption | None:
     return found
 
 
-def add_in_order(db: AsyncSession, row: SQLModel) -> None:
-    """Add a row whose generated id shall be greater than those of all rows that were committed before it.
+def table(model: type[SQLModel]) -> Table:
+    """Give a model's table, which is written to past the ORM."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]
 
-    It is written last of all, at the commit: readers who go on after an id then miss nothing, and nobody who waits for
-    another's locks keeps the others from writing theirs.
+
+async def ask(db: AsyncSession, statement: Executable, **given: Any) -> Sequence[Any]:
+    """Give the rows of columns that a statement asks for, past the ORM, which takes longer than the database."""
+    return await db.run_sync(lambda sync: _connection(sync).execute(statement, given).all())
+
+
+async def write(db: AsyncSession, statement: UpdateBase, given: Rows) -> None:
+    """Execute a statement that changes rows, past the ORM: its objects keep what they have."""
+    await db.run_sync(lambda sync: _connection(sync).execute(statement, given))
+
+
+def _connection(sync: SyncSession) -> Connection:
+    sync.flush()  # what was changed of the ORM's objects comes first, if anything was
+    return sync.connection()
+
+
+def write_in_order(db: AsyncSession, model: type[SQLModel], make: Callable[[], Row]) -> None:
+    """Write a row whose generated id shall be greater than those of all rows that were committed before it.
+
+    It is made and written last of all, at the commit: readers who go on after an id then miss nothing, and nobody who
+    waits for another's locks keeps the others from writing theirs.
     """
-    db.info.setdefault(_AT_COMMIT, []).append(row)
+    db.info.setdefault(_AT_COMMIT, []).append((model, make))
 
 
 def once_committed(db: AsyncSession, tell: Callable[[], None]) -> None:
@@ -100,14 +126,16 @@ def once_committed(db: AsyncSession, tell: Callable[[], None]) -> None:
 
 
 class _Session(AsyncSession):
+    async def __aexit__(self, *raised: Any) -> None:
+        if self.in_transaction():
+            await super().__aexit__(*raised)
+        else:
+            self.sync_session.close()  # which asks nothing of the database, and so needs no task of its own
+
     async def commit(self) -> None:
         rows = self.info.pop(_AT_COMMIT, [])
         if rows:
-            await self.flush()
-            if is_postgres(self.get_bind()):
-                # A sequence gives its numbers in the order of asking, not of committing.
-                await self.exec(text(f"SELECT pg_advisory_xact_lock({_WRITES_IN_ORDER})"))  # type: ignore[call-overload]
-            self.add_all(rows)
+            await self.run_sync(_write_in_order, rows)
         await super().commit()
         for tell in self.info.pop(_COMMITTED, []):
             tell()
@@ -116,6 +144,20 @@ class _Session(AsyncSession):
         self.info.pop(_AT_COMMIT, None)
         self.info.pop(_COMMITTED, None)
         await super().rollback()
+
+
+def _write_in_order(sync: SyncSession, rows: Sequence[tuple[type[SQLModel], Callable[[], Row]]]) -> None:
+    connection = _connection(sync)
+    if is_postgres(connection):
+        # A sequence gives its numbers in the order of asking, not of committing.
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITES_IN_ORDER})"))
+    for model, make in rows:
+        connection.execute(_inserting(model), make())
+
+
+@lru_cache
+def _inserting(model: type[SQLModel]) -> Insert:
+    return insert(table(model)).inline()
 
 
 @asynccontextmanager

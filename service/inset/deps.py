@@ -1,6 +1,7 @@
 """What routes ask for, by type."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
 from fastapi import Depends, Header, Query, Request
@@ -35,6 +36,24 @@ from inset.traces import Tracer
 from inset.vault import Vault
 
 
+@dataclass(frozen=True)
+class Call:
+    """What is known of a host's call once its caller is: FastAPI walks all that a dependency depends on, each time."""
+
+    db: AsyncSession
+    caller: Caller
+    state: "State"
+
+
+_CALL = "inset.call"
+
+
+def _call(request: Request) -> Call:
+    """Give what `get_caller` has found, which stands before every route of the hosts' (`app.py`)."""
+    call: Call = request.scope[_CALL]
+    return call
+
+
 class State(TypedDict):
     """What the app's lifespan opens, and hands to every request."""
 
@@ -59,6 +78,11 @@ class State(TypedDict):
 
 async def get_state(request: Request) -> State:
     """Give what the lifespan opened."""
+    return state_of(request)
+
+
+def state_of(request: Request) -> State:
+    """Give the same to what every request asks for: FastAPI takes longer for a dependency than this does."""
     state: State = request.scope["state"]
     return state
 
@@ -66,10 +90,13 @@ async def get_state(request: Request) -> State:
 StateDep = Annotated[State, Depends(get_state)]
 
 
-async def get_db(request: Request, state: StateDep) -> AsyncIterator[AsyncSession]:
+def _only_reads(request: Request) -> bool:
+    return request.method in ("GET", "HEAD")
+
+
+async def get_db(request: Request) -> AsyncIterator[AsyncSession]:
     """Open the request's one transaction; it is committed before the answer leaves, unless the route raised."""
-    read_only = request.method in ("GET", "HEAD")
-    async with state["database"].transaction(read_only=read_only) as db:
+    async with state_of(request)["database"].transaction(read_only=_only_reads(request)) as db:
         yield db
 
 
@@ -79,11 +106,12 @@ DbDep = Annotated[AsyncSession, Depends(get_db, scope="function")]
 async def _wake_driver(request: Request, state: StateDep) -> AsyncIterator[None]:
     """Have done at once what a route leaves to the driver. Entered before the request's transaction, left after it."""
     yield
-    if request.method not in ("GET", "HEAD"):
+    if not _only_reads(request):
         state["driver"].wake()
 
 
 WAKES_DRIVER = Depends(_wake_driver, scope="function")
+"""Stands before whatever else a router depends on."""
 
 
 _host_jwt = HTTPBearer(
@@ -100,24 +128,38 @@ _bridge_credential = HTTPBearer(auto_error=False, scheme_name="Bridge credential
 
 
 async def get_caller(
-    request: Request, state: StateDep, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_host_jwt)]
+    request: Request, db: DbDep, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_host_jwt)]
 ) -> Caller:
-    """Find out who calls, and refuse a browser page whose origin the caller's host has not registered.
-
-    In transactions of its own: the request's must not be open while a body arrives slowly.
-    """
+    """Find out who calls, and refuse a browser page whose origin the caller's host has not registered."""
     if bearer is None:
         raise TokenMissing
-    caller = await state["callers"].read(bearer.credentials)
+    state = state_of(request)
+    if _only_reads(request):
+        caller = await state["callers"].read(db, bearer.credentials)
+    else:
+        # The request's own must not be open while a body arrives slowly, nor for somebody whom nobody knows yet.
+        async with state["database"].transaction(read_only=True) as brief:
+            caller = await state["callers"].read(brief, bearer.credentials)
     present = acting()
     present.actor, present.host_id, present.user = "backend" if caller.backend else "user", caller.host_id, caller.user
     origin = request.headers.get("Origin")
     if origin and origin not in (*caller.origins, state["settings"].public_url):
         raise OriginNotAllowed
+    request.scope[_CALL] = Call(db, caller, state)
     return caller
 
 
-CallerDep = Annotated[Caller, Depends(get_caller, scope="function")]
+CALLED = Depends(get_caller, scope="function")
+CallerDep = Annotated[Caller, CALLED]
+
+
+async def _end_reading(request: Request, caller: CallerDep) -> None:
+    """End the request's transaction, in which its caller was found."""
+    await _call(request).db.commit()
+
+
+TAKES_ITS_TIME = Depends(_end_reading, scope="function")
+"""Stands at a route that goes on for long without the database: no connection is held for it."""
 
 
 async def get_backend(caller: CallerDep) -> Caller:
@@ -133,22 +175,25 @@ BackendDep = Annotated[Caller, Depends(get_backend, scope="function")]
 def needs(capability: Capability) -> Any:
     """Have a route refuse users who may not do this."""
 
-    async def check(caller: CallerDep) -> None:
-        caller.require(capability)
+    async def check(request: Request) -> None:
+        _call(request).caller.require(capability)
 
     return Depends(check, scope="function")
 
 
-async def count(caller: CallerDep, state: StateDep) -> None:
+async def count(request: Request) -> None:
     """Count the call against its user's rate, before anything is done for it; costs nothing where there is no limit."""
-    if caller.limits.requests_per_minute:
-        async with state["database"].transaction() as db:
-            await count_call(db, caller.host_id, caller.user, most=caller.limits.requests_per_minute)
+    call = _call(request)
+    if most := call.caller.limits.requests_per_minute:
+        await call.db.commit()  # one connection at a time
+        async with call.state["database"].transaction() as db:
+            await count_call(db, call.caller.host_id, call.caller.user, most=most)
 
 
-async def get_notebooks(db: DbDep, caller: CallerDep, state: StateDep) -> Notebooks:
+async def get_notebooks(request: Request) -> Notebooks:
     """Give the caller's notebooks."""
-    return notebooks_of(caller, db, state)
+    call = _call(request)
+    return notebooks_of(call.caller, call.db, call.state)
 
 
 def notebooks_of(caller: Caller, db: AsyncSession, state: State) -> Notebooks:
@@ -161,8 +206,11 @@ def notebooks_of(caller: Caller, db: AsyncSession, state: State) -> Notebooks:
 NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
 
 
-async def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, state: StateDep) -> Sessions:
+async def get_sessions(request: Request) -> Sessions:
     """Give the caller's sessions."""
+    call = _call(request)
+    db, caller, state = call.db, call.caller, call.state
+    notebooks = notebooks_of(caller, db, state)
     return Sessions(db, caller, notebooks, state["servers"], state["signer"], state["profiles"], state["vault"])
 
 
@@ -175,20 +223,18 @@ async def note_reading(state: State, caller: Caller, action: Action, notebook_id
 class Reading:
     """Records what a caller reads, for which a reading transaction is not enough."""
 
-    def __init__(self, db: AsyncSession, caller: Caller, state: State) -> None:
-        self._db = db
-        self._caller = caller
-        self._state = state
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
     async def note(self, action: Action, notebook_id: str, **facts: int) -> None:
         """Record it before the answer is given. Raises `DatabaseUnavailable`."""
-        await self._db.commit()  # one connection at a time
-        await note_reading(self._state, self._caller, action, notebook_id, **facts)
+        await self._call.db.commit()  # one connection at a time
+        await note_reading(self._call.state, self._call.caller, action, notebook_id, **facts)
 
 
-async def get_reading(db: DbDep, caller: CallerDep, state: StateDep) -> Reading:
+async def get_reading(request: Request) -> Reading:
     """Give what records the caller's reading."""
-    return Reading(db, caller, state)
+    return Reading(_call(request))
 
 
 ReadingDep = Annotated[Reading, Depends(get_reading)]
@@ -220,8 +266,9 @@ _IdempotencyKey = Annotated[
 ]
 
 
-async def get_once(request: Request, db: DbDep, caller: CallerDep, key: _IdempotencyKey = None) -> Once:
+async def get_once(request: Request, key: _IdempotencyKey = None) -> Once:
     """Give what makes a creating route safe to call again."""
+    db, caller = _call(request).db, _call(request).caller
     return Once(db, f"{caller.host_id}\n{caller.user}", route=f"{request.method} {request.url.path}", key=key)
 
 

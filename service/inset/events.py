@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
-from inset.db import Database, add_in_order
+from inset.db import Database, write_in_order
 from inset.metrics import STREAMS
 from inset.models import Session, SessionEvent
 
@@ -31,7 +31,8 @@ Queue = asyncio.Queue[SessionEvent | None]
 def tell(db: AsyncSession, session_id: str, kind: str, **data: Any) -> None:
     """Record an event in the transaction that makes it true."""
     # In order: who has seen one event is told of none before it any more.
-    add_in_order(db, SessionEvent(session_id=session_id, kind=kind, data=data))
+    row = {"session_id": session_id, "kind": kind, "data": data, "created_at": now()}
+    write_in_order(db, SessionEvent, lambda: row)
 
 
 class EventFeed:

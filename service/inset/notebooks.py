@@ -3,8 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam
+from sqlalchemy import ColumnElement, Executable, Integer, Select, and_, bindparam, func
+from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,9 +14,10 @@ from inset import paging
 from inset.audit import record
 from inset.callers import Caller
 from inset.clock import now
+from inset.db import ask
 from inset.diffs import compare
 from inset.documents import Document
-from inset.errors import DiffTooLarge, NotebookInUse, NotebookNotFound, NotebookTooLarge
+from inset.errors import DiffTooLarge, NotebookInUse, NotebookNotFound, NotebookTooLarge, VersionNotFound
 from inset.models import (
     OVER,
     Action,
@@ -39,12 +42,41 @@ COMPARED = 64 * 1024 * 1024
 
 
 # Asked with almost every request, and so built once.
-_FOUND = select(Notebook).where(
-    Notebook.id == bindparam("id"),
-    Notebook.host_id == bindparam("host_id"),
-    Notebook.owner == bindparam("owner"),
+_MINE = (
+    col(Notebook.host_id) == bindparam("host_id"),
+    col(Notebook.owner) == bindparam("owner"),
     col(Notebook.deleted_at).is_(None),
 )
+_SHOWN: Select[*tuple[Any, ...]] = select_columns(
+    col(Notebook.id),
+    col(Notebook.name),
+    col(Notebook.created_at),
+    col(Notebook.updated_at),
+    col(Version.number).label("version"),
+    col(Version.size),
+    col(Version.sha256),
+).join(Version, and_(col(Version.notebook_id) == Notebook.id, col(Version.number) == Notebook.current))
+_SHOWN_BY_ID = _SHOWN.where(*_MINE, col(Notebook.id) == bindparam("id"))
+_CONTENT: Select[*tuple[Any, ...]] = (
+    select_columns(
+        col(Notebook.name),
+        col(Notebook.id).label("notebook_id"),
+        col(Version.number),
+        col(Version.sha256),
+        col(Version.size),
+        col(Version.valid),
+    )
+    .join(
+        Version,
+        and_(
+            col(Version.notebook_id) == Notebook.id,
+            col(Version.number) == func.coalesce(bindparam("number", type_=Integer), col(Notebook.current)),
+        ),
+        isouter=True,
+    )
+    .where(*_MINE, col(Notebook.id) == bindparam("id"))
+)
+_FOUND = select(Notebook).where(*_MINE, Notebook.id == bindparam("id"))
 _HELD = _FOUND.with_for_update(key_share=True)
 
 
@@ -79,22 +111,19 @@ class Notebooks:
 
     async def list(self, *, query: str | None, cursor: str | None, limit: int) -> NotebookList:
         """List the user's notebooks, newest first, those whose name contains `query` (any case) if it is given."""
-        current = and_(col(Version.notebook_id) == Notebook.id, col(Version.number) == Notebook.current)
-        wanted = (
-            select(Notebook, Version).join(Version, current).where(*self._mine(), col(Notebook.deleted_at).is_(None))
-        )
+        wanted = _SHOWN.where(*_MINE)
         if query:
             wanted = wanted.where(col(Notebook.name).icontains(query, autoescape=True))
         if cursor:
             wanted = wanted.where(paging.older_than(cursor, Notebook.created_at, Notebook.id))
         wanted = wanted.order_by(col(Notebook.created_at).desc(), col(Notebook.id).desc()).limit(limit + 1)
-        rows = (await self._db.exec(wanted)).all()
-        shown, next_cursor = paging.page(rows, limit, lambda row: [row[0].created_at.isoformat(), row[0].id])
-        return NotebookList(items=[_public(*row) for row in shown], next_cursor=next_cursor)
+        rows = await ask(self._db, wanted, host_id=self._caller.host_id, owner=self._caller.user)
+        shown, next_cursor = paging.page(rows, limit, lambda row: [row.created_at.isoformat(), row.id])
+        return NotebookList(items=[NotebookPublic(**row._mapping) for row in shown], next_cursor=next_cursor)
 
     async def get(self, id: str) -> NotebookPublic:
         """Describe a notebook."""
-        return await self._public(await self.find(id))
+        return NotebookPublic(**(await self._one(_SHOWN_BY_ID, id=id))._mapping)
 
     async def rename(self, id: str, name: str) -> NotebookPublic:
         """Give a notebook another name."""
@@ -126,9 +155,10 @@ class Notebooks:
 
     async def content(self, id: str, number: int | None = None) -> Content:
         """Read a version, the current one unless it is named. Raises `VersionNotFound`."""
-        notebook = await self.find(id)
-        version = await get_version(self._db, id, notebook.current if number is None else number)
-        return Content(notebook.name, version.number, await read_document(self._db, version))
+        version = await self._one(_CONTENT, id=id, number=number)
+        if version.number is None:
+            raise VersionNotFound
+        return Content(version.name, version.number, await read_document(self._db, version))
 
     async def replace(self, id: str, document: Document, *, base: int) -> NotebookStored:
         """Make a document the newest version. Raises `VersionConflict`, having kept it, if `base` is not current.
@@ -211,6 +241,12 @@ class Notebooks:
             raise NotebookNotFound
         return notebook
 
+    async def _one(self, statement: Executable, **given: Any) -> Any:
+        found = await ask(self._db, statement, host_id=self._caller.host_id, owner=self._caller.user, **given)
+        if not found:
+            raise NotebookNotFound
+        return found[0]
+
     def _record(self, action: Action, id: str) -> None:
         record(self._db, action, host_id=self._caller.host_id, user=self._caller.user, notebook_id=id)
 
@@ -224,11 +260,10 @@ class Notebooks:
 
     async def _stored(self, notebook: Notebook) -> NotebookStored:
         version = await get_version(self._db, notebook.id, notebook.current)
-        told = _public(notebook, version).model_dump()
-        return NotebookStored(**told, receipt=self._receipts.sign(notebook, version))
+        return NotebookStored(**_described(notebook, version), receipt=self._receipts.sign(notebook, version))
 
     async def _public(self, notebook: Notebook) -> NotebookPublic:
-        return _public(notebook, await get_version(self._db, notebook.id, notebook.current))
+        return NotebookPublic(**_described(notebook, await get_version(self._db, notebook.id, notebook.current)))
 
 
 async def create_notebook(
@@ -242,6 +277,13 @@ async def create_notebook(
     return notebook
 
 
-def _public(notebook: Notebook, version: Version) -> NotebookPublic:
-    described = {**version.model_dump(include={"size", "sha256"}), **notebook.model_dump()}
-    return NotebookPublic.model_validate({**described, "version": version.number})
+def _described(notebook: Notebook, version: Version) -> dict[str, Any]:
+    return {
+        "id": notebook.id,
+        "name": notebook.name,
+        "version": version.number,
+        "size": version.size,
+        "sha256": version.sha256,
+        "created_at": notebook.created_at,
+        "updated_at": notebook.updated_at,
+    }

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-_BRIEF = 64 * 1024
+BRIEF = 64 * 1024
 """Bytes that are hashed, parsed and compressed in about a millisecond."""
 
 Given = ParamSpec("Given")
@@ -13,6 +13,6 @@ Made = TypeVar("Made")
 
 async def offload(size: int, work: Callable[Given, Made], *args: Given.args, **kwargs: Given.kwargs) -> Made:
     """Do `work`, which handles about `size` bytes, without holding up the event loop for long."""
-    if size <= _BRIEF:
+    if size <= BRIEF:
         return work(*args, **kwargs)
     return await asyncio.to_thread(work, *args, **kwargs)

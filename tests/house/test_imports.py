@@ -27,7 +27,7 @@ LAYERS = [
     ["receipts", "checking", "vault"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
     ["store", "transfer", "audit"],
-    ["notebook_server", "hub", "jwks", "db"],
+    ["notebook_server", "hub", "jwks", "tokens", "db"],
     ["diffs", "diff_page", "merging"],
     ["documents", "keys", "paging", "failures", "offload", "progress", "encryption", "engines", "profiles"],
     ["canonical", "cells"],

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel
 
-from inset.deps import BackendDep, StateDep
+from inset.deps import TAKES_ITS_TIME, BackendDep, StateDep
 from inset.doctor import Finding
 from inset.errors import TOKEN_PROBLEMS, BackendOnly, InvalidRequest, NotFound, NotReady
 from inset.problems import responses
@@ -72,7 +72,7 @@ async def list_keys(state: StateDep, response: Response) -> Jwks:
     return Jwks(keys=[state["signer"].jwk])
 
 
-@router.get("/v1/doctor", responses=responses(*TOKEN_PROBLEMS, BackendOnly))
+@router.get("/v1/doctor", dependencies=[TAKES_ITS_TIME], responses=responses(*TOKEN_PROBLEMS, BackendOnly))
 async def diagnose(caller: BackendDep, state: StateDep) -> Diagnosis:
     """Examine the deployment, as `inset doctor` does; of the host applications, the caller's alone."""
     return Diagnosis(findings=await state["doctor"].examine(host_id=caller.host_id))

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from inset.callers import Caller
-from inset.deps import CallerDep, State, StateDep, note_reading, notebooks_of
+from inset.deps import TAKES_ITS_TIME, CallerDep, State, StateDep, note_reading, notebooks_of
 from inset.errors import InvalidRequest, NotebookNotFound, NotPreviewable, PreviewsBusy, VersionNotFound
 from inset.preview import preview_headers
 from inset.problems import responses
@@ -25,7 +25,7 @@ _PAGE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/{id}/preview", response_class=Response, responses=_PAGE)
+@router.get("/{id}/preview", response_class=Response, dependencies=[TAKES_ITS_TIME], responses=_PAGE)
 async def get_preview(id: str, caller: CallerDep, state: StateDep, if_none_match: IfNoneMatch = None) -> Response:
     """Show the current version as a static, safe page: while a server starts, or when there is none.
 
@@ -36,7 +36,7 @@ async def get_preview(id: str, caller: CallerDep, state: StateDep, if_none_match
     return await _preview(caller, state, if_none_match, id, None)
 
 
-@router.get("/{id}/versions/{number}/preview", response_class=Response, responses=_PAGE)
+@router.get("/{id}/versions/{number}/preview", response_class=Response, dependencies=[TAKES_ITS_TIME], responses=_PAGE)
 async def get_version_preview(
     id: str, number: Number, caller: CallerDep, state: StateDep, if_none_match: IfNoneMatch = None
 ) -> Response:

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from inset.deps import (
-    WAKES_DRIVER,
     CallerDep,
     CursorDep,
     FollowedDep,
@@ -52,7 +51,7 @@ from inset.models import (
 )
 from inset.problems import responses
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], dependencies=[WAKES_DRIVER])
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 streams = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 """The calls that last as long as a session."""
 

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from inset.callers import User
-from inset.deps import WAKES_DRIVER, BackendDep, DbDep
+from inset.deps import BackendDep, DbDep
 from inset.errors import BackendOnly, InvalidRequest
 from inset.problems import responses
 from inset.users import Revoked, revoke_user
 
-router = APIRouter(prefix="/v1/users", tags=["users"], dependencies=[WAKES_DRIVER])
+router = APIRouter(prefix="/v1/users", tags=["users"])
 
 
 @router.post("/{user:path}/revoke", responses=responses(BackendOnly, InvalidRequest))

@@ -8,7 +8,7 @@ from sqlalchemy import and_, bindparam, insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.db import upsert
+from inset.db import ask, table, upsert, write
 from inset.encryption import DataKey
 from inset.engines.sqlite_driver import LARGE
 from inset.models import Blob, BlobBase, BlobUse
@@ -52,22 +52,26 @@ async def keep(
             }
             for key, content in zip(new, packed, strict=True)
         ]
-        await db.exec(inserting, params=rows)
+        await write(db, inserting, rows)
     unnoted = [key for key in pieces if not used.get(key)]
     if unnoted:
-        await db.exec(
-            insert(BlobUse), params=[{"notebook_id": notebook_id, "host_id": host_id, "key": key} for key in unnoted]
-        )
+        uses = [{"notebook_id": notebook_id, "host_id": host_id, "key": key} for key in unnoted]
+        await write(db, _USED, uses)
 
 
-async def fetch(db: AsyncSession, notebook_id: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Give a notebook's pieces of these keys, those that are there. Raises as `chains.piece` does, and `Sealed`."""
+async def fetch(
+    db: AsyncSession, notebook_id: str, keys: Iterable[bytes], *, brief: bool = False
+) -> dict[bytes, bytes]:
+    """Give a notebook's pieces of these keys, those that are there; `brief` if they are at most `BRIEF` together.
+
+    Raises as `chains.piece` does, and `Sealed`.
+    """
     wanted = list(set(keys))
     found: dict[bytes, Any] = {}
     below: dict[str, set[bytes]] = {}
     for begin in range(0, len(wanted), _ASKED_AT_ONCE):
         asked = {"notebook_id": notebook_id, "keys": wanted[begin : begin + _ASKED_AT_ONCE]}
-        for host_id, *row in (await db.exec(_FETCHED, params=asked)).all():
+        for host_id, *row in await ask(db, _FETCHED if brief else _LARGE_FETCHED, **asked):
             found[row[0]] = row
             below.setdefault(host_id, set()).add(row[-1])
     there = list(found)
@@ -98,18 +102,19 @@ async def _lock_known(db: AsyncSession, host_id: str, notebook_id: str, keys: li
     known: dict[bytes, bool] = {}
     for begin in range(0, len(keys), _ASKED_AT_ONCE):
         asked = {"host_id": host_id, "notebook_id": notebook_id, "keys": keys[begin : begin + _ASKED_AT_ONCE]}
-        known |= dict((await db.exec(_KNOWN, params=asked)).all())
+        known |= dict(await ask(db, _KNOWN, **asked))
     return known
 
 
 # Asked with every save or load, and so built once.
+_USED = insert(table(BlobUse))
 _FETCHED = (
     select(Blob.host_id, *chains.COLUMNS)
-    .prefix_with(LARGE, dialect="sqlite")
     .join(BlobUse, and_(col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key))
     .join(BlobBase, chains.HAS_BASE, isouter=True)
     .where(BlobUse.notebook_id == bindparam("notebook_id"), col(BlobUse.key).in_(bindparam("keys", expanding=True)))
 )
+_LARGE_FETCHED = _FETCHED.prefix_with(LARGE, dialect="sqlite")
 _KNOWN = (
     select(Blob.key, col(BlobUse.notebook_id).is_not(None))
     .join(

@@ -9,11 +9,12 @@ from sqlalchemy import bindparam, insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.db import ask, table, write
 from inset.encryption import DataKey
 from inset.engines.sqlite_driver import LARGE
 from inset.errors import ContentDamaged
 from inset.models import Body, BodyFormat, Notebook, Version
-from inset.offload import offload
+from inset.offload import BRIEF, offload
 from inset.store import blobs, compression
 from inset.store.sealing import body_place, id_of, opened, reading_keys, sealed, writing_key
 from inset.store.skeletons import Written, read_skeleton
@@ -31,7 +32,7 @@ async def write_body(db: AsyncSession, notebook: Notebook, number: int, content:
     written = await take_apart_into_blobs(db, notebook, content, store_key=store_key, data_key=data_key)
     body = {"notebook_id": notebook.id, "number": number, "format": written.format}
     body |= await sealed_body(notebook.id, number, written, data_key)
-    await db.exec(insert(Body), params=body)
+    await write(db, _INSERTED, body)
 
 
 async def take_apart_into_blobs(
@@ -56,8 +57,9 @@ async def sealed_body(
 async def read_body(db: AsyncSession, version: Version) -> bytes:
     """Read a version's bytes. Raises `ContentDamaged` if they are no longer those that were stored."""
     try:
-        text = await read_skeleton_of(db, version.notebook_id, version.number)
-        pieces = await blobs.fetch(db, version.notebook_id, references(text))
+        brief = version.size <= BRIEF
+        text = await read_skeleton_of(db, version.notebook_id, version.number, brief=brief)
+        pieces = await blobs.fetch(db, version.notebook_id, references(text), brief=brief)
         return await offload(version.size, _put_together, text, pieces, version.sha256)
     except DAMAGED as exc:
         log.error("notebook %s, version %d: its bytes are damaged (%r)", version.notebook_id, version.number, exc)
@@ -69,17 +71,18 @@ def _chain() -> Any:
     chain = select(Body.number, Body.base).where(here, Body.number == bindparam("number")).cte(recursive=True)
     chain = chain.union_all(select(Body.number, Body.base).where(here, Body.number == chain.c.base))
     columns: list[Any] = [Body.number, Body.content, Body.format, Body.base, Body.data_key]
-    wanted = select(*columns).where(here, col(Body.number).in_(select(chain.c.number)))
-    return wanted.prefix_with(LARGE, dialect="sqlite")
+    return select(*columns).where(here, col(Body.number).in_(select(chain.c.number)))
 
 
+# Asked with every load or save, and so built once.
 _CHAIN = _chain()
-"""Asked with every load, and so built once."""
+_LARGE_CHAIN = _CHAIN.prefix_with(LARGE, dialect="sqlite")
+_INSERTED = insert(table(Body))
 
 
-async def read_bodies(db: AsyncSession, notebook_id: str, number: int) -> dict[int, Written]:
+async def read_bodies(db: AsyncSession, notebook_id: str, number: int, *, brief: bool = False) -> dict[int, Written]:
     """Read a version's body, and those that it stands on. Raises `Sealed`."""
-    rows = (await db.exec(_CHAIN, params={"id": notebook_id, "number": number})).all()
+    rows = await ask(db, _CHAIN if brief else _LARGE_CHAIN, id=notebook_id, number=number)
     keys = await reading_keys(db, {data_key for *_, data_key in rows})
 
     def opened_bodies() -> dict[int, Written]:
@@ -95,9 +98,9 @@ async def read_bodies(db: AsyncSession, notebook_id: str, number: int) -> dict[i
     return await offload(sum(len(content) for _, content, *_ in rows), opened_bodies)
 
 
-async def read_skeleton_of(db: AsyncSession, notebook_id: str, number: int) -> bytes:
-    """Read a version's skeleton. Raises one of `DAMAGED`."""
-    bodies = await read_bodies(db, notebook_id, number)
+async def read_skeleton_of(db: AsyncSession, notebook_id: str, number: int, *, brief: bool = False) -> bytes:
+    """Read a version's skeleton; `brief` if that is known to be at most `BRIEF`. Raises one of `DAMAGED`."""
+    bodies = await read_bodies(db, notebook_id, number, brief=brief)
     return await offload(sum(len(body.content) for body in bodies.values()), read_skeleton, number, bodies)
 
 
