@@ -24,6 +24,7 @@ from inset.notebooks import Notebooks
 from inset.once import Once
 from inset.preview import Previews
 from inset.profiles import Profiles
+from inset.queue import Queue
 from inset.rates import count_call
 from inset.readiness import Readiness
 from inset.receipts import Receipts
@@ -55,6 +56,7 @@ class State(TypedDict):
     tracer: Tracer
     profiles: Profiles
     vault: Vault
+    queue: Queue
 
 
 async def get_state(request: Request) -> State:
@@ -163,7 +165,16 @@ NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
 
 async def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, state: StateDep) -> Sessions:
     """Give the caller's sessions."""
-    return Sessions(db, caller, notebooks, state["servers"], state["signer"], state["profiles"], state["vault"])
+    return Sessions(
+        db,
+        caller,
+        notebooks,
+        state["servers"],
+        state["signer"],
+        state["profiles"],
+        state["vault"],
+        state["queue"],
+    )
 
 
 async def note_reading(state: State, caller: Caller, action: Action, notebook_id: str, **facts: int) -> None:
