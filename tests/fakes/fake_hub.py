@@ -91,6 +91,9 @@ class FakeHub:
         self.spawns_fail = False
         self.spawns_fail_later = False
         self.requests: list[str] = []
+        self.started: list[str] = []
+        """The ids of the servers that it has started, and below of those that it was asked to stop while they ran."""
+        self.stopped: list[str] = []
         self.cookies: list[str] = []
         """What came as `Cookie`, which should be nothing."""
         self.server_headers: dict[str, str] = {}
@@ -200,7 +203,8 @@ class FakeHub:
         if request.method == "DELETE":
             if server := self.servers.get(seat):
                 await self._send_owed(server)
-                self.servers.pop(seat, None)
+                if self.servers.pop(seat, None):
+                    self.stopped.append(server.options["server_id"])
             return Response(status_code=204)
         if seat in self.servers:
             if not self.servers[seat].ready.is_set():
@@ -214,6 +218,7 @@ class FakeHub:
         server = self.servers[seat] = FakeServer(seat, options)
         if before := self.dead.pop(options["server_id"], None):
             server.documents, server.owed = before.documents, before.owed
+        self.started.append(options["server_id"])
         server.failed = self.spawns_fail_later
         if not self.spawns_hold and not server.failed:
             server.ready.set()
