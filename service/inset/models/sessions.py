@@ -231,11 +231,14 @@ class SessionPublic(SQLModel):
     notebook_id: str
     state: SessionState
     progress: Progress
+    # Answers that an older release has kept for an `Idempotency-Key` lack both.
     position: int | None = Field(
-        description="While it is `queued`: where it stands, 1 is next. Null for a moment at first, and afterwards."
+        default=None,
+        description="While it is `queued`: where it stands, 1 is next. Null for a moment at first, and afterwards.",
     )
     estimated_wait: int | None = Field(
-        description="While it is `queued`: in how many seconds its turn may come; null if nothing is known yet."
+        default=None,
+        description="While it is `queued`: in how many seconds its turn may come; null if nothing is known yet.",
     )
     failure: Failure | None
     ending_reason: str | None = Field(
