@@ -102,6 +102,9 @@ class Profile(BaseModel, extra="forbid", frozen=True):
     max_age: timedelta | None = None
     """The service's: how long its sessions last."""
 
+    places: int | None = Field(default=None, ge=1)
+    """The service's: how many servers of it there may be at once."""
+
 
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 

@@ -40,6 +40,7 @@ from inset.observing import Observed
 from inset.preview import Previews
 from inset.problems import install_problem_handlers, responses
 from inset.profiles import read_profiles
+from inset.queue import Queue
 from inset.readiness import Readiness
 from inset.receipts import Receipts
 from inset.routes import audit, bridge, edge, notebooks, operations, previews, sessions, users, versions
@@ -103,12 +104,20 @@ def create_app(
             profiles = read_profiles(
                 settings.profiles_file, idle_timeout=settings.idle_timeout, max_age=settings.max_age
             )
+            queue = Queue(
+                database,
+                feed,
+                profiles,
+                seats=seat_names(settings.hub.seats),
+                longest_wait=settings.queue_timeout,
+                length=settings.queue_length,
+            )
             steps = Steps(
                 database,
                 hub,
                 servers,
-                seats=seat_names(settings.hub.seats),
                 start_timeout=settings.start_timeout,
+                queue_timeout=settings.queue_timeout,
                 allow_shared_origin=settings.allow_shared_origin,
             )
             upkeep = Upkeep(
@@ -119,7 +128,7 @@ def create_app(
                 longest_token=settings.token_max_lifetime + 2 * settings.clock_skew,
                 audit_kept_for=settings.audit_kept_for,
             )
-            driver = Driver(database, steps)
+            driver = Driver(database, steps, queue)
             signing_pem = settings.signing_key_file.read_bytes()
             signer = Signer(signing_pem)
             state = State(
@@ -141,6 +150,7 @@ def create_app(
                 doctor=Doctor(settings, database, http),
                 profiles=profiles,
                 vault=Vault(signing_pem),
+                queue=queue,
                 previews=await stack.enter_async_context(Previews.opened(render_within=settings.preview_timeout)),
                 readiness=Readiness(database, hub, driver, departure),
                 gauges=Gauges(database, driver, seats=settings.hub.seats),

@@ -34,6 +34,8 @@ _COMMITTED = "inset_committed"
 _ENCRYPTION = "inset_encryption"
 _WRITES_IN_ORDER = 0x1_15E7
 """The advisory lock under which rows get their growing ids, on PostgreSQL."""
+_GIVES_PLACES = 0x1_15E8
+"""And the one under which sessions get out of the queue."""
 
 
 class Database:
@@ -75,6 +77,14 @@ class Database:
         """Leave nothing of what was overwritten in SQLite's log. PostgreSQL's vacuum is its operator's."""
         if not is_postgres(self._writing):
             await empty_log(self._writing)
+
+
+async def alone(db: AsyncSession) -> bool:
+    """Have this transaction be the only one that gives places out; tells whether it is, without waiting for another."""
+    if not is_postgres(db.get_bind()):
+        return True  # SQLite has one writer
+    asked = await db.exec(text(f"SELECT pg_try_advisory_xact_lock({_GIVES_PLACES})"))  # type: ignore[call-overload]
+    return bool(asked.scalar_one())
 
 
 HELD: dict[str, bool] = {"key_share": True}

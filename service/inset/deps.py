@@ -25,6 +25,7 @@ from inset.notebooks import Notebooks
 from inset.once import Once
 from inset.preview import Previews
 from inset.profiles import Profiles
+from inset.queue import Queue
 from inset.rates import count_call
 from inset.readiness import Readiness
 from inset.receipts import Receipts
@@ -74,6 +75,7 @@ class State(TypedDict):
     tracer: Tracer
     profiles: Profiles
     vault: Vault
+    queue: Queue
 
 
 async def get_state(request: Request) -> State:
@@ -210,8 +212,16 @@ async def get_sessions(request: Request) -> Sessions:
     """Give the caller's sessions."""
     call = _call(request)
     db, caller, state = call.db, call.caller, call.state
-    notebooks = notebooks_of(caller, db, state)
-    return Sessions(db, caller, notebooks, state["servers"], state["signer"], state["profiles"], state["vault"])
+    return Sessions(
+        db,
+        caller,
+        notebooks_of(caller, db, state),
+        state["servers"],
+        state["signer"],
+        state["profiles"],
+        state["vault"],
+        state["queue"],
+    )
 
 
 async def note_reading(state: State, caller: Caller, action: Action, notebook_id: str, **facts: int) -> None:

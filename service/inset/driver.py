@@ -13,11 +13,16 @@ from sqlmodel import col, select
 from inset.clock import now
 from inset.db import Database
 from inset.models import Session, SessionState
+from inset.queue import Queue
 from inset.steps import Steps
 
 log = logging.getLogger(__name__)
 
-_DRIVEN = (SessionState.QUEUED, SessionState.STARTING, SessionState.LOADING, SessionState.ENDING)
+_DRIVEN = or_(
+    col(Session.state).in_((SessionState.STARTING, SessionState.LOADING, SessionState.ENDING)),
+    # Who has no seat yet waits for the queue, however many they are.
+    (col(Session.state) == SessionState.QUEUED) & col(Session.server_id).is_not(None),
+)
 _TICK_SECONDS = 0.5
 _LEASE = timedelta(seconds=15)
 
@@ -31,9 +36,10 @@ class _Drive:
 class Driver:
     """This replica's share of the driving. A replica that dies is followed by another when its leases run out."""
 
-    def __init__(self, database: Database, steps: Steps) -> None:
+    def __init__(self, database: Database, steps: Steps, queue: Queue) -> None:
         self._database = database
         self._steps = steps
+        self._queue = queue
         self._replica = uuid4().hex
         self._woken = asyncio.Event()
         self._drives: dict[str, _Drive] = {}
@@ -55,6 +61,7 @@ class Driver:
                 self._woken.clear()
                 try:
                     await self._renew_leases()
+                    await self._queue.move_up()
                     for session_id, state in await self._claim():
                         self._drive(session_id, ending=state is SessionState.ENDING)
                     self._round_over = time.monotonic()
@@ -70,7 +77,7 @@ class Driver:
         moment = now()
         free = or_(col(Session.lease_until).is_(None), col(Session.lease_until) < moment)
         mine_to_end = (col(Session.lease_owner) == self._replica) & (col(Session.state) == SessionState.ENDING)
-        waiting = select(Session.id).where(col(Session.state).in_(_DRIVEN), or_(free, mine_to_end))
+        waiting = select(Session.id).where(_DRIVEN, or_(free, mine_to_end))
         async with self._database.transaction(read_only=True) as db:
             candidates = [
                 id for id in (await db.exec(waiting)).all() if not (id in self._drives and self._drives[id].ending)
@@ -122,7 +129,7 @@ class Driver:
             before.cancel()
             await asyncio.wait([before])
         try:
-            await self._steps.drive(session_id)
+            await self._steps.drive(session_id, left_queue=self.wake)
         except Exception:
             log.exception("session %s: a step failed, and will be taken again", session_id)
 

@@ -18,6 +18,7 @@
     ├── InternalError 500, ContentDamaged 500
     ├── Upstream 503 ───────── HubUnavailable, HubBusy, ServerGone, KeysUnavailable, DatabaseUnavailable,
     │                          PreviewsBusy
+    ├── QueueFull 503
     └── NotReady 503
 
 A problem's `type` is `urn:inset:problem:<slug>`. Slugs are stable: callers branch on them.
@@ -638,6 +639,16 @@ class PreviewsBusy(Upstream):
 
     def __init__(self) -> None:
         super().__init__("Too many previews are being made at once. Try again in a moment.")
+
+
+class QueueFull(Problem):
+    """As many of the host application's sessions wait for a place as may. It is not the user's doing: try again."""
+
+    slug, title, status = "queue-full", "The queue is full", 503
+    headers: Mapping[str, str] = {"Retry-After": "30"}
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} of this host application's sessions wait for a place already.", limit=limit)
 
 
 class NotReady(Problem):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.clock import now
 from inset.db import Database, write_in_order
 from inset.metrics import STREAMS
-from inset.models import Session, SessionEvent
+from inset.models import WAITING, Session, SessionEvent, SessionState
+from inset.turns import Place
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,10 @@ FINAL = ("ended", "failed")
 _POLL_SECONDS = 0.2
 
 Queue = asyncio.Queue[SessionEvent | None]
-"""New events as they happen; None where there will be no more."""
+"""New events as they happen; None where there will be no more.
+
+One without an id is not recorded: where a session stands in the queue, which is soon no longer so.
+"""
 
 
 def tell(db: AsyncSession, session_id: str, kind: str, **data: Any) -> None:
@@ -42,6 +46,8 @@ class EventFeed:
         self._database = database
         self._followers: dict[str, set[Queue]] = defaultdict(set)
         """By the id of a session, or of a server whose sessions are meant."""
+        self._told_places: dict[Queue, Place] = {}
+        """What the followers of those who wait heard last."""
         self._followed = asyncio.Event()
         self._watching = asyncio.Event()
         """Set while every event after `_seen` will be handed out."""
@@ -87,9 +93,18 @@ class EventFeed:
                 queue.put_nowait(None)
             yield queue
         finally:
+            self._told_places.pop(queue, None)
             self._followers[id].discard(queue)
             if not self._followers[id]:
                 del self._followers[id]
+
+    def tell_places(self, places: Mapping[str, Place]) -> None:
+        """Tell this replica's followers of the sessions that wait where these stand, if they have not heard it yet."""
+        for id in self._followers.keys() & places.keys():
+            for queue in self._followers[id]:
+                if self._told_places.get(queue) != places[id]:
+                    self._told_places[queue] = places[id]
+                    queue.put_nowait(SessionEvent(session_id=id, kind="progress", data=waiting(places[id])))
 
     def close(self, id: str) -> None:
         """Tell those who listen to a session or a server that there is nothing more to hear."""
@@ -104,19 +119,25 @@ class EventFeed:
             self.close(id)
 
     async def follow(
-        self, session_id: str, *, after: int = 0, live: bool = True, until: datetime
+        self, session_id: str, *, after: int = 0, live: bool = True, queued: bool = False, until: datetime
     ) -> AsyncIterator[SessionEvent]:
-        """Give a session's events from the one after `after` on, until a final one; if not `live`, those recorded."""
+        """Give a session's events from the one after `after` on, until a final one; if not `live`, those recorded.
+
+        If it is `queued`, also where it stands, until it leaves the queue.
+        """
         with STREAMS.labels("session").track_inprogress():
             async with self.listening(session_id) as queue:
                 # Listening first, read then: nothing can fall between. What comes twice is passed over by its id.
                 for event in await self._since(session_id, after):
                     after = event.id or after
+                    queued = queued and not _leaves_queue(event)
                     yield event
                     if event.kind in FINAL:
                         return
                 while live and (new := await next_event(queue, until=until)):
-                    if (new.id or 0) > after:
+                    queued = queued and not _leaves_queue(new)
+                    # What is known of the queue may be older than what was told of the session.
+                    if queued if new.id is None else new.id > after:
                         yield new
                         if new.kind in FINAL:
                             return
@@ -129,6 +150,24 @@ class EventFeed:
     async def _newest(self) -> int:
         async with self._database.transaction(read_only=True) as db:
             return (await db.exec(select(func.max(SessionEvent.id)))).one() or 0
+
+
+def waiting(place: Place | None) -> dict[str, Any]:
+    """Describe a session that waits, as a `progress` event does."""
+    position, estimated_wait = place or (None, None)
+    return {
+        "percent": 0,
+        "message": WAITING,
+        "state": SessionState.QUEUED,
+        "position": position,
+        "estimated_wait": estimated_wait,
+    }
+
+
+def _leaves_queue(event: SessionEvent) -> bool:
+    if event.kind == "progress":
+        return event.data.get("state") != SessionState.QUEUED
+    return event.kind in ("ending", *FINAL)
 
 
 async def next_event(queue: Queue, *, until: datetime) -> SessionEvent | None:

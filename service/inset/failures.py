@@ -13,7 +13,12 @@ _REASONS = {
     ),
     "no-seat": (
         "All seats are taken",
-        "As many people as there are seats have a notebook open. Try again when somebody has finished.",
+        "As many people as there are seats have a notebook open, and none became free in time. "
+        "Try again when somebody has finished.",
+    ),
+    "profile-full": (
+        "No place of this kind became free",
+        "As many servers of this profile run as may. Try again when somebody has finished, or choose another profile.",
     ),
     "server-died": (
         "The notebook server has stopped",
@@ -25,7 +30,7 @@ _REASONS = {
     ),
     "hub-busy": (
         "The notebook hub is busy",
-        "It is starting as many servers as it can. Try again in a minute.",
+        "It runs or starts as many servers as it can, and had no room in time. Try again in a few minutes.",
     ),
     "shared-origin": (
         "Notebooks are not kept apart here",

@@ -32,6 +32,8 @@ class _Seen:
     sessions: dict[str, int] = field(default_factory=dict)
     servers: dict[str, int] = field(default_factory=dict)
     waiting: float = 0.0
+    queues: dict[str, int] = field(default_factory=dict)
+    """How many wait, by host application."""
     stored: tuple[int, int, int] | None = None
     """Notebooks, versions, and the bytes of these as they were given."""
 
@@ -71,6 +73,9 @@ class Gauges(Collector):
             select(literal("server"), sql_cast(Server.state, String), func.count(), func.min(Server.created_at))
             .where(Server.state != ServerState.STOPPED)
             .group_by(col(Server.state)),
+            select(literal("queue"), Session.host_id, func.count(), func.min(Session.created_at))
+            .where(col(Session.state) == SessionState.QUEUED)
+            .group_by(col(Session.host_id)),
         )
         async with self._database.transaction(read_only=True) as db:
             rows = (await db.exec(states)).all()  # type: ignore[call-overload]
@@ -82,7 +87,8 @@ class Gauges(Collector):
         self._seen.up = True
         self._seen.sessions = {state: count for kind, state, count, _ in rows if kind == "session"}
         self._seen.servers = {state: count for kind, state, count, _ in rows if kind == "server"}
-        queued = [since for kind, state, _, since in rows if (kind, state) == ("session", SessionState.QUEUED)]
+        self._seen.queues = {host_id: count for kind, host_id, count, _ in rows if kind == "queue"}
+        queued = [since for kind, _, _, since in rows if kind == "queue"]
         self._seen.waiting = max([(now() - since).total_seconds() for since in queued], default=0.0)
 
     def collect(self) -> Iterator[Metric]:
@@ -102,6 +108,7 @@ class Gauges(Collector):
         free = {"free": max(self._seats - sum(used.values()), 0)}
         yield _each("inset_seats", "Seats, free or by the state of the server in them.", free | used)
         yield _one("inset_queue_oldest_seconds", "How long the session waits that has waited longest.", seen.waiting)
+        yield _each("inset_queue_sessions", "Sessions that wait for a place, by host application.", seen.queues, "host")
         if seen.stored:
             notebooks, versions, size = seen.stored
             yield _one("inset_notebooks", "Notebooks stored, deleted ones included until they are purged.", notebooks)
@@ -115,8 +122,8 @@ def _one(name: str, told: str, value: float, **labels: str) -> Metric:
     return family
 
 
-def _each(name: str, told: str, values: dict[str, int]) -> Metric:
-    family = GaugeMetricFamily(name, told, labels=["state"])
-    for state, value in values.items():
-        family.add_metric([state], value)
+def _each(name: str, told: str, values: dict[str, int], label: str = "state") -> Metric:
+    family = GaugeMetricFamily(name, told, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], value)
     return family

@@ -52,9 +52,13 @@ async def begin_ending(db: AsyncSession, session: Session, reason: str) -> bool:
     if not await move(db, session, to=SessionState.ENDING, expected=OPEN, ending_reason=reason, ending_at=now()):
         return False
     await _forget_credentials(db, session)
-    tell(db, session.id, "ending", **{"reason": reason, "in": 0.0 if reason in AT_ONCE else GRACE.total_seconds()})
+    at_once = reason in AT_ONCE or session.server_id is None
+    tell(db, session.id, "ending", **{"reason": reason, "in": 0.0 if at_once else GRACE.total_seconds()})
     once_committed(db, SESSIONS_ENDED.labels(reason).inc)
     _record(db, "session.ending", session, reason=reason)
+    if session.server_id is None:
+        # It has waited and nothing else: there is nothing to save and to stop.
+        await end(db, session)
     return True
 
 

@@ -1,7 +1,8 @@
 """What is counted where it happens. Read by Prometheus, beside the gauges that `gauges.py` reads from the database.
 
-No label takes a value that a caller can make up, or names a person. A process is one replica, so the instruments are
-the process's: whoever has something to count imports it.
+No label takes a value that a caller can make up, or names a person; host applications are named as an operator has
+registered them. A process is one replica, so the instruments are the process's: whoever has something to count imports
+it.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -43,6 +44,10 @@ PHASE_SECONDS = Histogram(
 SESSIONS_FAILED = Counter(
     "inset_sessions_failed", "Sessions given up, by the code of their failure.", ["code"], registry=COUNTED
 )
+QUEUE_REFUSED = Counter(
+    "inset_queue_refused", "Sessions refused because their host application's queue was full.", ["host"],
+    registry=COUNTED,
+)  # fmt: skip
 SESSIONS_ENDED = Counter(
     "inset_sessions_ended", "Sessions that began to end, by their reason.", ["reason"], registry=COUNTED
 )

@@ -11,7 +11,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from inset.errors import EnvironmentNotAllowed, UnknownProfile
 from inset.settings import Duration
@@ -38,6 +38,9 @@ class Profile(BaseModel, frozen=True):
     max_age: Duration | None = None
     """How long its sessions last at the most; `INSET_MAX_AGE` if it says nothing."""
 
+    places: int | None = Field(default=None, ge=1)
+    """How many servers of it there may be at once, of all host applications. Further sessions wait."""
+
 
 class _File(BaseModel):
     profiles: dict[str, Profile] = {}
@@ -52,6 +55,11 @@ class Profiles:
         self._profiles = {DEFAULT: Profile(), **profiles}
         self._idle_timeout = idle_timeout
         self._max_age = max_age
+
+    @property
+    def places(self) -> Sequence[tuple[str, int]]:
+        """Give the profiles whose servers are bounded, each with how many there may be."""
+        return [(name, profile.places) for name, profile in self._profiles.items() if profile.places]
 
     def choose(self, wanted: str | None, allowed: Sequence[str]) -> str:
         """Give the profile that a host wants, or the first of those it may have. Raises `UnknownProfile`."""

@@ -14,7 +14,9 @@ from inset.hub import HubClient
 from inset.models import OVER, Server, ServerState, Session
 from inset.notebook_server import NotebookServer
 
-_SERVING = (ServerState.STARTING, ServerState.RUNNING)
+SERVING = (ServerState.STARTING, ServerState.RUNNING)
+"""The states of a server that further sessions of its kind can use."""
+
 _CALL_TOKEN_LIFETIME = timedelta(minutes=5)
 
 
@@ -60,7 +62,7 @@ async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> 
         Server.may == session.may,
         Server.profile == session.profile,
         Server.environment_key == session.environment_key,
-        col(Server.state).in_(_SERVING),
+        col(Server.state).in_(SERVING),
     )
     # Held until the session is seen to use it: whoever would let it go waits.
     server = (await db.exec(mine.with_for_update(key_share=True))).one_or_none()
@@ -78,7 +80,7 @@ async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> 
 
 async def let_go(db: AsyncSession, server_id: str | None) -> None:
     """Have a server stopped if no session needs it any more."""
-    serving = (col(Server.id) == server_id, col(Server.state).in_(_SERVING))
+    serving = (col(Server.id) == server_id, col(Server.state).in_(SERVING))
     # Held first, and counted then: a session that takes it at this moment is seen.
     if (await db.exec(select(Server.id).where(*serving).with_for_update(key_share=True))).first() is None:
         return

@@ -29,7 +29,7 @@ from inset.errors import (
     SessionOver,
     VersionConflict,
 )
-from inset.events import tell
+from inset.events import tell, waiting
 from inset.lifecycle import AT_ONCE, begin_ending
 from inset.models import (
     OPEN,
@@ -57,6 +57,7 @@ from inset.models.capabilities import read, written
 from inset.notebook_server import Flushed, FlushOrigin, NotebookServer
 from inset.notebooks import Notebooks
 from inset.profiles import Profiles
+from inset.queue import Queue
 from inset.servers import ServerDialler
 from inset.signing import Signer
 from inset.vault import Vault
@@ -75,6 +76,7 @@ class Sessions:
         signer: Signer,
         profiles: Profiles,
         vault: Vault,
+        queue: Queue,
     ) -> None:
         self._db = db
         self._caller = caller
@@ -83,14 +85,15 @@ class Sessions:
         self._signer = signer
         self._profiles = profiles
         self._vault = vault
+        self._queue = queue
 
     async def open(self, new: SessionCreate) -> tuple[SessionPublic, bool]:
         """Open a notebook, or join the session in which it is open; tells whether it is new.
 
         A session in which the user may do other things than now is ended, and a new one waits for its last save.
         Nothing is asked of the hub here: a replica's driver takes the session up at once. Raises `SessionLimit`,
-        `UnknownProfile`, `EnvironmentNotAllowed`, `SessionDiffers` where it is open in another way than asked for, or
-        `BackendOnly` if a user brings credentials.
+        `QueueFull`, `UnknownProfile`, `EnvironmentNotAllowed`, `SessionDiffers` where it is open in another way than
+        asked for, or `BackendOnly` if a user brings credentials.
         """
         if new.credentials is not None and not self._caller.backend:
             raise BackendOnly
@@ -119,13 +122,14 @@ class Sessions:
         )
         if age := self._profiles.max_age(profile, host=self._caller.limits.max_age):
             session.expires_at = session.created_at + age
+        await self._queue.check(self._db, session, most=self._caller.limits.queue)
         try:
             async with self._db.begin_nested():
                 self._db.add(session)
         except IntegrityError:
             # Somebody opened it in this very moment, which the database's unique index has settled.
             return await self._joined(await self._opened(notebook_id) or session, new), False
-        tell(self._db, session.id, "progress", percent=0, message=session.message, state=session.state)
+        tell(self._db, session.id, "progress", **waiting(None))
         record(
             self._db, "session.opened", host_id=session.host_id, user=session.owner, notebook_id=notebook_id,
             session_id=session.id, facts={"may": read(may)},
@@ -133,11 +137,11 @@ class Sessions:
         acting().session_id = session.id
         if new.credentials:
             await self._vault.keep(self._db, session, new.credentials)
-        return to_public(session), True
+        return self._public(session), True
 
     async def get(self, id: str) -> SessionPublic:
         """Describe a session."""
-        return to_public(await self.find(id))
+        return self._public(await self.find(id))
 
     async def list(self, *, live: bool, cursor: str | None, limit: int) -> SessionList:
         """List the user's sessions, newest first; with `live`, only those that are not over."""
@@ -149,13 +153,13 @@ class Sessions:
         wanted = wanted.order_by(col(Session.created_at).desc(), col(Session.id).desc()).limit(limit + 1)
         rows = (await self._db.exec(wanted)).all()
         shown, next_cursor = paging.page(rows, limit, lambda row: [row.created_at.isoformat(), row.id])
-        return SessionList(items=[to_public(row) for row in shown], next_cursor=next_cursor)
+        return SessionList(items=[self._public(row) for row in shown], next_cursor=next_cursor)
 
     async def close(self, id: str) -> SessionPublic:
         """Have a session saved and ended; one that is over or ending already stays as it is."""
         session = await self.find(id)
         await begin_ending(self._db, session, "closed")
-        return to_public(session)
+        return self._public(session)
 
     async def put_credentials(self, id: str, credentials: CredentialSet) -> CredentialsHeld:
         """Let a session's kernels have these and no others from now on. Raises `SessionOver` if it ends or is over."""
@@ -237,12 +241,12 @@ class Sessions:
         _check_same(session, wanted)
         if wanted.credentials is not None:
             await self.put_credentials(session.id, wanted.credentials)
-        return to_public(session)
+        return self._public(session)
 
     async def _wait_for_others(self) -> None:
         """Where sessions are limited, have them opened one after the other: what is counted is then what is so."""
         limits = self._caller.limits
-        if limits.sessions is not None or limits.sessions_per_user is not None:
+        if (limits.sessions, limits.sessions_per_user, limits.queue) != (None, None, None):
             host = select(Host.id).where(Host.id == self._caller.host_id)
             await self._db.exec(host.with_for_update(key_share=True))
 
@@ -254,6 +258,20 @@ class Sessions:
             raise SessionLimit(limits.sessions_per_user, of="user")
         if limits.sessions is not None and (await self._db.exec(counted)).one() >= limits.sessions:
             raise SessionLimit(limits.sessions, of="host")
+
+    def _public(self, session: Session) -> SessionPublic:
+        """Show a session as its user sees it."""
+        place = self._queue.place(session.id) if session.state is SessionState.QUEUED else None
+        return SessionPublic.model_validate(
+            {
+                **session.model_dump(exclude={"failure", "may"}),
+                "may": read(session.may),
+                "progress": Progress(percent=session.percent, message=session.message),
+                "position": place.position if place else None,
+                "estimated_wait": place.estimated_wait if place else None,
+                "failure": Failure.model_validate(session.failure) if session.failure else None,
+            }
+        )
 
     async def _opened(self, notebook_id: str) -> Session | None:
         wanted = select(Session).where(Session.notebook_id == notebook_id, col(Session.state).in_(OPEN))
@@ -362,15 +380,3 @@ def tell_stored(db: AsyncSession, session: Session, stored: Stored) -> None:
     else:
         facts = version.model_dump(include={"sha256", "origin", "author"})
         tell(db, session.id, "saved", version=version.number, **facts)
-
-
-def to_public(session: Session) -> SessionPublic:
-    """Show a session as its user sees it."""
-    return SessionPublic.model_validate(
-        {
-            **session.model_dump(exclude={"failure", "may"}),
-            "may": read(session.may),
-            "progress": Progress(percent=session.percent, message=session.message),
-            "failure": Failure.model_validate(session.failure) if session.failure else None,
-        }
-    )

@@ -129,7 +129,13 @@ class Settings(BaseSettings):
     """How far the clocks of a host and of the service may differ."""
 
     start_timeout: Duration = timedelta(seconds=120)
-    """How long a session may take from its opening until it is ready."""
+    """How long a session may take to become ready once it has a place."""
+
+    queue_timeout: Duration = timedelta(minutes=10)
+    """How long a session waits for a place at the most, before it fails."""
+
+    queue_length: int = Field(default=1000, ge=1)
+    """How many sessions of one host application may wait at once; `limits.queue` in its registration for fewer."""
 
     idle_timeout: Duration = timedelta(hours=1)
     """After how long without activity a server's sessions are saved and ended."""

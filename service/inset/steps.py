@@ -2,23 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from inset.acting import Acting, acting_as
 from inset.clock import now
 from inset.db import HELD, Database
-from inset.errors import ServerGone, Upstream, VersionConflict
+from inset.errors import HubBusy, ServerGone, Upstream, VersionConflict
 from inset.events import tell
 from inset.hub import HubClient, SpawnFailed
 from inset.lifecycle import AT_ONCE, bury, end, fail, move, report_progress
 from inset.metrics import Way
 from inset.models import STARTING, Host, Server, ServerState, Session, SessionState
 from inset.models.capabilities import read
-from inset.servers import ServerDialler, frame_note, has_own_origin, seat_for
+from inset.servers import ServerDialler, frame_note, has_own_origin
 from inset.sessions import load_session, save_session
 
 log = logging.getLogger(__name__)
@@ -36,20 +35,20 @@ class Steps:
         hub: HubClient,
         servers: ServerDialler,
         *,
-        seats: Sequence[str],
         start_timeout: timedelta,
+        queue_timeout: timedelta,
         allow_shared_origin: bool,
     ) -> None:
         self._database = database
         self._hub = hub
         self._servers = servers
-        self._seats = seats
         self._start_timeout = start_timeout
+        self._queue_timeout = queue_timeout
         self._allow_shared_origin = allow_shared_origin
 
-    async def drive(self, session_id: str) -> None:
-        """Take step after step until the session is ready or over."""
-        way = Way()
+    async def drive(self, session_id: str, *, left_queue: Callable[[], None]) -> None:
+        """Take step after step until the session is ready or over. `left_queue` hears when its place is its own."""
+        way, asked = Way(), False
         with acting_as(Acting(session_id=session_id)) as present:
             while True:
                 async with self._database.transaction(read_only=True) as db:
@@ -59,53 +58,78 @@ class Steps:
                 match session.state:
                     case SessionState.ENDING:
                         await self._end(session)
-                    case state if state in STARTING:
-                        await self._start(session)
+                    case SessionState.QUEUED if session.server_id is None:
+                        return
+                    case SessionState.QUEUED:
+                        await self._leave_queue(session)
+                        asked = True
+                        left_queue()
+                    case SessionState.STARTING | SessionState.LOADING:
+                        await self._start(session, asked=asked)
                     case _:
                         return
 
-    async def _start(self, session: Session) -> None:
-        steps = {
-            SessionState.QUEUED: self._take_seat,
-            SessionState.STARTING: self._start_server,
-            SessionState.LOADING: self._load,
-        }
-        left = session.created_at + self._start_timeout - now()
-        reason = "no-seat" if session.state is SessionState.QUEUED else "start-timeout"
+    async def _leave_queue(self, session: Session) -> None:
+        """Have the hub take on the start of a server in the seat that the session has, for as long as that may take.
+
+        A hub that is full says so at once and is asked again every second, whatever its `Retry-After`: that is made
+        for people, and few ask at a time.
+        """
+        loop = asyncio.get_running_loop()
+        in_queue = session.created_at + self._queue_timeout - now()
+        longest = loop.time() + max(in_queue.total_seconds(), 0)
+        reason, within, answered = "hub-busy", self._start_timeout.total_seconds(), loop.time()
+        try:
+            async with asyncio.timeout_at(min(longest, answered + within)) as patience:
+                while True:
+                    try:
+                        await self._ask_hub(session)
+                        break
+                    except SpawnFailed:
+                        return await self._fail(session, "spawn-failed")
+                    except HubBusy as exc:
+                        reason = exc.slug
+                        patience.reschedule(longest)
+                        answered = loop.time()
+                    except Upstream as exc:
+                        reason = exc.slug
+                        log.warning("session %s: %s, trying again", session.id, exc.slug)
+                        patience.reschedule(min(longest, answered + within))
+                    await asyncio.sleep(_RETRY_SECONDS)
+        except TimeoutError:
+            return await self._fail(session, reason)
+        async with self._database.transaction() as db:
+            session = await db.get_one(Session, session.id, with_for_update=HELD)
+            if await move(db, session, to=SessionState.STARTING, expected=[SessionState.QUEUED], started_at=now()):
+                await report_progress(db, session, 10, "Starting the notebook server")
+
+    async def _start(self, session: Session, *, asked: bool) -> None:
+        """Follow the start of a session's server, and load its notebook. `asked`: the hub has just taken it on."""
+        left = (session.started_at or session.created_at) + self._start_timeout - now()
+        reason = "start-timeout"
         try:
             async with asyncio.timeout(max(left.total_seconds(), 0)):
                 while True:
                     try:
-                        return await steps[session.state](session)
+                        if session.state is SessionState.LOADING:
+                            return await self._load(session)
+                        if not asked:
+                            await self._ask_hub(session)
+                        return await self._follow_start(session)
                     except SpawnFailed:
                         return await self._fail(session, "spawn-failed")
                     except Upstream as exc:
                         # Kept for the case that time runs out: it says more than "too slow".
                         reason = exc.slug
                         log.warning("session %s: %s, trying again", session.id, exc.slug)
+                        # A hub that was restarted knows nothing of it any more.
+                        asked = False
                         await asyncio.sleep(_RETRY_SECONDS)
         except TimeoutError:
             await self._fail(session, reason)
 
-    async def _take_seat(self, session: Session) -> None:
-        while True:
-            try:
-                async with self._database.transaction() as db:
-                    session = await db.get_one(Session, session.id, with_for_update=HELD)
-                    if session.state is not SessionState.QUEUED:
-                        return
-                    server = await seat_for(db, session, self._seats)
-                    if server:
-                        await move(
-                            db, session, to=SessionState.STARTING, expected=[SessionState.QUEUED], server_id=server.id
-                        )
-                        await report_progress(db, session, 10, "Starting the notebook server")
-                        return
-            except IntegrityError:
-                continue  # another replica took this seat first
-            await asyncio.sleep(_RETRY_SECONDS)
-
-    async def _start_server(self, session: Session) -> None:
+    async def _ask_hub(self, session: Session) -> None:
+        """Ask for a session's server until the hub has taken its start on; to ask for one that runs is harmless."""
         async with self._database.transaction(read_only=True) as db:
             server = await db.get_one(Server, session.server_id)
             origins = (await db.get_one(Host, session.host_id)).origins
@@ -121,6 +145,10 @@ class Steps:
             await self._hub.stop(server.seat)
             await self._hub.revoke_tokens(server.seat)
             await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _follow_start(self, session: Session) -> None:
+        async with self._database.transaction(read_only=True) as db:
+            server = await db.get_one(Server, session.server_id)
         async for step in self._hub.progress(server.seat):
             if step.outcome == "failed":
                 return await self._fail(session, "spawn-failed")

@@ -12,7 +12,7 @@ import pytest
 from inset.hub import HubClient
 from inset.servers import ServerDialler
 from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
-from tests.support.real_hub import RealHub, real_hub
+from tests.support.real_hub import HUB_CONFIG, RealHub, real_hub
 from tests.support.serving import served
 
 
@@ -44,6 +44,30 @@ async def failing_hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIt
         yield hub
 
 
+@dataclass(frozen=True)
+class FullHub:
+    """A hub that starts one server at a time, and two altogether."""
+
+    hub: Hub
+    finish_spawning: Callable[[], None]
+    """Let seat-001's server come up: a real one does so by itself."""
+
+
+@pytest.fixture(params=["fake", "real"])
+async def full_hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FullHub]:
+    if request.param == "fake":
+        fake = FakeHub()
+        fake.concurrent_spawn_limit, fake.active_server_limit, fake.spawns_hold = 1, 2, True
+        async with _fake(fake) as hub:
+            yield FullHub(hub, fake.finish_spawning)
+        return
+    config = tmp_path / "full.py"
+    limits = "c.JupyterHub.concurrent_spawn_limit, c.JupyterHub.active_server_limit = 1, 2"
+    config.write_text(f"load_subconfig({str(HUB_CONFIG)!r})\n{limits}\n")
+    async with _real(tmp_path, {}, config) as hub:
+        yield FullHub(hub, lambda: None)
+
+
 @asynccontextmanager
 async def _fake(fake: FakeHub) -> AsyncIterator[Hub]:
     async with served(fake.app) as url, httpx.AsyncClient(timeout=20) as http:
@@ -51,8 +75,8 @@ async def _fake(fake: FakeHub) -> AsyncIterator[Hub]:
 
 
 @asynccontextmanager
-async def _real(folder: Path, environment: dict[str, str]) -> AsyncIterator[Hub]:
-    async with real_hub(folder, environment) as real, httpx.AsyncClient(timeout=20) as http:
+async def _real(folder: Path, environment: dict[str, str], config: Path = HUB_CONFIG) -> AsyncIterator[Hub]:
+    async with real_hub(folder, environment, config=config) as real, httpx.AsyncClient(timeout=20) as http:
         yield _hub(http, real.api_url, real.bind_url, real.token, lambda: _kill_server(real))
 
 

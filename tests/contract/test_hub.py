@@ -2,12 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from inset.documents import empty_document
-from inset.errors import ServerGone, UnknownServer
+from inset.errors import HubBusy, ServerGone, UnknownServer
 from inset.hub import SpawnFailed
 from inset.models import Server, ServerState
 from inset.servers import has_own_origin
@@ -117,3 +118,44 @@ async def test_a_server_that_dies_is_noticed_by_the_hub_within_seconds(hub):
     async with asyncio.timeout(15):
         while await client.server(SEAT):
             await asyncio.sleep(0.1)
+
+
+async def test_at_its_limits_a_hub_refuses_a_start_and_takes_it_on_when_there_is_room(full_hub):
+    hub, client = full_hub.hub, full_hub.hub.client
+    seats = ["seat-001", "seat-002", "seat-003"]
+    wishes = {seat: {"server_id": f"server-{uuid4().hex}", "origins": ORIGINS, "may": ["edit"]} for seat in seats}
+
+    async def refusal(seat: str) -> httpx.Response:
+        with pytest.raises(HubBusy):
+            await client.start(seat, **wishes[seat])
+        headers = {"Authorization": f"token {hub.token}"}
+        body = {"user_options": {**wishes[seat], "profile": "default", "environment": {}}}
+        async with httpx.AsyncClient(headers=headers) as http:
+            return await http.post(f"{hub.api_url}/users/{seat}/server", json=body)
+
+    # One starts: another one may not, and is told for how long people are to be patient.
+    assert await client.start("seat-001", **wishes["seat-001"])
+    refused = await refusal("seat-002")
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) >= 30
+    assert await client.server("seat-002") is None
+    # To ask for what is under way is harmless then, too.
+    assert await client.start("seat-001", **wishes["seat-001"])
+
+    full_hub.finish_spawning()
+    assert [step.outcome async for step in client.progress("seat-001")][-1] == "ready"
+    assert await client.start("seat-002", **wishes["seat-002"])
+    assert [step.outcome async for step in client.progress("seat-002")][-1] == "ready"
+
+    # Two run: a third may not, and nobody knows for how long.
+    refused = await refusal("seat-003")
+    assert refused.status_code == 429
+    assert "Retry-After" not in refused.headers
+    assert await client.start("seat-002", **wishes["seat-002"])
+
+    await client.stop("seat-001")
+    async with asyncio.timeout(60):
+        while await client.server("seat-001"):
+            await asyncio.sleep(0.05)
+    assert await client.start("seat-003", **wishes["seat-003"])
+    await client.stop("seat-003")

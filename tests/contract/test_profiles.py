@@ -30,6 +30,7 @@ def test_the_manuals_example_is_read_by_both_alike(example: Path) -> None:
         assert of_service.choose(name, [name]) == name
         assert of_service.idle_timeout(name, host=None) == (profile.idle_timeout or IDLE)
         assert of_service.max_age(name, host=None) == profile.max_age
+        assert dict(of_service.places).get(name) == profile.places
         for pattern in profile.allow_environment:
             of_service.check_environment(name, {pattern.replace("*", "X"): "x"})
         with pytest.raises(EnvironmentNotAllowed):

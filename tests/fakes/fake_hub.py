@@ -84,10 +84,16 @@ class FakeHub:
         self.clock_ahead = timedelta(0)
         self.upgrades = True
         """Whether the proxy passes websockets on."""
+        self.concurrent_spawn_limit = 0
+        self.active_server_limit = 0
+        """As in the hub's configuration: where there is no room a start is refused. 0 is no limit."""
         self.spawns_hold = False
         self.spawns_fail = False
         self.spawns_fail_later = False
         self.requests: list[str] = []
+        self.started: list[str] = []
+        """The ids of the servers that it has started, and below of those that it was asked to stop while they ran."""
+        self.stopped: list[str] = []
         self.cookies: list[str] = []
         """What came as `Cookie`, which should be nothing."""
         self.server_headers: dict[str, str] = {}
@@ -197,22 +203,35 @@ class FakeHub:
         if request.method == "DELETE":
             if server := self.servers.get(seat):
                 await self._send_owed(server)
-                self.servers.pop(seat, None)
+                if self.servers.pop(seat, None):
+                    self.stopped.append(server.options["server_id"])
             return Response(status_code=204)
         if seat in self.servers:
             if not self.servers[seat].ready.is_set():
                 return Response(status_code=202)
             return JSONResponse({"status": 400, "message": f"{seat} is already running"}, 400)
+        if full := self._full():
+            return full
         if self.spawns_fail:
             return JSONResponse({"status": 500, "message": "Unhandled error starting server secret-of-the-hub"}, 500)
         options = (await request.json())["user_options"]
         server = self.servers[seat] = FakeServer(seat, options)
         if before := self.dead.pop(options["server_id"], None):
             server.documents, server.owed = before.documents, before.owed
+        self.started.append(options["server_id"])
         server.failed = self.spawns_fail_later
         if not self.spawns_hold and not server.failed:
             server.ready.set()
         return Response(status_code=202)
+
+    def _full(self) -> Response | None:
+        # Of these two the first alone says when to come back; both say "Too Many Requests".
+        spawning = sum(not server.ready.is_set() for server in self.servers.values())
+        if self.concurrent_spawn_limit and spawning >= self.concurrent_spawn_limit:
+            return JSONResponse({"status": 429, "message": "Too many users"}, 429, headers={"Retry-After": "42"})
+        if self.active_server_limit and len(self.servers) >= self.active_server_limit:
+            return JSONResponse({"status": 429, "message": "Active user limit exceeded"}, 429)
+        return None
 
     async def _progress(self, request: Request) -> Response:
         if refused := await self._refused(request):

@@ -14,6 +14,7 @@ from tests.service.conftest import (  # noqa: F401
     hub_timeout,
     hub_url,
     other_host,
+    queue_timeout,
     settings,
     start_timeout,
 )

@@ -19,6 +19,12 @@ class Replica:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def pid(self) -> int:
+        """The id of its process, while there is one."""
+        assert self._process
+        return self._process.pid
+
     async def start(self) -> None:
         """Start it, and wait until it answers."""
         with self._log.open("ab") as log:

@@ -61,6 +61,12 @@ def start_timeout() -> int:
 
 
 @pytest.fixture
+def queue_timeout() -> int:
+    """How long a session may wait for a place, in seconds: no test waits for it that does not shorten it."""
+    return 60
+
+
+@pytest.fixture
 def hub_timeout() -> int:
     """How long the hub may take for an answer, in seconds: no test waits for it that does not shorten it."""
     return 30
@@ -74,6 +80,7 @@ async def settings(
     host: TestHost,
     other_host: TestHost,
     start_timeout: int,
+    queue_timeout: int,
     hub_timeout: int,
 ) -> Settings:
     key = tmp_path / "signing.pem"
@@ -91,6 +98,7 @@ async def settings(
         },
         notebook_limit="2 MiB",
         start_timeout=start_timeout,
+        queue_timeout=queue_timeout,
         check_interval=0.3,
     )
     async with open_database(settings.database_url) as database:
@@ -179,12 +187,15 @@ async def events(
     async with client.stream("GET", f"/v1/sessions/{session_id}/events", headers=headers) as stream:
         assert stream.status_code == 200
         fields: dict[str, str] = {}
+        last = after or 0
         async for line in stream.aiter_lines():
             name, _, value = line.partition(":")
             if name:
                 fields[name] = value.strip()
             elif line == "" and "data" in fields:
-                yield fields["event"], {"id": int(fields["id"]), **json.loads(fields["data"])}
+                # As browsers do: an event without an id leaves the last one as it is.
+                last = int(fields.get("id", last))
+                yield fields["event"], {"id": last, **json.loads(fields["data"])}
                 fields = {}
 
 

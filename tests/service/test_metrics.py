@@ -17,7 +17,7 @@ TOKEN = "what Prometheus shows"
 
 @pytest.fixture
 async def settings(settings):
-    return settings.model_copy(update={"metrics_token": SecretStr(TOKEN)})
+    return settings.model_copy(update={"metrics_token": SecretStr(TOKEN), "queue_length": 3})
 
 
 async def scraped(client):
@@ -67,6 +67,7 @@ async def test_who_waits_for_a_seat_is_seen_waiting(client, host):
     told = await scraped(client)
 
     assert (told["inset_sessions", "queued"], told["inset_seats", "free"]) == (1, 0)
+    assert told["inset_queue_sessions", "demo"] == 1
     assert told["inset_queue_oldest_seconds",] > 0
 
 
@@ -151,7 +152,7 @@ async def test_calls_to_the_hub_are_timed_by_what_they_are_and_how_they_end(clie
     assert "seat-001" not in str(told)
 
 
-async def test_a_scrape_of_everything_has_what_the_dashboard_and_the_alerts_ask_for(client, hub, ready_session):
+async def test_a_scrape_of_everything_has_what_the_dashboard_and_the_alerts_ask_for(client, hub, host, ready_session):
     session = await ready_session()
     await client.delete(f"/v1/sessions/{session['id']}")
     await until(client, session["id"], "ended")
@@ -159,6 +160,7 @@ async def test_a_scrape_of_everything_has_what_the_dashboard_and_the_alerts_ask_
     notebook = (await client.post("/v1/notebooks", json={"name": "Fails"})).json()
     failing = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
     await until(client, failing["id"], "failed")
+    await _fill_queue(client, hub, host)
     there = {name for name, *_ in await scraped(client)}
 
     asked = _names((ROOT / "deploy/grafana/inset.json").read_text())
@@ -169,6 +171,19 @@ async def test_a_scrape_of_everything_has_what_the_dashboard_and_the_alerts_ask_
     assert asked | alerted <= there, (asked | alerted) - there
     listed = set(re.findall(r"^\| `(inset_\w+)`", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
     assert {re.sub("_(total|count|sum|bucket|created)$", "", name) for name in there if "inset_" in name} == listed
+
+
+async def _fill_queue(client, hub, host):
+    """Have one more ask for a place than may wait for one."""
+    hub.spawns_fail, hub.spawns_hold = False, True
+    for number in range(9):
+        bearer = host.bearer(f"user-{number}")
+        notebook = (await client.post("/v1/notebooks", json={"name": "N"}, headers=bearer)).json()
+        opened = await client.post("/v1/sessions", json={"notebook_id": notebook["id"]}, headers=bearer)
+        if opened.status_code == 503:
+            assert problem(opened) == "queue-full"
+            return
+    raise AssertionError("the queue has no end")
 
 
 def test_the_dashboard_and_the_rules_are_whole():

@@ -15,6 +15,7 @@ SECRET = "secret-of-the-hub"
 
 @pytest.mark.parametrize("hub_timeout", [1])
 @pytest.mark.parametrize("start_timeout", [10])
+@pytest.mark.parametrize("queue_timeout", [11])
 @pytest.mark.parametrize(
     ("trouble", "code"),
     [

@@ -26,6 +26,7 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).parents[2]
+HUB_CONFIG = ROOT / "hub" / "jupyterhub_config.py"
 
 
 def free_ports(count: int) -> list[int]:
@@ -199,7 +200,7 @@ class RealHub:
 
 @asynccontextmanager
 async def real_hub(
-    folder: Path, env: Mapping[str, str] | None = None, *, config: Path = ROOT / "hub" / "jupyterhub_config.py"
+    folder: Path, env: Mapping[str, str] | None = None, *, config: Path = HUB_CONFIG
 ) -> AsyncIterator[RealHub]:
     """Start a hub that keeps everything in `folder`; `env` adds to its settings. Its servers end with it."""
     port, api_port, proxy_api_port = free_ports(3)

@@ -39,6 +39,9 @@ class Limits(BaseModel, frozen=True, extra="forbid"):
     sessions_per_user: int | None = Bounded(default=None, ge=1)
     """Sessions at once of one user."""
 
+    queue: int | None = Bounded(default=None, ge=1)
+    """Sessions that wait for a place at once."""
+
     notebook_size: ByteSize | None = Bounded(default=None, ge=1)
     """The largest notebook: bytes, or as in `20 MB`."""
 

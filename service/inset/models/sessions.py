@@ -32,6 +32,9 @@ STARTING = (SessionState.QUEUED, SessionState.STARTING, SessionState.LOADING)
 OPEN = (*STARTING, SessionState.READY)
 """The states of a session that somebody uses or is about to use."""
 
+WAITING = "Waiting for a seat"
+"""What a session is told while it is queued."""
+
 OVER = (SessionState.ENDED, SessionState.FAILED)
 """The states from which a session never comes back."""
 
@@ -80,6 +83,7 @@ class Server(SQLModel, table=True):
             sqlite_where=_SERVING,
             postgresql_where=_SERVING,
         ),
+        Index("servers_by_host", "host_id", "created_at"),
     )
 
     id: str = Field(default_factory=lambda: uuid4().hex, primary_key=True)
@@ -114,6 +118,7 @@ class Session(SQLModel, table=True):
         Index("sessions_by_owner", "host_id", "owner", "created_at", "id"),
         Index("sessions_by_server", "server_id"),
         Index("sessions_by_state", "state"),
+        Index("sessions_by_start", "started_at"),
     )
 
     id: str = Field(default_factory=lambda: uuid4().hex, primary_key=True)
@@ -130,7 +135,7 @@ class Session(SQLModel, table=True):
     server_id: str | None = Field(default=None, foreign_key="servers.id")
     state: SessionState = Field(default=SessionState.QUEUED, sa_column=Column(_stored(SessionState), nullable=False))
     percent: int = 0
-    message: str = "Waiting for a seat"
+    message: str = WAITING
     failure: dict[str, str] | None = Field(default=None, sa_column=Column(JSON))
     ending_reason: str | None = None
     ending_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -146,6 +151,8 @@ class Session(SQLModel, table=True):
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """Until when one replica alone drives this session."""
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When it left the queue: the hub had taken its server's start on, or had the server already."""
     ready_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
@@ -224,6 +231,15 @@ class SessionPublic(SQLModel):
     notebook_id: str
     state: SessionState
     progress: Progress
+    # Answers that an older release has kept for an `Idempotency-Key` lack both.
+    position: int | None = Field(
+        default=None,
+        description="While it is `queued`: where it stands, 1 is next. Null for a moment at first, and afterwards.",
+    )
+    estimated_wait: int | None = Field(
+        default=None,
+        description="While it is `queued`: in how many seconds its turn may come; null if nothing is known yet.",
+    )
     failure: Failure | None
     ending_reason: str | None = Field(
         description="Why the session ends or ended: `closed`, `idle`, `expired`, `revoked` or `policy-changed`."

@@ -28,6 +28,7 @@ from inset.errors import (
     NotAllowed,
     NotebookNotFound,
     NotEmbeddable,
+    QueueFull,
     RequestUnderWay,
     ServerGone,
     SessionDiffers,
@@ -48,6 +49,7 @@ from inset.models import (
     SessionCreate,
     SessionList,
     SessionPublic,
+    SessionState,
 )
 from inset.problems import responses
 
@@ -67,12 +69,14 @@ _JOINED: dict[int | str, dict[str, Any]] = {
         **_JOINED,
         **responses(
             NotebookNotFound, BackendOnly, SessionLimit, SessionDiffers, RequestUnderWay, InvalidRequest,
-            UnknownProfile, EnvironmentNotAllowed, KeyReused,
+            UnknownProfile, EnvironmentNotAllowed, KeyReused, QueueFull,
         ),
     },
 )  # fmt: skip
 async def open_session(new: SessionCreate, response: Response, sessions: SessionsDep, once: OnceDep) -> SessionPublic:
     """Open a notebook. The answer comes at once; follow the session's events until it is `ready`.
+
+    Where there is no place for it now, it waits `queued`, with a `position`; host applications are served in turn.
 
     A notebook that is open is joined as it is; asked for another profile or environment than it has, `session-differs`.
     """
@@ -141,7 +145,7 @@ async def follow_session(
 
     | event | data |
     | --- | --- |
-    | `progress` | `percent`, `message`, `state` |
+    | `progress` | `percent`, `message`, `state`; while `queued` also `position`, `estimated_wait`, as they change |
     | `ready` | `embeddable`, `version` |
     | `saved` | `version`, `sha256`, `origin`, `author` |
     | `conflict` | `base_version`, `current_version`, `kept_version`, `resolve`: the path to take a side at |
@@ -151,9 +155,11 @@ async def follow_session(
     | `ended` | `reason`; the stream closes |
     | `failed` | `code`, `title`, `detail`; the stream closes |
     """
-    live = session.state not in OVER
-    async for event in state["feed"].follow(session.id, after=last_event_id, live=live, until=caller.until):
-        yield ServerSentEvent(data={"at": event.created_at, **event.data}, event=event.kind, id=str(event.id))
+    live, queued = session.state not in OVER, session.state is SessionState.QUEUED
+    events = state["feed"].follow(session.id, after=last_event_id, live=live, queued=queued, until=caller.until)
+    async for event in events:
+        id = str(event.id) if event.id else None  # what is not recorded is nothing to resume from
+        yield ServerSentEvent(data={"at": event.created_at, **event.data}, event=event.kind, id=id)
 
 
 @router.post(

@@ -1,0 +1,177 @@
+"""Whether the service gets slower, and how much larger, as sessions grow from 10 to 1,000.
+
+Two replicas as processes on a PostgreSQL of their own, before a hub that starts nothing (the tests' fake at the wire).
+Sessions are opened for real, two for each user, and each is followed by an event stream. At each size: how long a
+status takes, and how long from opening until ready; in the end what a session costs in memory.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import psutil
+
+from inset.cli import main as inset
+from inset.db import open_database
+from inset.hosts import apply_hosts
+from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
+from tests.faults.replica import Replica
+from tests.service.conftest import events
+from tests.support.databases import Databases
+from tests.support.hosts import TestHost, write_hosts_file
+from tests.support.real_hub import free_ports
+from tests.support.serving import served
+
+_AT_ONCE = 10
+_SEATS = 600
+
+
+class Bench:
+    """The clients of the two replicas."""
+
+    def __init__(self, http: httpx.AsyncClient, urls: Sequence[str], host: TestHost) -> None:
+        self._http = http
+        self._urls = urls
+        self._host = host
+        self.open: list[tuple[str, str]] = []
+        """Each session with its user."""
+        self._streams: list[asyncio.Task[None]] = []
+
+    async def call(self, number: int, method: str, path: str, user: str, **call: object) -> dict[str, object]:
+        url = self._urls[number % 2] + path
+        answer = await self._http.request(method, url, headers=self._bearer(user), **call)  # type: ignore[arg-type]
+        assert answer.is_success, answer.text
+        told: dict[str, object] = answer.json()
+        return told
+
+    async def new_session(self, number: int, user: str) -> tuple[str, float]:
+        """Open a new notebook; gives the session and the seconds until it was ready."""
+        notebook = await self.call(number, "POST", "/v1/notebooks", user, json={"name": "N"})
+        began = time.perf_counter()
+        session = await self.call(number, "POST", "/v1/sessions", user, json={"notebook_id": notebook["id"]})
+        await self.heard(number, str(session["id"]), user, "ready")
+        return str(session["id"]), time.perf_counter() - began
+
+    async def heard(self, number: int, id: str, user: str, last: str) -> None:
+        async with httpx.AsyncClient(base_url=self._urls[number % 2], timeout=120) as http:
+            async for kind, data in events(http, id, headers=self._bearer(user)):
+                assert kind != "failed" or last == "failed", data
+                if kind == last:
+                    return
+
+    async def grow(self, size: int) -> None:
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(number: int) -> None:
+            async with limit:
+                user = f"user-{number // 2}"
+                id, _ = await self.new_session(number, user)
+                self.open.append((id, user))
+                self._streams.append(asyncio.create_task(self.heard(number, id, user, "ended")))
+
+        await asyncio.gather(*[one(number) for number in range(len(self.open), size)])
+
+    async def status(self, samples: int) -> list[float]:
+        took = []
+        for number in range(samples):
+            id, user = self.open[number * 7 % len(self.open)]
+            began = time.perf_counter()
+            await self.call(number, "GET", f"/v1/sessions/{id}", user)
+            took.append(time.perf_counter() - began)
+        return took
+
+    async def opening(self, samples: int) -> list[float]:
+        took = []
+        for number in range(samples):
+            id, seconds = await self.new_session(number, f"guest-{number}")
+            took.append(seconds)
+            await self.call(number, "DELETE", f"/v1/sessions/{id}", f"guest-{number}")
+            await self.heard(number, id, f"guest-{number}", "ended")
+        return took
+
+    def close(self) -> None:
+        for stream in self._streams:
+            stream.cancel()
+
+    def _bearer(self, user: str) -> dict[str, str]:
+        return self._host.bearer(user, exp=int(time.time()) + 3500)
+
+
+async def measure(sizes: Sequence[int], samples: int) -> None:
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        databases = Databases(folder)
+        stack.callback(databases.close)
+        database_url = await stack.enter_async_context(databases.migrated("postgresql", folder))
+        hub, host = FakeHub(seats=_SEATS), TestHost()
+        hub_url = await stack.enter_async_context(served(hub.app))
+        key = folder / "signing.pem"
+        inset(["keygen", str(key)])
+        async with open_database(database_url) as database:
+            await apply_hosts(database, write_hosts_file(folder / "hosts.toml", host))
+        environment = {
+            "INSET_PUBLIC_URL": host.audience,
+            "INSET_DATABASE_URL": database_url,
+            "INSET_SIGNING_KEY_FILE": str(key),
+            "INSET_HUB__TOKEN": SERVICE_TOKEN,
+            "INSET_HUB__API_URL": f"{hub_url}/hub/api",
+            "INSET_HUB__PROXY_URL": hub_url,
+            "INSET_HUB__SEATS": str(_SEATS),
+            "INSET_TOKEN_MAX_LIFETIME": "3600",
+        }
+        replicas = [Replica(environment, port, folder / f"{port}.log") for port in free_ports(2)]
+        for replica in replicas:
+            stack.push_async_callback(replica.stop)
+            await replica.start()
+        unlimited = httpx.Limits(max_connections=None)
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=120, limits=unlimited))
+        hub.service = await stack.enter_async_context(httpx.AsyncClient(base_url=replicas[0].url, timeout=120))
+        bench = Bench(http, [replica.url for replica in replicas], host)
+        stack.callback(bench.close)
+        await _report(bench, replicas, sizes, samples)
+
+
+async def _report(bench: Bench, replicas: Sequence[Replica], sizes: Sequence[int], samples: int) -> None:
+    first: tuple[float, float] | None = None
+    memory_at_first = 0
+    for size in sizes:
+        began = time.perf_counter()
+        await bench.grow(size)
+        grown = time.perf_counter() - began
+        status, opening = await bench.status(10 * samples), await bench.opening(samples)
+        medians = statistics.median(status), statistics.median(opening)
+        memory = sum(_rss(replica) for replica in replicas)
+        if first is None:
+            first, memory_at_first = medians, memory
+        print(
+            f"{size:5} sessions ({grown:.0f} s to open): status {_figures(status)}, ratio {medians[0] / first[0]:.2f}; "
+            f"opening until ready {_figures(opening)}, ratio {medians[1] / first[1]:.2f}; "
+            f"both replicas {memory / 1e6:.0f} MB",
+            flush=True,
+        )
+    each = (memory - memory_at_first) / (sizes[-1] - sizes[0])
+    print(f"memory for each session with an event stream: {each / 1024:.0f} KiB")
+
+
+def _rss(replica: Replica) -> int:
+    return int(psutil.Process(replica.pid).memory_info().rss)
+
+
+def _figures(seconds: Sequence[float]) -> str:
+    median, late = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
+    return f"{median * 1000:.0f} ms (95 %: {late * 1000:.0f} ms)"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=lambda given: [int(size) for size in given.split(",")], default=[10, 100, 1000])
+    parser.add_argument("--samples", type=int, default=30)
+    given = parser.parse_args()
+    sys.exit(asyncio.run(measure(given.sizes, given.samples)))

@@ -1,0 +1,198 @@
+"""The queue: who gets a place when one is free, and what the others are told.
+
+All that it goes by is in the database; any replica may give places out, one at a time. What a replica remembers is only
+what it last read, to answer from.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.clock import now
+from inset.db import Database, alone
+from inset.errors import QueueFull
+from inset.events import EventFeed
+from inset.lifecycle import fail
+from inset.metrics import QUEUE_REFUSED
+from inset.models import Host, Server, ServerState, Session, SessionState
+from inset.profiles import Profiles
+from inset.servers import SERVING, seat_for
+from inset.turns import Kind, Place, Room, Turn, Waiting, estimated, pace, turn
+
+_ASKED_AT_ONCE = 5
+"""How many starts the hub is asked for at once. If it has no room for them, no more than these hold a seat."""
+_GIVEN_AT_ONCE = 50
+_LONG = 50
+_LONG_READ_SECONDS = 0.25
+"""A long queue is not read more often than this, however many join it."""
+_TOLD_SECONDS = 1.5
+_PACE_SECONDS = 5.0
+_MEASURED = 200
+_MEASURED_WITHIN = timedelta(hours=1)
+
+_UNSEATED = (Session.state == SessionState.QUEUED, col(Session.server_id).is_(None))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one reading found."""
+
+    waiting: Sequence[Waiting]
+    room: Room
+    turn: Turn
+
+
+class Queue:
+    """Gives places to the sessions that wait, and knows where each of them stands."""
+
+    def __init__(
+        self,
+        database: Database,
+        feed: EventFeed,
+        profiles: Profiles,
+        *,
+        seats: Sequence[str],
+        longest_wait: timedelta,
+        length: int,
+    ) -> None:
+        """`length` is how many sessions of one host application may wait at once."""
+        self._database = database
+        self._feed = feed
+        self._profiles = profiles
+        self._seats = seats
+        self._longest_wait = longest_wait
+        self._length = length
+        self._places: Mapping[str, Place] = {}
+        self._paces: Mapping[str | None, timedelta | None] = {}
+        self._read_at = self._told_at = self._measured_at = float("-inf")
+
+    def place(self, session_id: str) -> Place | None:
+        """Say where a session stands, as of a moment ago; None if it does not wait, or was not seen waiting yet."""
+        return self._places.get(session_id)
+
+    async def move_up(self) -> None:
+        """Give out what places there are, give up who has waited for too long, and tell the others where they stand."""
+        if len(self._places) >= _LONG and time.monotonic() < self._read_at + _LONG_READ_SECONDS:
+            return
+        async with self._database.transaction(read_only=True) as db:
+            look = await self._look(db)
+            if look.waiting and time.monotonic() > self._measured_at + _PACE_SECONDS:
+                self._paces = await self._measure(db, look)
+                self._measured_at = time.monotonic()
+        self._read_at = time.monotonic()
+        if look.turn.admitted or self._overdue(look):
+            look = await self._give_out() or look
+        self._publish(look)
+
+    async def check(self, db: AsyncSession, session: Session, *, most: int | None) -> None:
+        """Raise `QueueFull` if as many of a new session's host application wait as may, and it would have to wait, too.
+
+        `most` is the host application's own limit.
+        """
+        most = min(self._length, most or self._length)
+        waiting = select(func.count()).where(Session.host_id == session.host_id, *_UNSEATED)
+        if (count := (await db.exec(waiting)).one()) < most:
+            return
+        room = await self._room(db)
+        # Those for whom there is a seat only wait for the next round.
+        if count >= most + room.seats and _kind(session) not in room.serving:
+            QUEUE_REFUSED.labels(session.host_id).inc()
+            raise QueueFull(most)
+
+    async def _give_out(self) -> _Look | None:
+        """Do what a reading has found to be due, having read again; None if another replica is just doing it."""
+        try:
+            async with self._database.transaction() as db:
+                if not await alone(db):
+                    return None
+                look = await self._look(db)
+                overdue, given = self._overdue(look)[:_GIVEN_AT_ONCE], look.turn.admitted[:_GIVEN_AT_ONCE]
+                held = select(Session).where(col(Session.id).in_([*overdue, *given]), *_UNSEATED)
+                held = held.order_by(col(Session.id)).with_for_update(key_share=True)
+                # Whoever was closed at this moment is not among them any more.
+                sessions = {session.id: session for session in (await db.exec(held)).all()}
+                for id in overdue:
+                    if session := sessions.pop(id, None):
+                        await fail(db, session, self._reason(look, session))
+                for id in given:
+                    session = sessions.get(id)
+                    if session and (server := await seat_for(db, session, self._seats)):
+                        session.server_id = server.id
+            async with self._database.transaction(read_only=True) as db:
+                return await self._look(db)
+        except IntegrityError:
+            return None  # somebody took this seat who does not queue: `inset sweep`
+
+    async def _look(self, db: AsyncSession) -> _Look:
+        wanted = select(
+            Session.id, Session.host_id, Session.owner, Session.may, Session.profile, Session.environment_key,
+            Session.created_at, col(Session.server_id).is_not(None),
+        ).where(Session.state == SessionState.QUEUED)  # type: ignore[call-overload]  # fmt: skip
+        rows = (await db.exec(wanted)).all()
+        waiting = [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in rows]
+        room = await self._room(db, waiting) if waiting else Room(seats=0)
+        return _Look(waiting, room, turn(waiting, room))
+
+    async def _room(self, db: AsyncSession, waiting: Sequence[Waiting] = ()) -> Room:
+        there = select(
+            Server.seat, Server.state, Server.host_id, Server.owner, Server.may, Server.profile, Server.environment_key
+        ).where(Server.state != ServerState.STOPPED)  # type: ignore[call-overload]
+        servers = [(seat, state, Kind(*kind)) for seat, state, *kind in (await db.exec(there)).all()]
+        taken = {seat for seat, _, _ in servers}
+        last = select(func.max(Server.created_at)).where(Server.host_id == Host.id).scalar_subquery()
+        hosts = {one.kind.host_id for one in waiting}
+        served = (await db.exec(select(Host.id, last).where(col(Host.id).in_(hosts)))).all() if hosts else []
+        asked = {one.kind for one in waiting if one.seated}
+        bounded = self._profiles.places
+        return Room(
+            seats=sum(seat not in taken for seat in self._seats),
+            profiles={name: most - sum(kind.profile == name for _, _, kind in servers) for name, most in bounded},
+            serving=frozenset(kind for _, state, kind in servers if state in SERVING),
+            starts=_ASKED_AT_ONCE - len(asked),
+            served_at={host: at for host, at in served if at},
+        )
+
+    async def _measure(self, db: AsyncSession, look: _Look) -> Mapping[str | None, timedelta | None]:
+        """Measure how fast the queue has moved of late; by profile where that has one of its own, None for the rest."""
+        time = now()
+        left = select(Session.profile, Session.created_at, Session.started_at).where(
+            col(Session.started_at) > time - _MEASURED_WITHIN
+        )
+        rows = (await db.exec(left.order_by(col(Session.started_at).desc()).limit(_MEASURED))).all()
+        paces: dict[str | None, timedelta | None] = {}
+        for lane in (None, *look.turn.full):
+            waits = [(since, at) for profile, since, at in rows if at and lane in (None, profile)]
+            since = min((one.since for one in look.waiting if lane in (None, one.kind.profile)), default=None)
+            paces[lane] = pace(waits, waiting_since=since, now=time)
+        return paces
+
+    def _overdue(self, look: _Look) -> list[str]:
+        """Name those who have waited for too long. Whoever has a seat is looked after by who asks the hub for it."""
+        oldest = now() - self._longest_wait
+        return [one.id for one in look.waiting if one.since < oldest and not one.seated]
+
+    def _reason(self, look: _Look, session: Session) -> str:
+        if session.profile in look.turn.full:
+            return "profile-full"
+        return "no-seat" if look.room.seats <= 0 else "hub-busy"
+
+    def _publish(self, look: _Look) -> None:
+        profiles = {one.id: one.kind.profile for one in look.waiting}
+        places = {}
+        for id, position in look.turn.positions.items():
+            lane = profiles[id] if profiles[id] in look.turn.full else None
+            places[id] = Place(position, estimated(position, self._paces.get(lane)))
+        self._places = places
+        if places and time.monotonic() > self._told_at + _TOLD_SECONDS:
+            self._told_at = time.monotonic()
+            self._feed.tell_places(places)
+
+
+def _kind(session: Session) -> Kind:
+    return Kind(session.host_id, session.owner, session.may, session.profile, session.environment_key)

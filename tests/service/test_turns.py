@@ -1,0 +1,112 @@
+"""Whose turn it is: to host applications one after the other, and in each to who came first."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inset.turns import Kind, Room, Waiting, estimated, pace, turn
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def _waiting(host, number, *, profile="default", seated=False, owner=None):
+    kind = Kind(host, owner or f"user-{number}", "edit run", profile, "")
+    return Waiting(f"{host}-{number}", kind, NOON + timedelta(seconds=number), seated)
+
+
+def test_a_crowd_of_one_host_application_does_not_keep_another_one_waiting():
+    crowd = [_waiting("a", number) for number in range(1000)]
+
+    now = turn([*crowd, _waiting("b", 2000)], Room(seats=1, served_at={"a": NOON}))
+
+    assert now.admitted == ["b-2000"]
+    assert (now.positions["b-2000"], now.positions["a-0"], now.positions["a-999"]) == (1, 2, 1001)
+
+
+def test_who_was_served_longest_ago_is_next():
+    waiting = [_waiting(host, number) for host in "abc" for number in range(2)]
+    served = {"a": NOON, "b": NOON - timedelta(minutes=2), "c": NOON - timedelta(minutes=1)}
+
+    assert turn(waiting, Room(seats=4, starts=9, served_at=served)).admitted == ["b-0", "c-0", "a-0", "b-1"]
+
+
+def test_who_has_a_server_joins_it_and_sessions_of_one_kind_stand_in_one_place():
+    mine, joins = _waiting("a", 1, owner="ada"), _waiting("a", 5, owner="grace")
+    again, other = _waiting("a", 3, owner="ada"), _waiting("a", 2)
+
+    now = turn([mine, joins, again, other], Room(seats=0, serving=frozenset({joins.kind})))
+
+    assert now.admitted == ["a-5"]
+    assert now.positions == {"a-1": 1, "a-3": 1, "a-2": 2}
+
+
+def test_a_profile_without_room_is_a_queue_of_its_own():
+    waiting = [_waiting("a", 1, profile="gpu"), _waiting("a", 2, profile="gpu"), _waiting("a", 3), _waiting("a", 4)]
+
+    now = turn(waiting, Room(seats=1, profiles={"gpu": 0}))
+
+    assert now.admitted == ["a-3"]
+    assert now.positions == {"a-1": 1, "a-2": 2, "a-3": 1, "a-4": 2}
+
+
+def test_no_more_of_a_profile_are_let_in_than_it_has_places():
+    waiting = [_waiting("a", number, profile="gpu") for number in range(3)] + [_waiting("a", 3)]
+
+    assert turn(waiting, Room(seats=9, starts=9, profiles={"gpu": 1})).admitted == ["a-0", "a-3"]
+
+
+def test_while_the_hub_refuses_starts_nobody_else_takes_a_seat():
+    now = turn([_waiting("a", 1, seated=True), _waiting("a", 2)], Room(seats=9, starts=0))
+
+    assert (now.admitted, now.positions) == ([], {"a-1": 1, "a-2": 2})
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 50)), unique=True, max_size=40),
+    st.integers(1, 3),
+)
+def test_everybody_is_served_and_no_host_application_twice_before_another_that_waits(waiting, seats):
+    left = {one.id: one for one in (_waiting(host, number) for host, number in waiting)}
+    served_at: dict[str, datetime] = {}
+    served = []
+    while left:
+        now = turn(left.values(), Room(seats=seats, starts=9, served_at=served_at))
+        assert 1 <= len(now.admitted) <= seats
+        for id in now.admitted:
+            one = left.pop(id)
+            served.append(one)
+            served_at[one.kind.host_id] = NOON + timedelta(hours=1, seconds=len(served))
+    for host in "abcd":
+        own = [one.since for one in served if one.kind.host_id == host]
+        assert own == sorted(own)
+        turns = [place for place, one in enumerate(served) if one.kind.host_id == host]
+        assert all(later - earlier <= 4 for earlier, later in pairwise(turns))
+
+
+def _waits(*seconds):
+    return [(NOON + timedelta(seconds=begin), NOON + timedelta(seconds=end)) for begin, end in seconds]
+
+
+def test_the_pace_is_that_of_the_times_in_which_there_was_a_queue():
+    # Two left within a minute of waiting, then there was no queue for long, and one left after half a minute.
+    waits = _waits((0, 30), (0, 60), (4000, 4030))
+
+    assert pace(waits, waiting_since=None, now=NOON) == timedelta(seconds=30)
+
+
+def test_a_queue_that_stands_still_gets_slower():
+    now = NOON + timedelta(seconds=600)
+
+    assert pace(_waits((0, 30)), waiting_since=NOON + timedelta(seconds=30), now=now) == timedelta(seconds=600)
+
+
+def test_nothing_is_known_where_nobody_has_waited():
+    assert pace([], waiting_since=NOON, now=NOON + timedelta(minutes=9)) is None
+    assert pace(_waits((0, 1)), waiting_since=NOON, now=NOON + timedelta(minutes=9)) is None
+    assert estimated(3, None) is None
+
+
+def test_an_estimate_is_no_more_exact_than_can_be_known():
+    assert [estimated(1, timedelta(seconds=each)) for each in (0.1, 7, 61, 1000)] == [5, 5, 60, 1020]
