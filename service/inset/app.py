@@ -42,6 +42,8 @@ from inset.profiles import read_profiles
 from inset.readiness import Readiness
 from inset.receipts import Receipts
 from inset.routes import audit, bridge, edge, notebooks, operations, previews, sessions, users, versions
+from inset.routes import webhooks as webhook_routes
+from inset.seals import Seal
 from inset.servers import ServerDialler, seat_names
 from inset.settings import Settings
 from inset.signing import Signer
@@ -49,6 +51,7 @@ from inset.steps import Steps
 from inset.traces import Tracer, otlp_tracer
 from inset.upkeep import Upkeep
 from inset.vault import Vault
+from inset.webhooks import PURPOSE, Poster, Webhooks
 
 _DESCRIPTION = """
 Sets live Jupyter notebooks into your web application.
@@ -117,17 +120,26 @@ def create_app(
                 profiles=profiles,
                 longest_token=settings.token_max_lifetime + 2 * settings.clock_skew,
                 audit_kept_for=settings.audit_kept_for,
+                webhooks_kept_for=settings.webhooks.kept_for,
             )
             driver = Driver(database, steps)
             signing_pem = settings.signing_key_file.read_bytes()
             signer = Signer(signing_pem)
+            receipts = Receipts(signer, issuer=settings.public_url)
+            webhooks = Webhooks(
+                database,
+                await stack.enter_async_context(Poster.opened(settings.webhooks)),
+                receipts.sign,
+                seal=Seal(signing_pem, purpose=PURPOSE),
+                settings=settings.webhooks,
+            )
             state = State(
                 settings=settings,
                 database=database,
                 hub=hub,
                 servers=servers,
                 signer=signer,
-                receipts=Receipts(signer, issuer=settings.public_url),
+                receipts=receipts,
                 callers=CallerReader(
                     database,
                     jwks,
@@ -148,6 +160,7 @@ def create_app(
             )
             await stack.enter_async_context(_running(driver.run()))
             await stack.enter_async_context(_running(upkeep.run()))
+            await stack.enter_async_context(_running(webhooks.run()))
             await stack.enter_async_context(_running(feed.watch()))
             await stack.enter_async_context(_running(feed.end_when(departure.closing)))
             await stack.enter_async_context(_running(state["control"].watch()))
@@ -163,6 +176,7 @@ def create_app(
         openapi_tags=[
             {"name": "notebooks", "description": "Stored documents, their versions and their history."},
             {"name": "sessions", "description": "Notebooks open in a running server."},
+            {"name": "webhooks", "description": "What the host application's back end was told."},
             {"name": "users", "description": "What a host's backend says about its users."},
             {"name": "operations", "description": "For those who run the service."},
             {"name": "save bridge", "description": "For the notebook servers; not for hosts."},
@@ -175,7 +189,8 @@ def create_app(
     app.add_middleware(HostOrigins)
     app.add_middleware(Observed)
     for_hosts = responses(*TOKEN_PROBLEMS, OriginNotAllowed, InvalidRequest, KeysUnavailable, DatabaseUnavailable)
-    for router in (notebooks.router, versions.router, previews.router, sessions.router, users.router, audit.router):
+    counted = (notebooks, versions, previews, sessions, users, audit, webhook_routes)
+    for router in (module.router for module in counted):
         app.include_router(router, dependencies=[Depends(count)], responses={**for_hosts, **responses(RateLimited)})
     # Not counted: a page connects anew whenever its network wants it.
     app.include_router(sessions.streams, responses=for_hosts)

@@ -13,7 +13,8 @@ SERVICE = ROOT / "service" / "inset"
 LAYERS = [
     ["__main__"],
     ["cli"],
-    ["database_commands", "audit_command", "serving"],
+    ["database_commands", "webhook_commands", "serving"],
+    ["audit_command"],
     ["app"],
     ["routes"],
     ["middleware", "observing", "deps"],
@@ -24,12 +25,13 @@ LAYERS = [
     ["sessions", "control"],
     ["notebooks", "lifecycle"],
     ["sides"],
+    ["webhooks"],
     ["receipts", "checking", "vault"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
     ["store", "transfer", "audit"],
     ["notebook_server", "hub", "jwks", "db"],
     ["diffs", "diff_page", "merging"],
-    ["documents", "keys", "paging", "failures", "offload", "progress", "encryption", "engines", "profiles"],
+    ["documents", "keys", "paging", "failures", "offload", "progress", "encryption", "seals", "engines", "profiles"],
     ["canonical", "cells"],
     ["models"],
     ["errors", "settings", "clock"],
@@ -92,6 +94,7 @@ def test_the_verbs_know_nothing_of_http() -> None:
         "audit",
         "sweeping",
         "offload",
+        *(f"webhooks/{file.stem}" for file in (SERVICE / "webhooks").glob("*.py")),
         *(f"store/{file.stem}" for file in (SERVICE / "store").glob("*.py")),
     ):
         text = (SERVICE / f"{name}.py").read_text()
