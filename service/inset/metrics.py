@@ -61,6 +61,8 @@ WEBHOOKS = Counter(
     ["outcome"],
     registry=COUNTED,
 )
+for _outcome in ("delivered", "retried", "given-up", "switched-off"):
+    WEBHOOKS.labels(_outcome)  # there from the start: what grows from nothing at all alerts nobody
 SAVE_BYTES = Histogram("inset_save_bytes", "Sizes of the documents stored.", buckets=_SIZES, registry=COUNTED)
 
 

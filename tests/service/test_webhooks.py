@@ -18,6 +18,7 @@ from inset.settings import WebhookSettings
 from inset.webhooks import new_secret
 from tests.service.conftest import document, problem, running_service, until
 from tests.support.hosts import write_hosts_file
+from tests.support.real_hub import ROOT
 from tests.support.serving import served
 from tests.support.webhooks import ALL, NEW_SECRET, SECRET, Receiver
 
@@ -91,6 +92,14 @@ def finished(deliveries):
 
 
 @pytest.fixture
+def verified():
+    """Give the sample of `docs/webhooks.md`."""
+    names = {}
+    exec(re.search(r"```python\n(.*?)```", (ROOT / "docs" / "webhooks.md").read_text(), re.S)[1], names)
+    return names["verified"]
+
+
+@pytest.fixture
 def save(client):
     async def put(notebook, base, *sources):
         headers = {"If-Match": f'"{base}"'}
@@ -111,6 +120,7 @@ async def test_a_save_is_told_signed_with_all_that_is_known_of_it_but_its_conten
 
     told = Webhook(SECRET).verify(second.body, second.headers)
     assert (first.version, told["type"]) == (1, "notebook.saved")
+    told["data"]["receipt"], receipt = told["data"]["receipt"].split(".")[1], saved["receipt"].split(".")[1]
     assert told["data"] == {
         "host": "demo",
         "user": "ada",
@@ -123,7 +133,7 @@ async def test_a_save_is_told_signed_with_all_that_is_known_of_it_but_its_conten
         "origin": "api",
         "author": "ada",
         "stored_at": told["timestamp"],
-        "receipt": saved["receipt"],
+        "receipt": receipt,
     }
     assert datetime.fromisoformat(told["timestamp"]) <= datetime.now(UTC)
     assert b"secret" not in second.body
@@ -133,13 +143,15 @@ async def test_a_save_is_told_signed_with_all_that_is_known_of_it_but_its_conten
     assert [delivery["event_id"] for delivery in await finished("delivered", 2)] == [first.id, second.id]
 
 
-async def test_what_was_changed_or_is_old_does_not_verify(endpoint, receiver, new_notebook):
+async def test_what_was_changed_or_is_old_verifies_neither_by_the_library_nor_by_the_sample(
+    endpoint, receiver, new_notebook, verified
+):
     await new_notebook()
     [told] = await receiver.until(1)
     good = told.headers
     old = {**good, "webhook-timestamp": str(int(good["webhook-timestamp"]) - 301)}
 
-    Webhook(SECRET).verify(told.body, good)
+    assert Webhook(SECRET).verify(told.body, good) == verified(SECRET, good, told.body)
 
     for secret, body, headers in (
         (NEW_SECRET, told.body, good),
@@ -150,6 +162,8 @@ async def test_what_was_changed_or_is_old_does_not_verify(endpoint, receiver, ne
     ):
         with pytest.raises(WebhookVerificationError):
             Webhook(secret).verify(body, headers)
+        with pytest.raises(ValueError, match=r"too old|not signed"):
+            verified(secret, headers, body)
 
 
 @pytest.mark.each_database
@@ -282,7 +296,7 @@ async def test_an_endpoint_that_does_not_answer_in_time_is_asked_again(
     assert (waiting["state"], waiting["last_error"], waiting["last_status"]) == ("waiting", "timed-out", None)
 
 
-async def test_secrets_are_rotated_without_a_gap(endpoint, receiver, register, new_notebook):
+async def test_secrets_are_rotated_without_a_gap(endpoint, receiver, register, new_notebook, verified):
     await register({**endpoint, "secrets": [NEW_SECRET, SECRET]})
     await new_notebook("both")
     await receiver.until(1)
@@ -292,6 +306,7 @@ async def test_secrets_are_rotated_without_a_gap(endpoint, receiver, register, n
 
     for secret, told in ((SECRET, both), (NEW_SECRET, both), (NEW_SECRET, new)):
         Webhook(secret).verify(told.body, told.headers)
+        verified(secret, told.headers, told.body)
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(new.body, new.headers)
 

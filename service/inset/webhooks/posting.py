@@ -60,7 +60,7 @@ class Poster:
                 return Outcome(error="timed-out")
         except (httpcore.NetworkError, httpcore.ProtocolError) as exc:
             if not told:
-                return Outcome(error="tls-failed" if isinstance(exc.__cause__, ssl.SSLError) else "unreachable")
+                return Outcome(error="tls-failed" if _is_of_tls(exc) else "unreachable")
         # What it says after its status does not matter, nor how it ends.
         [status] = told
         return Outcome(status, None if 200 <= status < 300 else "status")
@@ -81,3 +81,7 @@ class Poster:
                 read += len(part)
                 if read > _ANSWER_READ:
                     return
+
+
+def _is_of_tls(exc: BaseException | None) -> bool:
+    return exc is not None and (isinstance(exc, ssl.SSLError) or _is_of_tls(exc.__cause__))
