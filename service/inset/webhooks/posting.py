@@ -84,4 +84,4 @@ class Poster:
 
 
 def _is_of_tls(exc: BaseException | None) -> bool:
-    return exc is not None and (isinstance(exc, ssl.SSLError) or _is_of_tls(exc.__cause__))
+    return exc is not None and (isinstance(exc, ssl.SSLError) or _is_of_tls(exc.__cause__ or exc.__context__))
