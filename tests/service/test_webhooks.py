@@ -16,6 +16,7 @@ from inset.hosts import apply_hosts
 from inset.models import WebhookDelivery
 from inset.settings import WebhookSettings
 from inset.webhooks import new_secret
+from inset.webhooks.queue import Retrying
 from tests.service.conftest import document, problem, running_service, until
 from tests.support.hosts import write_hosts_file
 from tests.support.real_hub import ROOT
@@ -579,3 +580,14 @@ def test_a_new_secret_is_one_that_the_library_takes():
     Webhook(secret).verify("{}", {**headers, "webhook-signature": signed})
     with pytest.raises(ValidationError):
         WebhookSettings(networks=["10.0.0.1/8"])
+
+
+def test_attempts_are_made_for_three_days_ever_less_often_and_not_all_at_one_moment():
+    retrying = Retrying(after=timedelta(seconds=5))
+    waits = [retrying.wait(attempts).total_seconds() for attempts in range(1, 17)]
+
+    for wait, seconds in zip(waits, (5, 15, 45, 135, 405, 1215, 3645, 10935, 32805, 43200, 43200), strict=False):
+        assert 0.8 * seconds <= wait <= 1.2 * seconds
+    assert sum(waits) > 3 * 24 * 3600
+    assert len({retrying.wait(1) for _ in range(10)}) > 1
+    assert retrying.wait(10_000) < timedelta(hours=15)

@@ -50,8 +50,9 @@ def of_version(news: StoredVersion, sign: Sign) -> Event:
     }
     if aside:
         facts["current_version"] = notebook.current
-    # A version that somebody means after all (`save`, where it was `autosave`) is told once more.
-    number = f"{version.number}" if aside else f"{version.number}\n{version.origin}"
+    # A version that somebody means after all (`save`, where it was `autosave`) is told once more. By its hash: after a
+    # backup was restored, a number is given again.
+    number = f"{version.number}\n{version.sha256}" + ("" if aside else f"\n{version.origin}")
     return _event(
         "notebook.conflict" if aside else "notebook.saved", notebook.id, number, facts, version.created_at, news
     )

@@ -17,7 +17,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.models import Audit, Notebook, Session, SessionEvent, Version, WebhookCursor
 
 AUDIT, EVENTS = "audit", "events"
-PAGE = 500
+PAGE = 100
+"""How many rows of each feed are read at once. Each receipt is signed on the event loop."""
 
 _STORED = ("notebook.created", "notebook.saved")
 _OVER = ("ended", "failed")

@@ -15,7 +15,8 @@ from inset.settings import WebhookSettings
 from inset.webhooks.addresses import AddressNotAllowed, CheckedNetwork
 from inset.webhooks.queue import Outcome
 
-_RESOLVERS = 16
+_RESOLVERS = 64
+"""A thread stays with a name whose server does not answer, longer than its attempt lasts."""
 _ANSWER_READ = 16_384
 """How much of an answer is read, so that its connection can be used again. Nothing of it is looked at."""
 

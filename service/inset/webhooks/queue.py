@@ -68,14 +68,10 @@ async def claim(
     """Take up to `most` deliveries of one endpoint that are due, for as long as the lease."""
     wanted = select(WebhookDelivery.id).where(*_due(), *_of(endpoint)).order_by("next_at", "id").limit(most)
     # What another replica is just taking is passed over.
-    claimed = await db.exec(
-        update(WebhookDelivery)
-        .where(col(WebhookDelivery.id).in_(wanted.with_for_update(skip_locked=True)), *_due())
-        .values(next_at=now() + lease, lease_owner=owner, attempts=col(WebhookDelivery.attempts) + 1)
-        .execution_options(synchronize_session=False)
-        .returning(col(WebhookDelivery.id))
-    )
-    mine = col(WebhookDelivery.id).in_(claimed.scalars().all())
+    ids = (await db.exec(wanted.with_for_update(skip_locked=True))).all()
+    mine = col(WebhookDelivery.id).in_(ids)
+    taken = {"next_at": now() + lease, "lease_owner": owner, "attempts": col(WebhookDelivery.attempts) + 1}
+    await db.exec(update(WebhookDelivery).where(mine).values(**taken))
     return (await db.exec(select(WebhookDelivery).where(mine).order_by("id"))).all()
 
 
