@@ -17,9 +17,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import psutil
@@ -206,6 +208,7 @@ class Stack:
             "DEMO_PORT": str(ports.demo),
             "DEMO_DATA": str(self.folder / "demo"),
             "DEMO_SECRET": secret["demo_key"],
+            "DEMO_WEBHOOK_SECRET": _webhook_secret(secret),
             "DEMO_SERVICE_URL": self.service_url,
             "DEMO_SERVICE_INTERNAL_URL": f"http://127.0.0.1:{ports.service}",
             "DEMO_FRAME_SRC": f"http://*.nb.localhost:{ports.hub}",
@@ -227,10 +230,19 @@ class Stack:
         made: dict[str, str] = json.loads(file.read_text())
         host = f'[[hosts]]\nid = "demo"\norigins = ["{self.demo_url}"]\n'
         key = f'[[hosts.keys]]\nkid = "demo-1"\nalg = "HS256"\nkey = "{made["demo_key"]}"\n'
+        webhook = (
+            f'[[hosts.webhooks]]\nname = "fieldnotes"\nurl = "{self.demo_url}/inset-events"\n'
+            f'events = ["notebook.saved"]\nsecrets = ["{_webhook_secret(made)}"]\n'
+        )
         registry = self.folder / "hosts.toml"
         registry.touch(mode=0o600)
-        registry.write_text(host + key)
+        registry.write_text(host + key + webhook)
         return made
+
+
+def _webhook_secret(made: dict[str, str]) -> str:
+    """Give the demo's, which follows from its key: what an older release has made has none of its own."""
+    return "whsec_" + b64encode(sha256(f"webhooks {made['demo_key']}".encode()).digest()).decode()
 
 
 def _answers(url: str) -> bool:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from .problems import Problem
 
-TABLE = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS analyses (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, notebook_id TEXT NOT NULL UNIQUE,
     created TEXT NOT NULL, deleted TEXT
-)
+);
+CREATE TABLE IF NOT EXISTS saves (notebook_id TEXT PRIMARY KEY, version INTEGER NOT NULL, at TEXT NOT NULL);
 """
-COLUMNS = "id, title, notebook_id, created, deleted"
+COLUMNS = "id, title, notebook_id, created, deleted, version, at"
+FROM = "analyses LEFT JOIN saves USING (notebook_id)"
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,17 @@ class Analysis:
     notebook_id: str
     created: str
     deleted: str | None = None
+    version: int | None = None
+    saved: str | None = None
+    """Which version Inset stored last, and when, as far as its webhooks have told."""
 
     @property
     def created_on(self) -> str:
-        return f"{datetime.fromisoformat(self.created):%d %B %Y}".lstrip("0")
+        return _day(self.created)
+
+    @property
+    def saved_on(self) -> str:
+        return _day(self.saved or "")
 
 
 class AnalysisNotFound(Problem):
@@ -47,13 +56,13 @@ class Analyses:
     def of(self, owner: str, *, deleted: bool = False) -> list[Analysis]:
         """The newest first; the deleted ones only if asked for."""
         which = "NOT NULL ORDER BY deleted DESC LIMIT 10" if deleted else "NULL ORDER BY created DESC"
-        rows = self._db.execute(f"SELECT {COLUMNS} FROM analyses WHERE owner = ? AND deleted IS {which}", (owner,))
+        rows = self._db.execute(f"SELECT {COLUMNS} FROM {FROM} WHERE owner = ? AND deleted IS {which}", (owner,))
         return [Analysis(*row) for row in rows]
 
     def get(self, owner: str, id: str, *, deleted: bool = False) -> Analysis:
         """One analysis, and with `deleted` one that was deleted."""
         which = "NOT NULL" if deleted else "NULL"
-        query = f"SELECT {COLUMNS} FROM analyses WHERE owner = ? AND id = ? AND deleted IS {which}"
+        query = f"SELECT {COLUMNS} FROM {FROM} WHERE owner = ? AND id = ? AND deleted IS {which}"
         row = self._db.execute(query, (owner, id)).fetchone()
         if row is None:
             raise AnalysisNotFound
@@ -74,7 +83,15 @@ class Analyses:
     def undelete(self, analysis: Analysis) -> None:
         self._write("UPDATE analyses SET deleted = NULL WHERE id = ?", (analysis.id,))
 
-    def _write(self, statement: str, values: tuple[str, ...]) -> None:
+    def note_save(self, notebook_id: str, *, version: int, at: str) -> None:
+        """Note the newest version of a notebook. Told twice, or late, it changes nothing."""
+        self._write(
+            "INSERT INTO saves VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version, at = excluded.at "
+            "WHERE excluded.version > saves.version",
+            (notebook_id, version, at),
+        )
+
+    def _write(self, statement: str, values: tuple[str | int, ...]) -> None:
         with self._db:
             self._db.execute(statement, values)
 
@@ -84,10 +101,14 @@ def open_analyses(folder: Path) -> Iterator[Analyses]:
     folder.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(folder / "fieldnotes.sqlite3")
     try:
-        db.execute(TABLE)
+        db.executescript(TABLES)
         yield Analyses(db)
     finally:
         db.close()
+
+
+def _day(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%d %B %Y}".lstrip("0")
 
 
 def _now() -> str:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
-from . import accounts, pages
+from . import accounts, hooks, pages
 from .analyses import Analyses, open_analyses
 from .inset import Inset
 from .problems import add_problem_handler
@@ -39,6 +39,7 @@ def create_app(settings: Settings, *, service_transport: httpx.AsyncBaseTranspor
     app = FastAPI(title="Fieldnotes", lifespan=lifespan, openapi_url=None)
     app.include_router(accounts.router)
     app.include_router(pages.router)
+    app.include_router(hooks.router)
     add_problem_handler(app)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     app.mount("/sdk", StaticFiles(directory=settings.sdk))

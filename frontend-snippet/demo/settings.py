@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     host_id: str = "demo"
     """This application's name at Inset: the JWTs' `iss`."""
 
+    webhook_secret: SecretStr | None = None
+    """The secret of this application's webhook endpoint at Inset. Without one it hears nothing by itself."""
+
     data: Path
     """A folder for the demo's own database."""
     bind: str = "127.0.0.1"

@@ -44,6 +44,8 @@ from inset.queue import Queue
 from inset.readiness import Readiness
 from inset.receipts import Receipts
 from inset.routes import audit, bridge, edge, notebooks, operations, previews, sessions, users, versions
+from inset.routes import webhooks as webhook_routes
+from inset.seals import Seal
 from inset.servers import ServerDialler, seat_names
 from inset.settings import Settings
 from inset.signing import Signer
@@ -51,6 +53,7 @@ from inset.steps import Steps
 from inset.traces import Tracer, otlp_tracer
 from inset.upkeep import Upkeep
 from inset.vault import Vault
+from inset.webhooks import PURPOSE, Poster, Webhooks
 
 _DESCRIPTION = """
 Sets live Jupyter notebooks into your web application.
@@ -127,17 +130,26 @@ def create_app(
                 profiles=profiles,
                 longest_token=settings.token_max_lifetime + 2 * settings.clock_skew,
                 audit_kept_for=settings.audit_kept_for,
+                webhooks_kept_for=settings.webhooks.kept_for,
             )
             driver = Driver(database, steps, queue)
             signing_pem = settings.signing_key_file.read_bytes()
             signer = Signer(signing_pem)
+            receipts = Receipts(signer, issuer=settings.public_url)
+            webhooks = Webhooks(
+                database,
+                await stack.enter_async_context(Poster.opened(settings.webhooks)),
+                receipts.sign,
+                seal=Seal(signing_pem, purpose=PURPOSE),
+                settings=settings.webhooks,
+            )
             state = State(
                 settings=settings,
                 database=database,
                 hub=hub,
                 servers=servers,
                 signer=signer,
-                receipts=Receipts(signer, issuer=settings.public_url),
+                receipts=receipts,
                 callers=CallerReader(
                     jwks,
                     audience=settings.public_url,
@@ -158,6 +170,7 @@ def create_app(
             )
             await stack.enter_async_context(_running(driver.run()))
             await stack.enter_async_context(_running(upkeep.run()))
+            await stack.enter_async_context(_running(webhooks.run()))
             await stack.enter_async_context(_running(feed.watch()))
             await stack.enter_async_context(_running(feed.end_when(departure.closing)))
             await stack.enter_async_context(_running(state["control"].watch()))
@@ -173,6 +186,7 @@ def create_app(
         openapi_tags=[
             {"name": "notebooks", "description": "Stored documents, their versions and their history."},
             {"name": "sessions", "description": "Notebooks open in a running server."},
+            {"name": "webhooks", "description": "What the host application's back end was told."},
             {"name": "users", "description": "What a host's backend says about its users."},
             {"name": "operations", "description": "For those who run the service."},
             {"name": "save bridge", "description": "For the notebook servers; not for hosts."},
@@ -186,7 +200,7 @@ def create_app(
     app.add_middleware(Observed)
     for_hosts = responses(*TOKEN_PROBLEMS, OriginNotAllowed, InvalidRequest, KeysUnavailable, DatabaseUnavailable)
     counted: dict[int | str, dict[str, Any]] = {**for_hosts, **responses(RateLimited)}
-    for router in (notebooks.router, versions.router, previews.router, audit.router):
+    for router in (notebooks.router, versions.router, previews.router, audit.router, webhook_routes.router):
         app.include_router(router, dependencies=[CALLED, Depends(count)], responses=counted)
     for router in (sessions.router, users.router):
         app.include_router(router, dependencies=[WAKES_DRIVER, CALLED, Depends(count)], responses=counted)

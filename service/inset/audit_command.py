@@ -18,8 +18,8 @@ def add_audit_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--notebook", help="on one notebook")
     parser.add_argument("--session", help="in one session")
     parser.add_argument("--action", choices=get_args(Action), metavar="ACTION", help="of one kind, as notebook.saved")
-    parser.add_argument("--since", type=_moment, help="from this moment on, as 2026-11-27 or 2026-11-27T08:00:00Z")
-    parser.add_argument("--until", type=_moment, help="before this moment")
+    parser.add_argument("--since", type=moment, help="from this moment on, as 2026-11-27 or 2026-11-27T08:00:00Z")
+    parser.add_argument("--until", type=moment, help="before this moment")
     parser.add_argument("--after", type=int, default=0, metavar="ID", help="after the last one that was exported")
     parser.set_defaults(run=lambda given: asyncio.run(_export(Settings(), given)))
 
@@ -40,6 +40,7 @@ async def _export(settings: Settings, given: argparse.Namespace) -> None:
             print(act.model_dump_json())
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def moment(text: str) -> datetime:
+    """Read a moment of an option; one without a zone is in UTC. Raises `ValueError`."""
+    read = datetime.fromisoformat(text)
+    return read if read.tzinfo else read.replace(tzinfo=UTC)

@@ -150,7 +150,11 @@ class Bridge:
             author=self._server.owner,
             unanswered=unanswered,
         )
-        for session in await self._sessions(notebook_id):
+        sessions = await self._sessions(notebook_id)
+        if stored.created and not sessions and (last := await self._last_session(notebook_id)):
+            # What a dead server had still owed. Nobody follows it, and the host is told of it all the same.
+            tell_stored(self._db, last, stored)
+        for session in sessions:
             session.version = stored.version.number
             acting().session_id = session.id
             if stored.created:
@@ -210,6 +214,10 @@ class Bridge:
             Session.notebook_id == notebook_id, Session.server_id == self._server.id, col(Session.state).not_in(OVER)
         )
         return list((await self._db.exec(wanted)).all())
+
+    async def _last_session(self, notebook_id: str) -> Session | None:
+        wanted = select(Session).where(Session.notebook_id == notebook_id, Session.server_id == self._server.id)
+        return (await self._db.exec(wanted.order_by(col(Session.created_at).desc()).limit(1))).first()
 
     async def _consume(self, jti: str, expires_at: datetime) -> None:
         try:

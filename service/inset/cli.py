@@ -40,6 +40,7 @@ from inset.signing import Signer
 from inset.store.sealing import require_keys
 from inset.sweeping import sweep
 from inset.users import revoke_user
+from inset.webhook_commands import add_webhook_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,6 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
     openapi.set_defaults(run=lambda _: _openapi())
 
     add_audit_command(commands.add_parser("audit", help="print who did what, as JSON lines, oldest first"))
+
+    add_webhook_commands(commands.add_parser("webhooks", help="look after what host applications are told"))
 
     sweeping = commands.add_parser("sweep", help="find what belongs to nobody, at the hub and here, and remove it")
     sweeping.add_argument("--dry-run", action="store_true", help="change nothing, and say what there is")
@@ -186,7 +189,8 @@ async def _sweep(settings: Settings, *, dry_run: bool) -> int:
 
 async def _apply_hosts(settings: Settings, file: Path) -> None:
     async with open_database(settings.database_url, encryption=encryption_of(settings)) as database:
-        for name in await apply_hosts(database, file):
+        plain = bool(settings.webhooks.networks)
+        for name in await apply_hosts(database, file, signing_key_file=settings.signing_key_file, plain_webhooks=plain):
             print(f"registered {name}")
 
 

@@ -5,10 +5,10 @@
     │                          TokenExpired, TokenAudience, TokenLifetime, TokenClaims, TokenRevoked, UnknownServer
     ├── Forbidden 403 ──────── OriginNotAllowed, NotAllowed, BackendOnly, TicketInvalid, TicketExpired, TicketUsed,
     │                          TicketForAnotherServer
-    ├── NotFound 404 ───────── NotebookNotFound, VersionNotFound, SessionNotFound
+    ├── NotFound 404 ───────── NotebookNotFound, VersionNotFound, SessionNotFound, DeliveryNotFound
     ├── Conflict 409 ───────── VersionConflict, NotOnTheSide, MergeConflict, NotMergeable, NotPreviewable,
     │                          NotEmbeddable, SessionNotReady, NotebookInUse, SessionLimit, SessionDiffers,
-    │                          RequestUnderWay
+    │                          RequestUnderWay, EndpointOff
     ├── SessionOver 410
     ├── NotebookTooLarge 413
     ├── Invalid 422 ────────── InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, InvalidCursor, KeyReused,
@@ -282,6 +282,15 @@ class SessionNotFound(NotFound):
         super().__init__("There is no such session among this user's.")
 
 
+class DeliveryNotFound(NotFound):
+    """The host application has no webhook delivery of this id."""
+
+    slug, title = "delivery-not-found", "Delivery not found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such webhook delivery. Those that are over are kept for a while only.")
+
+
 # -- 409, 410, 413, 428, 429 ---------------------------------------------------------------------
 
 
@@ -401,6 +410,15 @@ class RequestUnderWay(Conflict):
 
     def __init__(self) -> None:
         super().__init__("Another request with this `Idempotency-Key` is still at work. Send it again in a moment.")
+
+
+class EndpointOff(Conflict):
+    """The webhook endpoint was removed, or has been switched off because it answered 410."""
+
+    slug, title = "endpoint-off", "Endpoint is off"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The webhook endpoint {name!r} was removed or is switched off: its operator can change that.")
 
 
 class NotPreviewable(Conflict):

@@ -18,7 +18,7 @@ from inset.db import Database
 from inset.driver import Driver
 from inset.errors import DatabaseUnavailable
 from inset.metrics import COUNTED
-from inset.models import OVER, Notebook, Server, ServerState, Session, SessionState, Version
+from inset.models import OVER, Notebook, Server, ServerState, Session, SessionState, Version, WebhookDelivery
 
 _STORE_FRESH_SECONDS = 300.0
 """Counting all versions reads an index of the largest table; it need not be new."""
@@ -34,6 +34,8 @@ class _Seen:
     waiting: float = 0.0
     queues: dict[str, int] = field(default_factory=dict)
     """How many wait, by host application."""
+    webhooks: tuple[int, float] = (0, 0.0)
+    """Deliveries that wait, and how long the oldest one has."""
     stored: tuple[int, int, int] | None = None
     """Notebooks, versions, and the bytes of these as they were given."""
 
@@ -76,6 +78,9 @@ class Gauges(Collector):
             select(literal("queue"), Session.host_id, func.count(), func.min(Session.created_at))
             .where(col(Session.state) == SessionState.QUEUED)
             .group_by(col(Session.host_id)),
+            select(
+                literal("webhook"), sql_cast("waiting", String), func.count(), func.min(WebhookDelivery.created_at)
+            ).where(WebhookDelivery.state == "waiting"),
         )
         async with self._database.transaction(read_only=True) as db:
             rows = (await db.exec(states)).all()  # type: ignore[call-overload]
@@ -89,6 +94,11 @@ class Gauges(Collector):
         self._seen.servers = {state: count for kind, state, count, _ in rows if kind == "server"}
         self._seen.queues = {host_id: count for kind, host_id, count, _ in rows if kind == "queue"}
         queued = [since for kind, _, _, since in rows if kind == "queue"]
+        [self._seen.webhooks] = [
+            (count, (now() - since).total_seconds() if since else 0.0)
+            for kind, _, count, since in rows
+            if kind == "webhook"
+        ]
         self._seen.waiting = max([(now() - since).total_seconds() for since in queued], default=0.0)
 
     def collect(self) -> Iterator[Metric]:
@@ -109,6 +119,9 @@ class Gauges(Collector):
         yield _each("inset_seats", "Seats, free or by the state of the server in them.", free | used)
         yield _one("inset_queue_oldest_seconds", "How long the session waits that has waited longest.", seen.waiting)
         yield _each("inset_queue_sessions", "Sessions that wait for a place, by host application.", seen.queues, "host")
+        waiting, oldest = seen.webhooks
+        yield _one("inset_webhooks_waiting", "Webhook deliveries that wait for an attempt.", waiting)
+        yield _one("inset_webhooks_oldest_seconds", "How long the oldest of them has waited.", oldest)
         if seen.stored:
             notebooks, versions, size = seen.stored
             yield _one("inset_notebooks", "Notebooks stored, deleted ones included until they are purged.", notebooks)

@@ -17,7 +17,9 @@ from inset.keys import new_secret, unfit
 from inset.lifecycle import end_sessions
 from inset.models import EVERY_CAPABILITY, PROFILE_NAME, Algorithm, Capability, Host, HostKey, Limits, Session
 from inset.models.capabilities import written
+from inset.seals import Seal
 from inset.store.sealing import seal_store_key, writing_key
+from inset.webhooks import PURPOSE, WebhookEntry, apply_endpoints, remove_endpoints
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -51,6 +53,9 @@ class HostEntry(BaseModel, extra="forbid"):
 
     limits: Limits = Limits()
     """What it may use."""
+
+    webhooks: list[WebhookEntry] = []
+    """Where its back end is told of what happens."""
 
     @field_validator("origins")
     @classmethod
@@ -104,10 +109,14 @@ _ASIDE = {"updated_at"}
 """What changes when nothing else does."""
 
 
-async def apply_hosts(database: Database, file: Path) -> list[str]:
+async def apply_hosts(
+    database: Database, file: Path, *, signing_key_file: Path | None = None, plain_webhooks: bool = False
+) -> list[str]:
     """Register the host applications of a file, or bring them to what it says; tells their names.
 
-    Those it does not name stay as they are. Raises `ValueError` (pydantic's, tomllib's) for a file that can't be used.
+    Those it does not name stay as they are. The service's signing key seals what is secret of their webhooks, and is
+    needed where there are any; `plain_webhooks` is whether these may leave this machine in the clear. Raises
+    `ValueError` (pydantic's, tomllib's) for a file that can't be used, and `OSError` for a key that can't be read.
     """
     wanted = HostFile.model_validate(tomllib.loads(file.read_text()))
     async with database.transaction() as db:
@@ -124,11 +133,22 @@ async def apply_hosts(database: Database, file: Path) -> list[str]:
                 record(db, "host.registered", host_id=host.id, facts={"kids": [key.kid for key in entry.keys]})
             db.add(host)
             await db.flush()
+            await _apply_webhooks(db, entry, signing_key_file, plain=plain_webhooks)
             used = encryption(db)
             if used and used.writing:
                 await writing_key(db, host.id)
                 await seal_store_key(db, host, used)
     return [entry.id for entry in wanted.hosts]
+
+
+async def _apply_webhooks(db: AsyncSession, entry: HostEntry, signing_key_file: Path | None, *, plain: bool) -> None:
+    if not entry.webhooks:
+        await remove_endpoints(db, entry.id)
+        return
+    if signing_key_file is None:
+        raise ValueError(f"{entry.id}: webhooks need the service's signing key")
+    seal = Seal(signing_key_file.read_bytes(), purpose=PURPOSE)
+    await apply_endpoints(db, entry.id, entry.webhooks, seal, plain=plain)
 
 
 async def list_hosts(database: Database) -> list[Host]:
@@ -182,6 +202,7 @@ async def remove_host(database: Database, id: str) -> None:
     async with database.transaction() as db:
         host = await _host(db, id)
         host.keys, host.jwks_url, host.origins, host.updated_at = [], None, [], now()
+        await remove_endpoints(db, id)
         ended = await end_sessions(db, col(Session.host_id) == id, reason="revoked")
         record(db, "host.removed", host_id=id, facts={"sessions_ended": ended})
 

@@ -60,6 +60,14 @@ SAVES = Counter(
 SAVE_SECONDS = Histogram(
     "inset_save_seconds", "From a document's check against its base to its commit.", buckets=_BRIEF, registry=COUNTED
 )
+WEBHOOKS = Counter(
+    "inset_webhook_attempts",
+    "Attempts to deliver a webhook, by what became of it (delivered, retried, given-up, switched-off).",
+    ["outcome"],
+    registry=COUNTED,
+)
+for _outcome in ("delivered", "retried", "given-up", "switched-off"):
+    WEBHOOKS.labels(_outcome)  # there from the start: what grows from nothing at all alerts nobody
 SAVE_BYTES = Histogram("inset_save_bytes", "Sizes of the documents stored.", buckets=_SIZES, registry=COUNTED)
 
 

@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -79,6 +80,25 @@ class DatabaseSettings(BaseModel, frozen=True):
 
     transaction_timeout: Duration = timedelta(seconds=60)
     """How long a transaction may stay open while nothing is asked in it."""
+
+
+class WebhookSettings(BaseModel, frozen=True):
+    """How webhooks are sent."""
+
+    networks: list[IPv4Network | IPv6Network] = []
+    """The internal networks that endpoints may be in, beside the internet; there they may be plain http, too."""
+
+    timeout: Duration = timedelta(seconds=10)
+    """How long one attempt may take, until the endpoint's status is there."""
+
+    retry_after: Duration = timedelta(seconds=5)
+    """How long after a failed attempt the next one is made. Each further one waits three times as long, up to 12 h."""
+
+    retry_for: Duration = timedelta(days=3)
+    """For how long a delivery is tried before it is given up."""
+
+    kept_for: Duration = timedelta(days=30)
+    """How long a delivery that is over is kept, to be looked up and resent."""
 
 
 class Settings(BaseSettings):
@@ -187,6 +207,9 @@ class Settings(BaseSettings):
 
     shutdown_timeout: Duration = timedelta(seconds=20)
     """How long the requests that are under way may then take to end."""
+
+    webhooks: WebhookSettings = WebhookSettings()
+    """How webhooks are sent."""
 
     preview_timeout: Duration = timedelta(seconds=30)
     """How long a notebook's preview may take to make."""

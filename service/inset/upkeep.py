@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
-from inset import audit
+from inset import audit, webhooks
 from inset.clock import now
 from inset.db import Database
 from inset.errors import Upstream
@@ -56,6 +56,7 @@ class Upkeep:
         profiles: Profiles,
         longest_token: timedelta,
         audit_kept_for: timedelta,
+        webhooks_kept_for: timedelta,
     ) -> None:
         """`longest_token` is for how long after its signing a host's JWT can be good."""
         self._database = database
@@ -64,6 +65,7 @@ class Upkeep:
         self._profiles = profiles
         self._longest_token = longest_token
         self._audit_kept_for = audit_kept_for
+        self._webhooks_kept_for = webhooks_kept_for
         self._swept_at = now() - _SWEEP_INTERVAL
 
     async def run(self) -> None:
@@ -191,6 +193,7 @@ class Upkeep:
             await db.exec(delete(CallCount).where(col(CallCount.minute) < now() - _CLOCKS_APART))
             await db.exec(delete(SessionEvent).where(col(SessionEvent.created_at) < now() - _EVENTS_KEPT))
             await audit.forget(db, self._audit_kept_for)
+            await webhooks.forget(db, self._webhooks_kept_for)
             await db.exec(delete(IdempotencyKey).where(col(IdempotencyKey.created_at) < now() - KEY_LIFETIME))
 
 

@@ -6,14 +6,8 @@ signing key nothing opens: hosts pass theirs anew, as they do before each runs o
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from pydantic import TypeAdapter
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -22,10 +16,10 @@ from inset.clock import now
 from inset.db import upsert
 from inset.events import tell
 from inset.models import OPEN, DataCredential, DataCredentialRow, Session
+from inset.seals import Broken, Seal
 
 log = logging.getLogger(__name__)
 
-_NONCE_LENGTH = 12
 _SET = TypeAdapter(dict[str, DataCredential])
 
 
@@ -33,10 +27,7 @@ class Vault:
     """Keeps, gives and forgets what hosts pass for their sessions."""
 
     def __init__(self, signing_pem: bytes) -> None:
-        key = load_pem_private_key(signing_pem, password=None)
-        secret = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"inset data credentials").derive(secret)
-        self._cipher = AESGCM(derived)
+        self._sealing = Seal(signing_pem, purpose="inset data credentials")
 
     async def keep(self, db: AsyncSession, session: Session, credentials: Mapping[str, DataCredential]) -> None:
         """Keep these for an open session, which is held, in the place of what it had; its server's bridge is told."""
@@ -62,13 +53,12 @@ class Vault:
             name: {"value": credential.value.get_secret_value(), "expires_at": credential.expires_at}
             for name, credential in credentials.items()
         }
-        nonce = os.urandom(_NONCE_LENGTH)
-        return nonce + self._cipher.encrypt(nonce, json.dumps(told, default=str).encode(), session_id.encode())
+        return self._sealing.close(json.dumps(told, default=str).encode(), place=session_id)
 
     def _opened(self, session_id: str, sealed: bytes) -> dict[str, DataCredential]:
         try:
-            text = self._cipher.decrypt(sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], session_id.encode())
-        except InvalidTag:
+            text = self._sealing.open(sealed, place=session_id)
+        except Broken:
             log.error("session %s: its data credentials were kept under another signing key", session_id)
             return {}
         kept = _SET.validate_json(text)

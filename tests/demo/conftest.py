@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.fakes.fake_inset import FakeInset
+from tests.support.webhooks import SECRET
 
 FRONTEND = Path(__file__).parents[2] / "frontend-snippet"
 sys.path.insert(0, str(FRONTEND))
@@ -36,7 +37,7 @@ async def app(tmp_path: Path, sdk: Path, inset: FakeInset) -> AsyncIterator[Any]
     from demo.app import create_app
     from demo.settings import Settings
 
-    settings = Settings(secret=KEY, data=tmp_path / "data", service_url=SERVICE, sdk=sdk)
+    settings = Settings(secret=KEY, webhook_secret=SECRET, data=tmp_path / "data", service_url=SERVICE, sdk=sdk)
     app = create_app(settings, service_transport=httpx.ASGITransport(app=inset.app))
     async with app.router.lifespan_context(app) as state:
 

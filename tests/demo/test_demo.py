@@ -1,7 +1,9 @@
 """The demo's backend, through its pages."""
 
+import json
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,11 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from jose import jwt
+from standardwebhooks.webhooks import Webhook
 
 from tests.demo.conftest import HOST, KEY, SERVICE
 from tests.fakes.fake_inset import FakeInset, FakeProblem
+from tests.support.webhooks import NEW_SECRET, SECRET
 
 
 async def log_in(browser: Any, user: str = "ada") -> httpx.AsyncClient:
@@ -246,3 +250,44 @@ def test_with_es256_inset_needs_the_public_half_only(tmp_path: Path):
     claims = jwt.decode(tokens.for_browser("ada"), public, algorithms=["ES256"], audience=SERVICE)
     assert claims["sub"] == "ada"
     assert tokens.logged_in(tokens.login("ada")) == "ada"
+
+
+def _told(notebook_id: str, version: int, *, secret: str = SECRET, at: datetime | None = None) -> dict[str, Any]:
+    """Make out what Inset posts when a version was stored."""
+    at = at or datetime.now(UTC)
+    data = {"notebook_id": notebook_id, "version": version, "stored_at": "2026-11-27T08:14:03.212345Z"}
+    body = json.dumps({"type": "notebook.saved", "timestamp": data["stored_at"], "data": data})
+    signed = {"webhook-id": f"evt_{version}", "webhook-timestamp": str(int(at.timestamp()))}
+    signed["webhook-signature"] = Webhook(secret).sign(signed["webhook-id"], at, body)
+    return {"content": body, "headers": signed}
+
+
+async def test_the_list_says_which_version_inset_has_told_of_last(browser, inset: FakeInset):
+    page = await log_in(browser)
+    await create(page, "Told")
+    await page.get("/")
+    [notebook_id] = inset.notebooks
+
+    for version in (2, 4, 3, 4):
+        answer = await page.post("/inset-events", **_told(notebook_id, version))
+        assert answer.status_code == 204
+
+    assert "Version 4, saved 27 November 2026" in (await page.get("/")).text
+
+
+async def test_what_inset_has_not_signed_is_not_believed(browser, inset: FakeInset):
+    page = await log_in(browser)
+    await create(page, "Told")
+    [notebook_id] = inset.notebooks
+    old = datetime.now(UTC) - timedelta(minutes=6)
+    changed = {**_told(notebook_id, 5), "content": _told(notebook_id, 6)["content"]}
+
+    for told, status in (
+        (_told(notebook_id, 5, secret=NEW_SECRET), 401),
+        (changed, 401),
+        (_told(notebook_id, 5, at=old), 400),
+        ({"content": "{}"}, 400),
+    ):
+        assert (await page.post("/inset-events", **told)).status_code == status
+
+    assert "Version" not in (await page.get("/")).text

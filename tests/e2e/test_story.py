@@ -40,6 +40,12 @@ async def test_write_run_save_end_and_find_the_work_again(page: Page, stack, api
     assert "".join(stored["cells"][0]["source"]) == "print(6 * 7)"
     assert "".join(stored["cells"][0]["outputs"][0]["text"]) == "42\n"
 
+    # The demo's back end has been told of it.
+    told = {"items": []}
+    async with asyncio.timeout(30):
+        while not [one for one in told["items"] if one["subject"] == await fieldnotes.notebook_id(page)]:
+            told = (await api.get("/v1/webhooks/deliveries", params={"state": "delivered"})).json()
+
     # Tomorrow: the session is over, the server is gone, and its folder with it.
     await fieldnotes.end_session(page)
     await page.screenshot(path=pictures / "ended.png")

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from inset.settings import DatabaseSettings, HubSettings, Settings
+from inset.settings import DatabaseSettings, HubSettings, Settings, WebhookSettings
 from tests.support.real_hub import ROOT
 
 
@@ -20,7 +20,7 @@ def test_openapi_json_is_what_the_service_says_of_itself() -> None:
 
 def test_settings_md_lists_every_setting_with_its_default() -> None:
     text = (ROOT / "docs" / "settings.md").read_text()
-    nested = {"hub": HubSettings, "database": DatabaseSettings}
+    nested = {"hub": HubSettings, "database": DatabaseSettings, "webhooks": WebhookSettings}
     names = [f"INSET_{name.upper()}" for name in Settings.model_fields if name not in nested]
     names += [
         f"INSET_{group.upper()}__{name.upper()}" for group, model in nested.items() for name in model.model_fields

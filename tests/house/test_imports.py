@@ -13,7 +13,8 @@ SERVICE = ROOT / "service" / "inset"
 LAYERS = [
     ["__main__"],
     ["cli"],
-    ["database_commands", "audit_command", "serving"],
+    ["database_commands", "webhook_commands", "serving"],
+    ["audit_command"],
     ["app"],
     ["routes"],
     ["middleware", "observing", "deps"],
@@ -25,12 +26,14 @@ LAYERS = [
     ["queue"],
     ["notebooks", "lifecycle"],
     ["sides"],
+    ["webhooks"],
     ["receipts", "checking", "vault"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
     ["store", "transfer", "audit"],
     ["notebook_server", "hub", "jwks", "tokens", "db"],
     ["diffs", "diff_page", "merging"],
-    ["documents", "keys", "paging", "failures", "offload", "progress", "encryption", "engines", "profiles", "turns"],
+    ["documents", "keys", "paging", "failures", "offload", "progress"],
+    ["encryption", "seals", "engines", "profiles", "turns"],
     ["canonical", "cells"],
     ["models"],
     ["errors", "settings", "clock"],
@@ -95,6 +98,7 @@ def test_the_verbs_know_nothing_of_http() -> None:
         "queue",
         "turns",
         "offload",
+        *(f"webhooks/{file.stem}" for file in (SERVICE / "webhooks").glob("*.py")),
         *(f"store/{file.stem}" for file in (SERVICE / "store").glob("*.py")),
     ):
         text = (SERVICE / f"{name}.py").read_text()

@@ -178,14 +178,14 @@ def _until_listening(nginx: subprocess.Popen[bytes], port: int, log: Path) -> No
     raise AssertionError("nginx does not listen\n" + (log.read_text() if log.exists() else ""))
 
 
-def make_certificates(folder: Path) -> None:
-    """Make a CA (`ca.pem`) and its one certificate for all names (`chain.pem`, `key.pem`)."""
+def make_certificates(folder: Path, *more: str) -> None:
+    """Make a CA (`ca.pem`) and its one certificate for all names and `more` (`chain.pem`, `key.pem`)."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "The CA of Inset's tests")])
     ca = _certificate(ca_name, ca_name, ca_key, ca_key).add_extension(
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
-    names = [x509.DNSName(name) for name in (f"*.{DOMAIN}", DOMAIN, SERVICE_NAME)]
+    names = [x509.DNSName(name) for name in (f"*.{DOMAIN}", DOMAIN, SERVICE_NAME, *more)]
     leaf_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DOMAIN)])
     leaf = _certificate(leaf_name, ca_name, key, ca_key).add_extension(
         x509.SubjectAlternativeName(names), critical=False

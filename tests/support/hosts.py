@@ -26,6 +26,8 @@ class TestHost:
     audience: str = AUDIENCE
     registration: dict[str, Any] = field(default_factory=dict)
     """What else its table in the operator's file says, as in `{"may": ["edit"], "limits.sessions": 1}`."""
+    webhooks: list[dict[str, Any]] = field(default_factory=list)
+    """Its `[[hosts.webhooks]]`."""
     listed: bool = True
     """Whether its key stands in the operator's file; False for one that it publishes at its `jwks_url` alone."""
 
@@ -60,6 +62,9 @@ def write_hosts_file(file: Path, *hosts: TestHost) -> Path:
         # Every JSON value used here is also a TOML value.
         lines += [f"{name} = {json.dumps(value)}" for name, value in host.registration.items()]
         key = host.verification_key or host.signing_key
+        for webhook in host.webhooks:
+            lines.append("[[hosts.webhooks]]")
+            lines += [f"{name} = {json.dumps(value)}" for name, value in webhook.items()]
         if not host.listed:
             continue
         lines.append(f'[[hosts.keys]]\nkid = "{host.kid}"\nalg = "{host.alg}"\nkey = """{key}"""\n')

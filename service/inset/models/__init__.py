@@ -54,6 +54,15 @@ from inset.models.sessions import (
     SessionState,
 )
 from inset.models.store import Blob, BlobBase, BlobFormat, BlobUse, Body, BodyFormat, DataKeyRow
+from inset.models.webhooks import (
+    DeliveryList,
+    DeliveryPublic,
+    DeliveryState,
+    EventType,
+    WebhookCursor,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 
 __all__ = [
     "BURIED",
@@ -85,8 +94,12 @@ __all__ = [
     "DataCredential",
     "DataCredentialRow",
     "DataKeyRow",
+    "DeliveryList",
+    "DeliveryPublic",
+    "DeliveryState",
     "DiffLine",
     "Environment",
+    "EventType",
     "Failure",
     "Host",
     "HostKey",
@@ -124,4 +137,7 @@ __all__ = [
     "VersionPublic",
     "VersionResolve",
     "VersionStored",
+    "WebhookCursor",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

@@ -1,0 +1,88 @@
+"""One attempt to post to an endpoint: within a time, to an allowed address, following no redirect."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+from inset import __version__
+from inset.settings import WebhookSettings
+from inset.webhooks.addresses import AddressNotAllowed, CheckedNetwork
+from inset.webhooks.queue import Outcome
+
+_RESOLVERS = 64
+"""A thread stays with a name whose server does not answer, longer than its attempt lasts."""
+_ANSWER_READ = 16_384
+"""How much of an answer is read, so that its connection can be used again. Nothing of it is looked at."""
+
+
+class Poster:
+    """Posts to endpoints. Not by the client of anything else: no connection, cookie or proxy is shared."""
+
+    def __init__(self, encrypted: httpcore.AsyncConnectionPool, plain: httpcore.AsyncConnectionPool, seconds: float):
+        self._pools = {"https": encrypted, "http": plain}
+        self._seconds = seconds
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: WebhookSettings) -> AsyncIterator["Poster"]:
+        """Open one, and close its connections on leaving."""
+        resolver = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="webhook-names")
+        trusted = httpx.create_ssl_context()
+
+        def pool(*, encrypted: bool) -> httpcore.AsyncConnectionPool:
+            network = CheckedNetwork(settings.networks, resolver, encrypted=encrypted)
+            # No bound but each endpoint's own: none waits for a connection that a slow one has.
+            return httpcore.AsyncConnectionPool(
+                trusted, max_connections=None, max_keepalive_connections=20, keepalive_expiry=4, network_backend=network
+            )
+
+        try:
+            async with pool(encrypted=True) as encrypted, pool(encrypted=False) as plain:
+                yield cls(encrypted, plain, settings.timeout.total_seconds())
+        finally:
+            resolver.shutdown(wait=False, cancel_futures=True)
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Post; whatever goes wrong is told as the outcome."""
+        told: list[int] = []
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._post(url, headers, body, told)
+        except AddressNotAllowed:
+            return Outcome(error="address-not-allowed")
+        except (TimeoutError, httpcore.TimeoutException):
+            if not told:
+                return Outcome(error="timed-out")
+        except (httpcore.NetworkError, httpcore.ProtocolError) as exc:
+            if not told:
+                return Outcome(error="tls-failed" if _is_of_tls(exc) else "unreachable")
+        # What it says after its status does not matter, nor how it ends.
+        [status] = told
+        return Outcome(status, None if 200 <= status < 300 else "status")
+
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes, told: list[int]) -> None:
+        parts = urlsplit(url)
+        sent = {
+            "Host": parts.netloc,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "User-Agent": f"inset/{__version__}",
+            **headers,
+        }
+        async with self._pools[parts.scheme].stream("POST", url, headers=list(sent.items()), content=body) as answer:
+            told.append(answer.status)
+            read = 0
+            async for part in answer.aiter_stream():
+                read += len(part)
+                if read > _ANSWER_READ:
+                    return
+
+
+def _is_of_tls(exc: BaseException | None) -> bool:
+    return exc is not None and (isinstance(exc, ssl.SSLError) or _is_of_tls(exc.__cause__ or exc.__context__))
