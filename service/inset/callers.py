@@ -29,6 +29,8 @@ from inset.errors import (
 from inset.jwks import JwksCache
 from inset.models import EVERY_CAPABILITY, Capability, Host, HostKey, Limits, Revocation
 from inset.models.capabilities import read
+from inset.models.data_policy import stricter, within
+from inset.settings import DataPolicy
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Caller:
     """Whether the host's own backend calls, which is bound by nothing that the host lets its users do."""
     limits: Limits
     """What the host application may use."""
+    data_policy: DataPolicy
+    """How far data may go in the notebooks that are opened now."""
     profiles: tuple[str, ...]
     """The profiles that its sessions may have, its default first."""
     until: datetime
@@ -101,13 +105,21 @@ class CallerReader:
     """Verifies hosts' JWTs."""
 
     def __init__(
-        self, database: Database, jwks: JwksCache, *, audience: str, max_lifetime: timedelta, skew: timedelta
+        self,
+        database: Database,
+        jwks: JwksCache,
+        *,
+        audience: str,
+        max_lifetime: timedelta,
+        skew: timedelta,
+        data_policy: DataPolicy,
     ) -> None:
         self._database = database
         self._jwks = jwks
         self._audience = audience
         self._max_lifetime = int(max_lifetime.total_seconds())
         self._skew = int(skew.total_seconds())
+        self._data_policy = data_policy
 
     async def read(self, token: str) -> Caller:
         """Say whose token this is. Raises one of the `Unauthenticated` problems, or `KeysUnavailable`."""
@@ -118,11 +130,13 @@ class CallerReader:
         if alg != key.alg:
             raise TokenAlgorithm
         claims = self._verified(token, key)
+        policy = stricter(self._data_policy, host.data_policy)
         caller = Caller(
             host_id=host.id,
             user=_user(claims),
             origins=tuple(host.origins),
-            may=frozenset(read(host.may)).intersection(claims.may),
+            may=within(policy, set(read(host.may)).intersection(claims.may)),
+            data_policy=policy,
             backend=claims.sub == claims.iss,
             limits=Limits.model_validate(host.limits),
             profiles=tuple(host.profiles),

@@ -163,7 +163,10 @@ NotebooksDep = Annotated[Notebooks, Depends(get_notebooks)]
 
 async def get_sessions(db: DbDep, caller: CallerDep, notebooks: NotebooksDep, state: StateDep) -> Sessions:
     """Give the caller's sessions."""
-    return Sessions(db, caller, notebooks, state["servers"], state["signer"], state["profiles"], state["vault"])
+    return Sessions(
+        db, caller, notebooks, state["servers"], state["signer"], state["profiles"], state["vault"],
+        behind_edge=state["settings"].edge_token is not None,
+    )  # fmt: skip
 
 
 async def note_reading(state: State, caller: Caller, action: Action, notebook_id: str, **facts: int) -> None:

@@ -77,8 +77,8 @@ class Steps:
                 while True:
                     try:
                         return await steps[session.state](session)
-                    except SpawnFailed:
-                        return await self._fail(session, "spawn-failed")
+                    except SpawnFailed as exc:
+                        return await self._fail(session, exc.reason)
                     except Upstream as exc:
                         # Kept for the case that time runs out: it says more than "too slow".
                         reason = exc.slug
@@ -114,6 +114,7 @@ class Steps:
             server_id=server.id,
             origins=origins,
             may=read(server.may),
+            data_policy=server.data_policy,
             profile=server.profile,
             environment=server.environment,
         ):
@@ -123,7 +124,7 @@ class Steps:
             await asyncio.sleep(_RETRY_SECONDS)
         async for step in self._hub.progress(server.seat):
             if step.outcome == "failed":
-                return await self._fail(session, "spawn-failed")
+                return await self._fail(session, step.reason)
             await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
         running = await self._hub.server(server.seat)
         if running is None or running.server_id != server.id:

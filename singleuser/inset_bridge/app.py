@@ -36,6 +36,8 @@ from inset_bridge.sockets import Sockets
 
 STOP_WITHIN = 20.0
 """Seconds for the last flush. The spawners wait longer than this before they kill a server."""
+_EXPORTING = ("files", "view", "nbconvert")
+"""Jupyter's own services that hand files out in another form than the page's own."""
 _CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
@@ -60,6 +62,10 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.config.ServerApp.authorizer_class = CapabilityAuthorizer
         self.config.ServerApp.session_manager_class = NotebookSessions
         self.config.ServerApp.terminals_enabled = {"run", "terminals"} <= self.inset.may
+        if self.inset.restricted:
+            # Not there for anybody: what the authorizer refuses a browser has no handler either.
+            kept = (service for service in self.serverapp.default_services if service not in _EXPORTING)
+            self.serverapp.default_services = tuple(kept)
         if "edit" not in self.inset.may:
             self.config.ServerApp.contents_manager_class = ReadOnlyFiles
         self.config.ServerApp.tornado_settings = {"xsrf_cookie_kwargs": cookies.ATTRIBUTES}
