@@ -128,14 +128,12 @@ class _Proxy:
     async def _each(self, request: web.Request, part: str, path: str, body: Mapping[str, Any]) -> web.Response:
         """Ask it of each container of a part. The first answer that is none of success is the answer."""
         _query(request, {})
-        answer = web.HTTPNotFound(text='{"message": "no container of it runs"}', content_type="application/json")
+        answer = _told(404, f"no container of {part} runs")
         for container in await self._containers(request, part):
             asked = await _ask(request, "POST", path, body={**body, "Container": container})
             if asked.status >= 300 and "already exists" not in (asked.text or ""):
                 return asked
             answer = web.Response(status=200, content_type="application/json")
-        if isinstance(answer, web.HTTPException):
-            raise answer
         return answer
 
     async def _containers(self, request: web.Request, part: str) -> list[str]:
