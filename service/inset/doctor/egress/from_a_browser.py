@@ -7,7 +7,7 @@ import httpx
 from inset.doctor.egress.browser import Browser, NoEntry
 from inset.doctor.egress.from_a_kernel import OTHER_FILES
 from inset.doctor.egress.trials import Trial
-from inset.doctor.findings import Finding, error, ok
+from inset.doctor.findings import Finding, error, ok, skipped
 
 _EDGE = "Put the edge of deploy/edge in front, and let nobody else reach the hub's proxy (INSET_EDGE_ADDRESS names it)."
 _TABLE = "Run edge, service and single-user image of one release."
@@ -99,6 +99,8 @@ async def _hub_pages(browser: Browser) -> Finding:
 
 async def _token(stranger: Browser, path: str, token: str) -> Finding:
     """Come from outside with what a kernel reads in its environment."""
+    if not token:
+        return skipped("egress-token", "not tried: the kernel told no token to come with.")
     own, told = f"{stranger.prefix}api/contents/{path}", []
     for scheme in ("token", "Bearer"):
         if await _is_given(stranger, "GET", own, headers={"Authorization": f"{scheme} {token}"}):
@@ -109,8 +111,6 @@ async def _token(stranger: Browser, path: str, token: str) -> Finding:
     kernels = f"{stranger.prefix}api/events/subscribe?token={token}"
     if await _is_given(stranger, "GET", kernels, headers=_WEBSOCKET):
         told.append("a websocket's ?token=…")
-    if not token:
-        told.append("nothing: no token could be read to try with")
     return _judged("token", "anything for the server's own token from outside", told, _EDGE)
 
 

@@ -31,8 +31,8 @@ def ask(asked: dict[str, Any]) -> dict[str, Any]:
     with ThreadPoolExecutor(64) as pool:
         reached = {name: [pool.submit(_reached, *one) for one in wanted] for name, wanted in places.items()}
         resolved = {name: pool.submit(_resolved, name) for name in asked["resolve"]}
-        resolvers = [*_resolvers(), *asked["resolvers"]]
-        answered = {resolver: pool.submit(_answers, resolver, asked["resolve"][0]) for resolver in resolvers}
+        by_hand = [(resolver, name) for resolver in (*_resolvers(), *asked["resolvers"]) for name in asked["resolve"]]
+        answered = {pair: pool.submit(_answers, *pair) for pair in by_hand}
         pages = {path: pool.submit(_status, f"{hub.scheme}://{hub.netloc}{path}") for path in asked["hub_pages"]}
         told = {name: [_text(*p) for p, f in zip(places[name], found, strict=True) if f.result()]
                 for name, found in reached.items()}  # fmt: skip
@@ -40,7 +40,7 @@ def ask(asked: dict[str, Any]) -> dict[str, Any]:
             **told,
             "sockets": [path for path in asked["sockets"] if Path(path).exists()],
             "resolved": [name for name, found in resolved.items() if found.result()],
-            "answered": [resolver for resolver, found in answered.items() if found.result()],
+            "answered": sorted({resolver for (resolver, _), found in answered.items() if found.result()}),
             "pages": [path for path, found in pages.items() if found.result() == 200],
             "addresses": _addresses(),
             "token": os.environ.get("JUPYTERHUB_API_TOKEN", ""),
