@@ -132,6 +132,7 @@ class RealHub:
         server_id: str = "11111111-2222",
         origins: Iterable[str] = ("http://localhost:8090",),
         may: Iterable[str] = ("edit", "run", "download", "terminals"),
+        data_policy: str = "open",
         profile: str = "default",
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -140,6 +141,7 @@ class RealHub:
             "server_id": server_id,
             "origins": list(origins),
             "may": list(may),
+            "data_policy": data_policy,
             "profile": profile,
             "environment": dict(environment or {}),
         }
