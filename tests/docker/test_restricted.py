@@ -59,7 +59,10 @@ def gateway(running: Deployment, network: str) -> str:
     return str(config["Gateway"])
 
 
-def test_the_doctor_proves_that_nothing_gets_out(running: Deployment, vault: TestHost) -> None:
+async def test_the_doctor_proves_that_nothing_gets_out(
+    running: Deployment, vault: TestHost, api: httpx.AsyncClient
+) -> None:
+    assert not running.seat_containers()
     machine = gateway(running, f"{running.name}_outside")
     with listener() as port:
         # One command, in the service's own container, as an operator runs it.
@@ -75,7 +78,7 @@ def test_the_doctor_proves_that_nothing_gets_out(running: Deployment, vault: Tes
         # The control: these questions, asked in a container with a way out and a neighbour, find both.
         seen = ask_in_an_open_container(running, machine, port)
     assert seen["outside"] == [f"{machine}:{port}"]
-    assert len(seen["machine"]) == 1
+    assert f"{machine}:{port}" in seen["machine"]
     assert seen["neighbours"] == seen["service"] != []
     assert seen["database"] != []
 
