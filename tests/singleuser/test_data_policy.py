@@ -23,7 +23,7 @@ ENVIRONMENT = {
 }
 
 
-def test_the_policy_alone_takes_what_lets_data_out():
+async def test_the_policy_alone_takes_what_lets_data_out():
     restricted = Settings.from_env({**ENVIRONMENT, "INSET_DATA_POLICY": "restricted"})
     unknown = Settings.from_env({**ENVIRONMENT, "INSET_DATA_POLICY": "stricter yet"})
     opened = Settings.from_env({**ENVIRONMENT, "INSET_DATA_POLICY": "open"})
@@ -72,6 +72,9 @@ async def test_what_hands_files_out_is_not_there_for_anybody(restricted: Seat):
 
 
 async def test_a_browser_that_refuses_cookies_is_told_so(restricted: Seat):
-    entered = await Browser(restricted, keeps_cookies=False).enter(restricted.ticket(*await restricted.load("1")))
+    notebook_id, path = await restricted.load("1")
+    ticket = restricted.ticket(notebook_id, path, next=f"/user/{RESTRICTED}/notebooks/{path}")
+
+    entered = await Browser(restricted, keeps_cookies=False).enter(ticket)
 
     assert entered.json()["needs_cookies"] is True
