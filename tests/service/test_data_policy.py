@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import httpx
 import pytest
 
 from inset.db import open_database
+from inset.doctor import Doctor
 from inset.hosts import apply_hosts
 from tests.service.conftest import problem, running_service, until
 from tests.support.hosts import write_hosts_file
@@ -136,3 +138,26 @@ async def test_a_token_can_not_say_its_way_out(behind_edge, hub, host, restrict)
 async def test_a_misspelt_policy_registers_nobody(restrict):
     with pytest.raises(ValueError, match="data_policy"):
         await restrict("restrictd")
+
+
+async def test_the_doctor_finds_a_policy_that_nothing_enforces(settings, behind_edge, hub, restrict):
+    assert await _found(settings) == "data-policy"
+    await restrict()
+    assert await _found(settings) == "restricted-without-edge"
+    assert await _found(behind_edge) == "data-policy"
+
+
+async def _found(settings):
+    async with open_database(settings.database_url) as database, httpx.AsyncClient(timeout=20) as http:
+        findings = await Doctor(settings, database, http).examine()
+    [code] = {finding.code for finding in findings} & {"data-policy", "restricted-without-edge"}
+    return code
+
+
+async def test_the_egress_examination_says_what_keeps_it_from_proving_anything(settings, command, restrict):
+    code, _, error = await command("doctor", "--egress")
+    assert (code, "restricted" in error) == (2, True)
+
+    await restrict()
+    code, told, _ = await command("doctor", "--egress")
+    assert (code, "egress-no-edge" in told) == (1, True)
