@@ -69,6 +69,11 @@ class Composed:
         """Give the last lines of each part."""
         return self.compose("logs", "--no-color", "--tail=40")
 
+    def remove_own_networks(self, prefix: str) -> None:
+        """Remove what restricted seats had for themselves, where no hub was left to do it."""
+        if left := self.docker("network", "ls", "--quiet", "--filter", f"name=^{prefix}-seat-").split():
+            self.docker("network", "rm", *left)
+
     def inside(self, part: str, *command: str, stdin: str = "") -> str:
         """Run a command in a part's container."""
         return self.compose("exec", "-T", part, *command, stdin=stdin)
@@ -151,6 +156,7 @@ def down() -> None:
     if seats:
         composed.docker("stop", *seats)
     composed.compose("down", "--remove-orphans", "--timeout", "60")
+    composed.remove_own_networks(network)
 
 
 if __name__ == "__main__":

@@ -34,9 +34,10 @@ if spawner == "docker":
         "pids": int(os.environ.get("INSET_SEAT_PIDS", "256")),
     }
 isolated = os.environ.get("INSET_ISOLATION", "on")
-shared_origin_allowed, insecure_bind_allowed, behind_edge = (
+restricted_reach = os.environ.get("INSET_DOCKER_RESTRICTED_REACH", "").split()
+shared_origin_allowed, insecure_bind_allowed, open_network_allowed, behind_edge = (
     os.environ.get(name, "") not in ("", "0")
-    for name in ("INSET_ALLOW_SHARED_ORIGIN", "INSET_ALLOW_INSECURE_BIND", "INSET_EDGE")
+    for name in ("INSET_ALLOW_SHARED_ORIGIN", "INSET_ALLOW_INSECURE_BIND", "INSET_ALLOW_OPEN_NETWORK", "INSET_EDGE")
 )
 
 # Nobody logs in: the service acts for the users, and the browser never meets the hub.
@@ -84,6 +85,7 @@ if spawner == "local":
     limits.tell_what_is_not_kept(offered)
     c.JupyterHub.hub_ip = "127.0.0.1"
     c.LocalSeatSpawner.seats_dir = os.path.join(data, "seats")
+    c.LocalSeatSpawner.allow_open_network = open_network_allowed
 
 if spawner == "docker":
     c.JupyterHub.hub_ip = "0.0.0.0"
@@ -93,3 +95,4 @@ if spawner == "docker":
     c.JupyterHub.cleanup_servers = False
     # Several hubs can share an engine: containers are named after the network, of which each has its own.
     c.DockerSeatSpawner.prefix = of_containers["network"]
+    c.DockerSeatSpawner.restricted_reach = restricted_reach

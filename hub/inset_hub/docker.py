@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from docker.errors import APIError
 from dockerspawner import DockerSpawner
-from traitlets import default
+from traitlets import List, Unicode, default
 
+from inset_hub import data_policy
+from inset_hub.data_policy import DataPolicy
+from inset_hub.own_network import NO_RESOLVER, OwnNetwork
 from inset_hub.profiles import Profile
 from inset_hub.readiness import until_answering
 
@@ -53,6 +57,12 @@ def _root_is_read_only(profile: Profile) -> bool:
 class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
     """Runs a seat's server in a container that is removed, with all it holds, when it stops."""
 
+    restricted_reach = List(
+        Unicode(),
+        config=True,
+        help="What restricted servers reach, hub and service first: containers, or services of this Compose project.",
+    )
+
     @default("remove")
     def _remove_default(self) -> bool:
         return True
@@ -70,10 +80,45 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
         self.extra_create_kwargs = create_kwargs(profile)
         self.extra_host_config = host_config(profile)
 
+    def apply_data_policy(self, policy: DataPolicy) -> None:
+        """Give the next container a network of its own where its data is restricted, whatever its profile names."""
+        if policy != "restricted":
+            return
+        if not self.restricted_reach:
+            raise data_policy.not_enforceable("INSET_DOCKER_RESTRICTED_REACH does not say how it reaches this hub")
+        self.network_name = self.container_name
+        self.extra_host_config = {**self.extra_host_config, "dns": [NO_RESOLVER]}
+
+    @property
+    def own_network(self) -> OwnNetwork | None:
+        """The network of a restricted server; None of any other. Told from what a restarted hub still knows, too."""
+        restricted = data_policy.of(self.user_options) == "restricted"
+        return OwnNetwork(self.container_name, self.restricted_reach, self.docker) if restricted else None
+
     async def start(self) -> tuple[str, int]:
+        if self.own_network:
+            await self.own_network.open()
         ip, port = await super().start()
         await until_answering(f"http://{ip}:{port}{self.server.base_url}api", exit_status=self._exit_status)
         return ip, port
+
+    async def poll(self) -> int | str | None:
+        """Look whether the container runs, and connect to its network what was started anew meanwhile."""
+        status: int | str | None = await super().poll()
+        if status is None and self.own_network:
+            try:
+                await self.own_network.connect()
+            except APIError as exc:
+                # Away, as while it is replaced: the next look connects it.
+                self.log.warning("Not everything is on the network of %s: %s", self.container_name, exc.explanation)
+        return status
+
+    async def stop(self, now: bool = False) -> None:
+        """Stop and remove the container, and its network if that is its own."""
+        network = self.own_network
+        await super().stop(now)
+        if network:
+            await network.close()
 
     async def _exit_status(self) -> int | None:
         """DockerSpawner's poll answers None while running, else a text or 0."""

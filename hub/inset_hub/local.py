@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
-from traitlets import Unicode, default
+from traitlets import Bool, Unicode, default
 
 from inset_hub import limits
+from inset_hub.data_policy import DataPolicy, not_enforceable
 from inset_hub.profiles import Profile
 from inset_hub.readiness import until_answering
 
@@ -21,6 +22,11 @@ class LocalSeatSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # ship
     _resources: Mapping[int, int] = {}
 
     seats_dir = Unicode(config=True, help="The folder that holds one folder for each seat.")
+
+    allow_open_network = Bool(
+        config=True,
+        help="Acknowledges that the processes of restricted servers reach every network that this one does.",
+    )
 
     @default("args")
     def _args_default(self) -> list[str]:
@@ -42,6 +48,11 @@ class LocalSeatSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # ship
         """Have the next process kept to what of a profile can be kept to here (`inset_hub.limits`)."""
         self.mem_limit, self.cpu_limit = profile.memory, profile.cpu
         self._resources = limits.resources(profile)
+
+    def apply_data_policy(self, policy: DataPolicy) -> None:
+        """Refuse what no plain process can be kept to, unless that is acknowledged."""
+        if policy == "restricted" and not self.allow_open_network:
+            raise not_enforceable("plain processes reach every network; set INSET_SPAWNER=docker")
 
     def make_preexec_fn(self, name: str) -> Callable[[], None]:
         """Bound the process before it is the server's."""

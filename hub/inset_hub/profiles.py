@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from jupyterhub.spawner import Spawner
 from pydantic import AfterValidator, BaseModel, ByteSize, Field
 
-from inset_hub import seats
+from inset_hub import data_policy, seats
 
 DEFAULT = "default"
 RESERVED = re.compile(
@@ -132,7 +132,8 @@ def applying(
 ) -> Callable[[Spawner, dict[str, Any]], None]:
     """Give what makes a spawner start the server that the service means; `environment` is every server's.
 
-    It raises ValueError, which JupyterHub answers with 400, for a profile or a variable that is not in the file.
+    It raises ValueError, which JupyterHub answers with 400, for a profile or a variable that is not in the file, and
+    `SpawnException` for a data policy that the spawner can't keep a server to.
     """
 
     def apply_user_options(spawner: Spawner, user_options: dict[str, Any]) -> None:
@@ -145,6 +146,7 @@ def applying(
         identity = seats.identity(user_options)
         spawner.environment = {**profile.environment, **given, **environment, **identity}
         spawner.apply_profile(profile)
+        spawner.apply_data_policy(data_policy.of(user_options))
 
     return apply_user_options
 

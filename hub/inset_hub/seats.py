@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from inset_hub import data_policy
+
 _SERVER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{7,63}")
 _CAPABILITY = re.compile(r"[a-z]+")
 _ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
@@ -31,4 +33,5 @@ def identity(user_options: dict[str, Any]) -> dict[str, str]:
         "INSET_SERVER_ID": server_id,
         "INSET_ORIGINS": " ".join(origins),
         "INSET_MAY": " ".join(may),
+        "INSET_DATA_POLICY": data_policy.of(user_options),
     }

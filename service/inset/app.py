@@ -155,6 +155,7 @@ def create_app(
                     audience=settings.public_url,
                     max_lifetime=settings.token_max_lifetime,
                     skew=settings.clock_skew,
+                    data_policy=settings.data_policy,
                 ),
                 driver=driver,
                 feed=feed,

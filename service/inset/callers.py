@@ -14,6 +14,8 @@ from inset.errors import NotAllowed, TokenClaims, TokenIssuer, TokenRevoked
 from inset.jwks import JwksCache
 from inset.models import Capability, Host, HostKey, Limits, Revocation
 from inset.models.capabilities import read
+from inset.models.data_policy import stricter, within
+from inset.settings import DataPolicy
 from inset.tokens import Claims, Named, TokenReader, User
 
 __all__ = ["Caller", "CallerReader", "User"]
@@ -33,6 +35,8 @@ class Caller:
     """Whether the host's own backend calls, which is bound by nothing that the host lets its users do."""
     limits: Limits
     """What the host application may use."""
+    data_policy: DataPolicy
+    """How far data may go in the notebooks that are opened now."""
     profiles: tuple[str, ...]
     """The profiles that its sessions may have, its default first."""
     until: datetime
@@ -47,21 +51,26 @@ class Caller:
 class CallerReader:
     """Verifies hosts' JWTs."""
 
-    def __init__(self, jwks: JwksCache, *, audience: str, max_lifetime: timedelta, skew: timedelta) -> None:
+    def __init__(
+        self, jwks: JwksCache, *, audience: str, max_lifetime: timedelta, skew: timedelta, data_policy: DataPolicy
+    ) -> None:
         self._jwks = jwks
         self._tokens = TokenReader(audience=audience, max_lifetime=max_lifetime, skew=skew)
         self._skew = skew
+        self._data_policy = data_policy
 
     async def read(self, db: AsyncSession, token: str) -> Caller:
         """Say whose token this is. Raises one of the `Unauthenticated` problems, or `KeysUnavailable`."""
         named = self._tokens.named(token)
         host = await _registration(db, named)
         claims = self._tokens.verified(token, await self._key(db, host, named.kid))
+        policy = stricter(self._data_policy, host.data_policy)
         caller = Caller(
             host_id=host.id,
             user=_user(claims),
             origins=tuple(host.origins),
-            may=frozenset(read(host.may)).intersection(claims.may),
+            may=within(policy, set(read(host.may)).intersection(claims.may)),
+            data_policy=policy,
             backend=claims.sub == claims.iss,
             limits=Limits.model_validate(host.limits),
             profiles=tuple(host.profiles),
@@ -91,6 +100,7 @@ _REGISTRATION = (
         col(Host.limits),
         col(Host.may),
         col(Host.profiles),
+        col(Host.data_policy),
         col(Revocation.revoked_at),
     )
     .join(

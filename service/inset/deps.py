@@ -221,6 +221,7 @@ async def get_sessions(request: Request) -> Sessions:
         state["profiles"],
         state["vault"],
         state["queue"],
+        behind_edge=state["settings"].edge_token is not None,
     )
 
 

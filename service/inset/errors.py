@@ -16,6 +16,7 @@
     ├── BaseVersionRequired 428
     ├── RateLimited 429
     ├── InternalError 500, ContentDamaged 500
+    ├── PolicyNotEnforceable 501
     ├── Upstream 503 ───────── HubUnavailable, HubBusy, ServerGone, KeysUnavailable, DatabaseUnavailable,
     │                          PreviewsBusy
     ├── QueueFull 503
@@ -389,14 +390,14 @@ class SessionLimit(Conflict):
 
 
 class SessionDiffers(Conflict):
-    """The notebook is open already, in a session of another profile or environment than the one asked for."""
+    """The notebook is open already, in another way than asked for: profile, environment, or a looser data policy."""
 
     slug, title = "session-differs", "Notebook is open in another way"
 
     def __init__(self, session_id: str, *, profile: str) -> None:
         super().__init__(
-            f"The notebook is open with the profile `{profile}` or in another environment than the one asked for. "
-            "End that session first, or ask for neither and join it.",
+            f"The notebook is open with the profile `{profile}`, in another environment or under another data policy "
+            "than is asked for. End that session first, or open the notebook as it is.",
             session_id=session_id,
             profile=profile,
         )
@@ -590,6 +591,21 @@ class ContentDamaged(Problem):
     def __init__(self) -> None:
         super().__init__(
             "What is stored of this version is not what was saved, and is not given out. Older versions may be whole."
+        )
+
+
+# -- 501 -----------------------------------------------------------------------------------------
+
+
+class PolicyNotEnforceable(Problem):
+    """The host application's data is restricted, and nothing here could hold a notebook's user to that."""
+
+    slug, title, status = "policy-not-enforceable", "Restricted data can't be kept inside here", 501
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Notebooks of restricted data open only behind an edge, and this service knows of none. Whoever runs it "
+            "finds out with `inset doctor`."
         )
 
 

@@ -37,6 +37,11 @@ _REASONS = {
         "Its server has no origin of its own, so that other users' notebooks could read this one. "
         "Whoever runs the service finds out with `inset doctor`.",
     ),
+    "policy-not-enforceable": (
+        "Restricted data can't be kept inside here",
+        "The notebook's data must not leave the platform, and where its server would run nothing could keep it inside. "
+        "Whoever runs the hub finds the reason in its log.",
+    ),
     "server-gone": (
         "The notebook server does not answer",
         "It started, and then did not take the notebook. Open the notebook again.",

@@ -18,6 +18,7 @@ from inset.lifecycle import end_sessions
 from inset.models import EVERY_CAPABILITY, PROFILE_NAME, Algorithm, Capability, Host, HostKey, Limits, Session
 from inset.models.capabilities import written
 from inset.seals import Seal
+from inset.settings import DataPolicy
 from inset.store.sealing import seal_store_key, writing_key
 from inset.webhooks import PURPOSE, WebhookEntry, apply_endpoints, remove_endpoints
 
@@ -50,6 +51,9 @@ class HostEntry(BaseModel, extra="forbid"):
 
     profiles: list[Annotated[str, Field(pattern=PROFILE_NAME)]] = Field(default=["default"], min_length=1)
     """The profiles that its sessions may have; the first one is theirs unless they say otherwise."""
+
+    data_policy: DataPolicy = "open"
+    """How far its data may go."""
 
     limits: Limits = Limits()
     """What it may use."""
@@ -127,7 +131,7 @@ async def apply_hosts(
             host.keys = [key.model_dump() for key in entry.keys]
             host.jwks_url = entry.jwks_url
             host.may, host.limits = written(entry.may), entry.limits.model_dump(mode="json")
-            host.profiles = entry.profiles
+            host.profiles, host.data_policy = entry.profiles, entry.data_policy
             host.updated_at = now()
             if host.model_dump(exclude=_ASIDE) != before:
                 record(db, "host.registered", host_id=host.id, facts={"kids": [key.kid for key in entry.keys]})

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from inset.acting import acting
 from inset.errors import HubBusy, HubUnavailable, UnknownServer
 from inset.metrics import HUB_SECONDS
-from inset.settings import HubSettings
+from inset.settings import DataPolicy, HubSettings
 from inset.traces import Tracer
 
 
@@ -37,15 +37,26 @@ class HubServer(BaseModel):
         return (self.user_options or {}).get("server_id")
 
 
+FailedBecause = Literal["spawn-failed", "policy-not-enforceable"]
+_NOT_ENFORCEABLE = "policy-not-enforceable"
+"""The one reason that is taken from the hub's message: its own configuration says it in this word."""
+
+
 class SpawnProgress(BaseModel):
     """One step of a spawn. The hub's own message is not kept: it can hold exception texts and addresses."""
 
     percent: int = 0
     outcome: Literal["ready", "failed"] | None = None
+    reason: FailedBecause = "spawn-failed"
+    """Why it has failed, if it has."""
 
 
 class SpawnFailed(Exception):
     """The hub answers as it should, and the server it was to start is not there."""
+
+    def __init__(self, reason: FailedBecause) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class HubClient:
@@ -69,6 +80,7 @@ class HubClient:
         server_id: str,
         origins: Sequence[str],
         may: Sequence[str],
+        data_policy: DataPolicy = "open",
         profile: str = "default",
         environment: Mapping[str, str] | None = None,
     ) -> bool:
@@ -81,11 +93,13 @@ class HubClient:
             "server_id": server_id,
             "origins": list(origins),
             "may": list(may),
+            "data_policy": data_policy,
             "profile": profile,
             "environment": dict(environment or {}),
         }
         async with self._call("POST", f"/users/{seat}/server", json={"user_options": options}) as response:
             status = response.status_code
+            reason = _reason(response.text) if status == 400 else "spawn-failed"
         if status in (201, 202):
             return True
         if status == 429:
@@ -94,7 +108,7 @@ class HubClient:
         # and for a hub in trouble: only a look tells.
         server = await self.server(seat)
         if server is None:
-            raise SpawnFailed
+            raise SpawnFailed(reason)
         return server.server_id == server_id and server.pending != "stop"
 
     async def server(self, seat: str) -> HubServer | None:
@@ -254,12 +268,17 @@ def _parsed(response: httpx.Response, *, ok: int = 200) -> dict[str, Any]:
     return parsed
 
 
+def _reason(message: str) -> FailedBecause:
+    return "policy-not-enforceable" if _NOT_ENFORCEABLE in message else "spawn-failed"
+
+
 def _progress(data: str) -> SpawnProgress:
     try:
         event = json.loads(data)
         outcome: Literal["ready", "failed"] | None = (
             "ready" if event.get("ready") else "failed" if event.get("failed") else None
         )
-        return SpawnProgress(percent=int(event.get("progress", 0)), outcome=outcome)
+        reason = _reason(str(event.get("message", "")))
+        return SpawnProgress(percent=int(event.get("progress", 0)), outcome=outcome, reason=reason)
     except (AttributeError, TypeError, ValueError) as exc:
         raise HubUnavailable from exc

@@ -131,18 +131,15 @@ class Queue:
 
     async def _look(self, db: AsyncSession) -> _Look:
         wanted = select(
-            Session.id, Session.host_id, Session.owner, Session.may, Session.profile, Session.environment_key,
-            Session.created_at, col(Session.server_id).is_not(None),
-        ).where(Session.state == SessionState.QUEUED)  # type: ignore[call-overload]  # fmt: skip
+            Session.id, *_kinds(Session), Session.created_at, col(Session.server_id).is_not(None)
+        ).where(Session.state == SessionState.QUEUED)  # type: ignore[call-overload]
         rows = (await db.exec(wanted)).all()
         waiting = [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in rows]
         room = await self._room(db, waiting) if waiting else Room(seats=0)
         return _Look(waiting, room, turn(waiting, room))
 
     async def _room(self, db: AsyncSession, waiting: Sequence[Waiting] = ()) -> Room:
-        there = select(
-            Server.seat, Server.state, Server.host_id, Server.owner, Server.may, Server.profile, Server.environment_key
-        ).where(Server.state != ServerState.STOPPED)  # type: ignore[call-overload]
+        there = select(Server.seat, Server.state, *_kinds(Server)).where(Server.state != ServerState.STOPPED)  # type: ignore[call-overload]
         servers = [(seat, state, Kind(*kind)) for seat, state, *kind in (await db.exec(there)).all()]
         taken = {seat for seat, _, _ in servers}
         last = select(func.max(Server.created_at)).where(Server.host_id == Host.id).scalar_subquery()
@@ -195,4 +192,9 @@ class Queue:
 
 
 def _kind(session: Session) -> Kind:
-    return Kind(session.host_id, session.owner, session.may, session.profile, session.environment_key)
+    return Kind(*(getattr(session, name) for name in Kind._fields))
+
+
+def _kinds(table: type[Session] | type[Server]) -> list[Any]:
+    """Name the columns that say of which kind a row is."""
+    return [getattr(table, name) for name in Kind._fields]

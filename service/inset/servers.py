@@ -17,6 +17,7 @@ from inset.notebook_server import NotebookServer
 SERVING = (ServerState.STARTING, ServerState.RUNNING)
 """The states of a server that further sessions of its kind can use."""
 
+_KIND = {"host_id", "owner", "may", "data_policy", "profile", "environment", "environment_key"}
 _CALL_TOKEN_LIFETIME = timedelta(minutes=5)
 
 
@@ -54,12 +55,13 @@ def frame_note(session_id: str) -> str:
 async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> Server | None:
     """Find the user's server of the session's kind, or take a free seat for a new one; None if all are taken.
 
-    Servers are of one kind if their policy, their profile and their environment are the same.
+    Servers are of one kind if their capabilities, their data policy, their profile and their environment are the same.
     """
     mine = select(Server).where(
         Server.host_id == session.host_id,
         Server.owner == session.owner,
         Server.may == session.may,
+        Server.data_policy == session.data_policy,
         Server.profile == session.profile,
         Server.environment_key == session.environment_key,
         col(Server.state).in_(SERVING),
@@ -71,7 +73,7 @@ async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> 
         seat = next((seat for seat in seats if seat not in taken), None)
         if seat is None:
             return None
-        kind = session.model_dump(include={"host_id", "owner", "may", "profile", "environment", "environment_key"})
+        kind = session.model_dump(include=_KIND)
         server = Server(**kind, seat=seat)
         db.add(server)
         await db.flush()

@@ -21,6 +21,7 @@ from inset.documents import document_from_jupyter, file_name
 from inset.errors import (
     BackendOnly,
     NotEmbeddable,
+    PolicyNotEnforceable,
     ServerGone,
     SessionDiffers,
     SessionLimit,
@@ -54,6 +55,7 @@ from inset.models import (
     VersionStored,
 )
 from inset.models.capabilities import read, written
+from inset.models.data_policy import stricter
 from inset.notebook_server import Flushed, FlushOrigin, NotebookServer
 from inset.notebooks import Notebooks
 from inset.profiles import Profiles
@@ -77,6 +79,8 @@ class Sessions:
         profiles: Profiles,
         vault: Vault,
         queue: Queue,
+        *,
+        behind_edge: bool,
     ) -> None:
         self._db = db
         self._caller = caller
@@ -86,25 +90,29 @@ class Sessions:
         self._profiles = profiles
         self._vault = vault
         self._queue = queue
+        self._behind_edge = behind_edge
 
     async def open(self, new: SessionCreate) -> tuple[SessionPublic, bool]:
         """Open a notebook, or join the session in which it is open; tells whether it is new.
 
-        A session in which the user may do other things than now is ended, and a new one waits for its last save.
-        Nothing is asked of the hub here: a replica's driver takes the session up at once. Raises `SessionLimit`,
-        `QueueFull`, `UnknownProfile`, `EnvironmentNotAllowed`, `SessionDiffers` where it is open in another way than
-        asked for, or `BackendOnly` if a user brings credentials.
+        A session in which the user may do other things than now, or under another data policy, is ended, and a new one
+        waits for its last save. Nothing is asked of the hub here: a replica's driver takes the session up at once.
+        Raises `SessionLimit`, `QueueFull`, `PolicyNotEnforceable`, `UnknownProfile`, `EnvironmentNotAllowed`,
+        `SessionDiffers` where it is open in another way than asked for, or `BackendOnly` if a user brings credentials.
         """
         if new.credentials is not None and not self._caller.backend:
             raise BackendOnly
         notebook_id, profile = new.notebook_id, self._profiles.choose(new.profile, self._caller.profiles)
         self._profiles.check_environment(profile, new.environment)
+        # Without one nothing would bind the user's own code to what is decided here.
+        if self._caller.data_policy == "restricted" and not self._behind_edge:
+            raise PolicyNotEnforceable
         await self._wait_for_others()
         # Held, so that nobody deletes it at this moment.
         notebook = await self._notebooks.find(notebook_id, held=True)
         open_session = await self._opened(notebook_id)
-        may = written(self._caller.may)
-        if open_session and open_session.may == may:
+        may, policy = written(self._caller.may), self._caller.data_policy
+        if open_session and (open_session.may, open_session.data_policy) == (may, policy):
             return await self._joined(open_session, new), False
         if open_session:
             await begin_ending(self._db, open_session, "policy-changed")
@@ -114,6 +122,7 @@ class Sessions:
             owner=self._caller.user,
             notebook_id=notebook_id,
             may=may,
+            data_policy=policy,
             traceparent=acting().traceparent,
             path=f"work/{notebook_id}/{file_name(notebook.name)}",
             profile=profile,
@@ -132,7 +141,7 @@ class Sessions:
         tell(self._db, session.id, "progress", **waiting(None))
         record(
             self._db, "session.opened", host_id=session.host_id, user=session.owner, notebook_id=notebook_id,
-            session_id=session.id, facts={"may": read(may)},
+            session_id=session.id, facts={"may": read(may), "data_policy": policy},
         )  # fmt: skip
         acting().session_id = session.id
         if new.credentials:
@@ -174,10 +183,12 @@ class Sessions:
     async def iframe_url(self, id: str, interface: Interface, *, lifetime: timedelta) -> IframeUrl:
         """Sign a URL that opens the session's page once.
 
-        Raises `NotEmbeddable`, `SessionNotReady`, `SessionOver`, or `NotAllowed` to a caller who may now do less than
-        in this session.
+        Raises `NotEmbeddable`, `SessionNotReady`, `SessionOver`, or to a caller who may now do less than in this
+        session `NotAllowed`, and `SessionDiffers` if its data policy is looser than what holds now.
         """
         session, server = await self._ready(id)
+        if session.data_policy != stricter(session.data_policy, self._caller.data_policy):
+            raise SessionDiffers(session.id, profile=session.profile)
         for capability in read(session.may):
             self._caller.require(capability)
         if not session.embeddable:

@@ -4,7 +4,7 @@ import os
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Field, SecretStr
@@ -36,6 +36,10 @@ def _seconds(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 """A time span: a number of seconds, or ISO 8601 as in `PT10M`."""
+
+
+DataPolicy = Literal["open", "restricted"]
+"""How far data may go: `inset.models.data_policy` says what follows from it."""
 
 
 class HubSettings(BaseModel, frozen=True):
@@ -132,6 +136,12 @@ class Settings(BaseSettings):
 
     edge_token: SecretStr | None = Field(default=None, min_length=16)
     """The secret by which the edge in front of the notebooks is known. Without one there is no edge to answer to."""
+
+    edge_address: str | None = None
+    """Where this machine reaches the edge, as `host:port`, if not by the notebooks' public names."""
+
+    data_policy: DataPolicy = "open"
+    """`restricted` keeps all host applications' data inside. One of them alone is restricted by its registration."""
 
     ticket_lifetime: Duration = timedelta(seconds=60)
     """How long a signed iframe URL stays valid."""

@@ -85,8 +85,8 @@ class Steps:
                     try:
                         await self._ask_hub(session)
                         break
-                    except SpawnFailed:
-                        return await self._fail(session, "spawn-failed")
+                    except SpawnFailed as exc:
+                        return await self._fail(session, exc.reason)
                     except HubBusy as exc:
                         reason = exc.slug
                         patience.reschedule(longest)
@@ -116,8 +116,8 @@ class Steps:
                         if not asked:
                             await self._ask_hub(session)
                         return await self._follow_start(session)
-                    except SpawnFailed:
-                        return await self._fail(session, "spawn-failed")
+                    except SpawnFailed as exc:
+                        return await self._fail(session, exc.reason)
                     except Upstream as exc:
                         # Kept for the case that time runs out: it says more than "too slow".
                         reason = exc.slug
@@ -138,6 +138,7 @@ class Steps:
             server_id=server.id,
             origins=origins,
             may=read(server.may),
+            data_policy=server.data_policy,
             profile=server.profile,
             environment=server.environment,
         ):
@@ -151,7 +152,7 @@ class Steps:
             server = await db.get_one(Server, session.server_id)
         async for step in self._hub.progress(server.seat):
             if step.outcome == "failed":
-                return await self._fail(session, "spawn-failed")
+                return await self._fail(session, step.reason)
             await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
         running = await self._hub.server(server.seat)
         if running is None or running.server_id != server.id:

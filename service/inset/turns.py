@@ -21,6 +21,7 @@ class Kind(NamedTuple):
     host_id: str
     owner: str
     may: str
+    data_policy: str
     profile: str
     environment_key: str
 

@@ -25,6 +25,7 @@ from inset_bridge.frames import Frames
 from inset_bridge.framing import framing_by
 from inset_bridge.identity import BridgeIdentityProvider, OverHandler
 from inset_bridge.journal import Journal
+from inset_bridge.kept_files import KeptFiles, ReadOnlyKeptFiles
 from inset_bridge.kernels import Kernels
 from inset_bridge.origins import Origins
 from inset_bridge.pages import Pages
@@ -36,6 +37,8 @@ from inset_bridge.sockets import Sockets
 
 STOP_WITHIN = 20.0
 """Seconds for the last flush. The spawners wait longer than this before they kill a server."""
+_EXPORTING = ("files", "view", "nbconvert")
+"""Jupyter's own services that hand files out in another form than the page's own."""
 _CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
@@ -60,8 +63,13 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.config.ServerApp.authorizer_class = CapabilityAuthorizer
         self.config.ServerApp.session_manager_class = NotebookSessions
         self.config.ServerApp.terminals_enabled = {"run", "terminals"} <= self.inset.may
+        if self.inset.restricted:
+            # Not there for anybody: what the authorizer refuses a browser has no handler either.
+            kept = (service for service in self.serverapp.default_services if service not in _EXPORTING)
+            self.serverapp.default_services = tuple(kept)
+            self.config.ServerApp.contents_manager_class = KeptFiles
         if "edit" not in self.inset.may:
-            self.config.ServerApp.contents_manager_class = ReadOnlyFiles
+            self.config.ServerApp.contents_manager_class = ReadOnlyKeptFiles if self.inset.restricted else ReadOnlyFiles
         self.config.ServerApp.tornado_settings = {"xsrf_cookie_kwargs": cookies.ATTRIBUTES}
         self.serverapp.update_config(self.config)
 

@@ -68,6 +68,15 @@ async def full_hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         yield FullHub(hub, lambda: None)
 
 
+@pytest.fixture(params=["fake", "real"])
+async def insecure_hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Hub]:
+    """A hub whose servers are plain processes, which reach every network."""
+    fake = FakeHub()
+    fake.keeps_data_inside = False
+    async with _fake(fake) if request.param == "fake" else _real(tmp_path, {}) as hub:
+        yield hub
+
+
 @asynccontextmanager
 async def _fake(fake: FakeHub) -> AsyncIterator[Hub]:
     async with served(fake.app) as url, httpx.AsyncClient(timeout=20) as http:

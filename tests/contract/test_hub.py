@@ -108,6 +108,26 @@ async def test_a_spawn_that_fails_is_told_and_leaves_nothing(failing_hub):
     assert await client.start(SEAT, server_id="server-0002", origins=ORIGINS, may=["edit", "run"])
 
 
+async def test_a_policy_that_the_spawner_can_not_keep_to_is_refused_in_its_own_word(insecure_hub):
+    client = insecure_hub.client
+    reasons = []
+
+    # The hub answers before its spawner has refused, or after: either way the reason comes.
+    try:
+        started = await client.start(
+            SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"], data_policy="restricted"
+        )
+        assert started
+        reasons = [step.reason async for step in client.progress(SEAT)]
+    except SpawnFailed as exc:
+        reasons = [exc.reason]
+
+    assert reasons[-1] == "policy-not-enforceable"
+    async with asyncio.timeout(20):
+        while await client.server(SEAT):
+            await asyncio.sleep(0.05)
+
+
 async def test_a_server_that_dies_is_noticed_by_the_hub_within_seconds(hub):
     client = hub.client
     await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])

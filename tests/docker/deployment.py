@@ -120,3 +120,4 @@ def deployment(base_image: str, folder: Path, began: float) -> Iterator[Deployme
         if seats := running.seat_containers():
             running.docker("rm", "--force", "--volumes", *seats)
         composed.compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
+        composed.remove_own_networks(name)

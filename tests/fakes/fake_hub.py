@@ -87,6 +87,8 @@ class FakeHub:
         self.concurrent_spawn_limit = 0
         self.active_server_limit = 0
         """As in the hub's configuration: where there is no room a start is refused. 0 is no limit."""
+        self.keeps_data_inside = True
+        """Whether its spawner can keep a server to a restricted policy."""
         self.spawns_hold = False
         self.spawns_fail = False
         self.spawns_fail_later = False
@@ -215,6 +217,8 @@ class FakeHub:
         if self.spawns_fail:
             return JSONResponse({"status": 500, "message": "Unhandled error starting server secret-of-the-hub"}, 500)
         options = (await request.json())["user_options"]
+        if options.get("data_policy") == "restricted" and not self.keeps_data_inside:
+            return JSONResponse({"status": 400, "message": "policy-not-enforceable"}, 400)
         server = self.servers[seat] = FakeServer(seat, options)
         if before := self.dead.pop(options["server_id"], None):
             server.documents, server.owed = before.documents, before.owed

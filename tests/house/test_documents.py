@@ -58,6 +58,17 @@ def test_troubleshooting_md_lists_every_code_that_something_is_wrong_by() -> Non
     assert _listed(diagnose) == set(re.findall(r"(?:error|warning)\('([a-z-]+)'", source))
 
 
+def test_restricted_data_md_lists_every_code_that_the_egress_examination_finds() -> None:
+    text = (ROOT / "docs" / "restricted-data.md").read_text()
+    folder = ROOT / "service" / "inset" / "doctor" / "egress"
+    source = "".join(file.read_text() for file in sorted(folder.glob("from_*.py")))
+    subjects = set(re.findall(r'(?:_none|_judged|refused)\(\s*"([a-z-]+)"', source))
+    whole = set(re.findall(r'"egress-([a-z-]+)"', source + (folder / "examination.py").read_text()))
+
+    assert len(subjects) > 12
+    assert {code.removeprefix("egress-") for code in _listed(text)} == subjects | whole
+
+
 def _listed(text: str) -> set[str]:
     return {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
 

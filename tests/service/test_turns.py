@@ -12,7 +12,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def _waiting(host, number, *, profile="default", seated=False, owner=None):
-    kind = Kind(host, owner or f"user-{number}", "edit run", profile, "")
+    kind = Kind(host, owner or f"user-{number}", "edit run", "open", profile, "")
     return Waiting(f"{host}-{number}", kind, NOON + timedelta(seconds=number), seated)
 
 

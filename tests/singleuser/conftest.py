@@ -103,7 +103,8 @@ async def service_url(service: FakeService) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def hub(tmp_path_factory: pytest.TempPathFactory, service_url: str) -> AsyncIterator[RealHub]:
-    async with real_hub(tmp_path_factory.mktemp("bridge"), {"INSET_SERVICE_URL": service_url}) as hub:
+    settings = {"INSET_SERVICE_URL": service_url, "INSET_ALLOW_OPEN_NETWORK": "1"}
+    async with real_hub(tmp_path_factory.mktemp("bridge"), settings) as hub:
         yield hub
 
 

@@ -134,6 +134,7 @@ class RealHub:
         server_id: str = "",
         origins: Iterable[str] = ("http://localhost:8090",),
         may: Iterable[str] = ("edit", "run", "download", "terminals"),
+        data_policy: str = "open",
         profile: str = "default",
         environment: Mapping[str, str] | None = None,
     ) -> str:
@@ -146,6 +147,7 @@ class RealHub:
             "server_id": server_id,
             "origins": list(origins),
             "may": list(may),
+            "data_policy": data_policy,
             "profile": profile,
             "environment": dict(environment or {}),
         }

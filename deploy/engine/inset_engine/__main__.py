@@ -18,6 +18,7 @@ def main() -> None:
         # As `hub/jupyterhub_config.py` has it.
         prefix=network,
         images=frozenset(os.environ["INSET_DOCKER_IMAGES"].split()),
+        reach=frozenset(os.environ.get("INSET_DOCKER_RESTRICTED_REACH", "").split()),
         volumes=frozenset(os.environ.get("INSET_DOCKER_VOLUMES", "").split()),
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")

@@ -19,6 +19,10 @@ _TMPFS_OPTIONS = re.compile(r"[a-z0-9=,]*")
 _SIZE = re.compile(r"[0-9]{1,9}[kmg]?", re.IGNORECASE)
 
 
+NO_RESOLVER = "127.0.0.1"
+"""The one resolver that a container may name: itself, where none listens."""
+
+
 class Refused(Exception):
     """What is refused, and by which word of it."""
 
@@ -28,11 +32,13 @@ class Seats:
     """The containers that the hub may have."""
 
     network: str
-    """The one network they join."""
+    """The one network they join, unless they have one of their own, named as they are."""
     prefix: str
     """What their names begin with."""
     images: frozenset[str]
     """What they may be made of, as the hub names it."""
+    reach: frozenset[str] = frozenset()
+    """What may be connected to a network of their own: containers by name, or services of this Compose project."""
     volumes: frozenset[str] = frozenset()
     """The engine's own volumes that they may read. No folder of the host is ever one."""
     writable: frozenset[str] = frozenset({"/home/notebook", "/tmp"})
@@ -42,10 +48,11 @@ class Seats:
         """Tell whether a container of this name is a seat's; DockerSpawner writes `seat-001` as `seat-2d001`."""
         return bool(re.fullmatch(rf"{re.escape(self.prefix)}-seat-(2d)?[0-9]{{3}}(--[a-z0-9-]{{1,64}})?", name))
 
-    def body(self, asked: Any) -> dict[str, Any]:
-        """Make the body that the engine is given. Raises `Refused`."""
+    def body(self, name: str, asked: Any) -> dict[str, Any]:
+        """Make the body that the engine is given for a container of this name. Raises `Refused`."""
         body = _copied(_mapping(asked, "the body"), self._container, "")
-        body["HostConfig"] = host = _copied(_mapping(body.get("HostConfig"), "HostConfig"), self._host, "HostConfig.")
+        host_config = _mapping(body.get("HostConfig"), "HostConfig")
+        body["HostConfig"] = host = _copied(host_config, self._host(name), "HostConfig.")
         for name, needed in (("Image", body), *((name, host) for name in _NEEDED)):
             if name not in needed:
                 raise Refused(f"{name} is needed")
@@ -70,10 +77,10 @@ class Seats:
             "HostConfig": lambda value: isinstance(value, dict),
         }
 
-    @property
-    def _host(self) -> Mapping[str, Check]:
+    def _host(self, name: str) -> Mapping[str, Check]:
         return {
-            "NetworkMode": _is(self.network),
+            "NetworkMode": lambda value: value in (self.network, name),
+            "Dns": _is([NO_RESOLVER]),
             "CapDrop": _is(["ALL"]),
             "SecurityOpt": lambda value: value in (["no-new-privileges"], ["no-new-privileges:true"]),
             "AutoRemove": _is(True),

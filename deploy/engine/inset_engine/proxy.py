@@ -8,18 +8,21 @@ import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, web
 
 from inset_engine.bodies import Refused, Seats
+from inset_engine.networks import connected, network_body
 
 log = logging.getLogger("inset_engine")
 
 _ENGINE = web.AppKey("engine", ClientSession)
 _VERSION = r"/v{version:1\.[0-9][0-9]}"
 _CONTAINER = _VERSION + r"/containers/{container:[A-Za-z0-9][A-Za-z0-9_.-]{0,127}}"
+_NETWORK = _VERSION + r"/networks/{network:[a-z0-9-]{1,128}}"
 _LARGEST_BODY = 1 << 20
 _LONGEST_STOP_SECONDS = 600
 
@@ -44,6 +47,11 @@ def create_app(seats: Seats, socket: Path) -> web.Application:
             web.post(_CONTAINER + "/start", proxy.start),
             web.post(_CONTAINER + "/stop", proxy.stop),
             web.delete(_CONTAINER, proxy.remove),
+            web.post(_VERSION + "/networks/create", proxy.create_network),
+            web.get(_NETWORK, proxy.inspect_network),
+            web.post(_NETWORK + "/connect", proxy.connect),
+            web.post(_NETWORK + "/disconnect", proxy.disconnect),
+            web.delete(_NETWORK, proxy.remove_network),
         ]
     )
     return app
@@ -68,11 +76,7 @@ class _Proxy:
         name = _query(request, {"name": _NAME}).get("name", "")
         if not self._seats.named(name):
             raise Refused(f"the name {name!r}")
-        try:
-            asked = json.loads(await request.read())
-        except (ValueError, RecursionError):
-            raise Refused("the body") from None
-        body = self._seats.body(asked)
+        body = self._seats.body(name, await _body(request))
         return await _ask(request, "POST", "/containers/create", {"name": name}, body)
 
     async def inspect(self, request: web.Request) -> web.Response:
@@ -92,6 +96,61 @@ class _Proxy:
         query = _query(request, {"v": _FLAG, "force": _FLAG, "link": _OFF})
         return await _ask(request, "DELETE", f"/containers/{await self._seat(request)}", query)
 
+    async def create_network(self, request: web.Request) -> web.Response:
+        _query(request, {})
+        body = network_body(self._seats, await _body(request))
+        return await _ask(request, "POST", "/networks/create", body=body)
+
+    async def inspect_network(self, request: web.Request) -> web.Response:
+        _query(request, {})
+        return await _ask(request, "GET", self._network(request))
+
+    async def connect(self, request: web.Request) -> web.Response:
+        part = connected(self._seats, await _body(request))
+        endpoint = {"EndpointConfig": {"Aliases": [part]}}
+        return await self._each(request, part, f"{self._network(request)}/connect", endpoint)
+
+    async def disconnect(self, request: web.Request) -> web.Response:
+        part = connected(self._seats, await _body(request))
+        return await self._each(request, part, f"{self._network(request)}/disconnect", {})
+
+    async def remove_network(self, request: web.Request) -> web.Response:
+        _query(request, {})
+        return await _ask(request, "DELETE", self._network(request))
+
+    def _network(self, request: web.Request) -> str:
+        """Give the path of a seat's own network. Raises `Refused` for any other."""
+        name = request.match_info["network"]
+        if not self._seats.named(name):
+            raise Refused(f"the network {name!r}")
+        return f"/networks/{name}"
+
+    async def _each(self, request: web.Request, part: str, path: str, body: Mapping[str, Any]) -> web.Response:
+        """Ask it of each container of a part. The first answer that is none of success is the answer."""
+        _query(request, {})
+        answer = _told(404, f"no container of {part} runs")
+        for container in await self._containers(request, part):
+            asked = await _ask(request, "POST", path, body={**body, "Container": container})
+            if asked.status >= 300 and "already exists" not in (asked.text or ""):
+                return asked
+            answer = web.Response(status=200, content_type="application/json")
+        return answer
+
+    async def _containers(self, request: web.Request, part: str) -> list[str]:
+        """Find the running containers of a part: those of a service of this Compose project, or the one so named."""
+        labels = [f"com.docker.compose.project={await self._project(request)}", f"com.docker.compose.service={part}"]
+        for wanted in ({"label": labels}, {"name": [f"^/{re.escape(part)}$"]}):
+            found = await _ask(request, "GET", "/containers/json", {"filters": json.dumps(wanted)})
+            if found.status == 200 and (told := json.loads(found.text or "[]")):
+                return [str(container["Id"]) for container in told]
+        return []
+
+    async def _project(self, request: web.Request) -> str:
+        """Name the Compose project that this very container is of; nothing is of the one without a name."""
+        found = await _ask(request, "GET", f"/containers/{quote(gethostname(), safe='')}/json")
+        labels = json.loads(found.text or "{}").get("Config", {}).get("Labels") or {}
+        return str(labels.get("com.docker.compose.project", ""))
+
     async def _seat(self, request: web.Request) -> str:
         """Find the id of the seat's container that a request names. Raises `Refused` if it is no seat's."""
         container = request.match_info["container"]
@@ -104,6 +163,14 @@ class _Proxy:
         if not self._seats.named(str(told["Name"]).removeprefix("/")):
             raise Refused(f"the container {container!r}")
         return str(told["Id"])
+
+
+async def _body(request: web.Request) -> Any:
+    """Read a body. Raises `Refused` if it is no JSON."""
+    try:
+        return json.loads(await request.read())
+    except (ValueError, RecursionError):
+        raise Refused("the body") from None
 
 
 async def _ask(

@@ -41,6 +41,7 @@ class Doctor:
             "the signing key": self._home.signing_key,
             "the master keys": self._home.master_keys,
             "the host applications": lambda: self._home.hosts(host_id),
+            "the data policy": lambda: self._home.data_policy(host_id),
             "the hub": self._hub.alive,
             "the hub's token": self._hub.token,
             "the seats": self._hub.seats,

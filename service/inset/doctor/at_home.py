@@ -14,6 +14,7 @@ from inset.encryption import encryption_of
 from inset.engines import is_postgres
 from inset.errors import DatabaseUnavailable
 from inset.models import Host
+from inset.models.data_policy import stricter
 from inset.settings import Settings
 from inset.signing import Signer
 from inset.store.sealing import require_keys
@@ -124,6 +125,25 @@ class Home:
         ]
         number = len(origins)
         return plain or [ok("hosts", f"{number} host application{'s are' if number > 1 else ' is'} registered.")]
+
+    async def data_policy(self, host_id: str | None) -> list[Finding]:
+        """Can what is restricted be kept inside, as far as it shows here? `inset doctor --egress` tries the rest."""
+        async with self._database.transaction(read_only=True) as db:
+            hosts = (await db.exec(select(Host).order_by("id"))).all()
+        policy = self._settings.data_policy
+        restricted = [
+            host.id
+            for host in hosts
+            if host.origins and host_id in (None, host.id) and stricter(policy, host.data_policy) == "restricted"
+        ]
+        if not restricted:
+            return [ok("data-policy", "No host application's data is restricted.")]
+        named = " and ".join(restricted)
+        if self._settings.edge_token is None:
+            told = f"The data of {named} is restricted, and no edge is known here: its notebooks do not open."
+            fix = "Put an edge in front (deploy/edge/README.md), and let INSET_EDGE_TOKEN be its secret."
+            return [error("restricted-without-edge", told, fix)]
+        return [ok("data-policy", f"The data of {named} is restricted; `inset doctor --egress` proves it.")]
 
     async def registered(self, host_id: str | None) -> dict[str, list[str]]:
         """Give the origins of every host application that may call, or of one."""

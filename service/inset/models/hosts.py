@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ByteSize
 from pydantic import Field as Bounded
-from sqlalchemy import JSON, Column, LargeBinary
+from sqlalchemy import JSON, Column, LargeBinary, String
 from sqlmodel import Field, SQLModel
 
 from inset.clock import UtcDateTime, now
 from inset.models.capabilities import EVERY_CAPABILITY, written
-from inset.settings import Duration
+from inset.settings import DataPolicy, Duration
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
 """How a host application signs its JWTs."""
@@ -71,6 +71,8 @@ class Host(SQLModel, table=True):
     """The most that its users may do in a notebook."""
     profiles: list[str] = Field(default_factory=lambda: ["default"], sa_column=Column(JSON, nullable=False))
     """The profiles that its sessions may have, the one they have unless they say so first."""
+    data_policy: DataPolicy = Field(default="open", sa_type=String(16))
+    """How far its data may go, where the service's own setting is not stricter."""
     store_key: bytes = Field(
         default_factory=lambda: secrets.token_bytes(32), sa_column=Column(LargeBinary, nullable=False)
     )

@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 from pydantic import Field as Bounded
-from sqlalchemy import JSON, BigInteger, Column, Enum, Index, Integer, text
+from sqlalchemy import JSON, BigInteger, Column, Enum, Index, Integer, String, text
 from sqlmodel import Field, SQLModel
 
 from inset.clock import UtcDateTime, now
 from inset.models.capabilities import EVERY_CAPABILITY, Capability, written
 from inset.models.credentials import CredentialSet
+from inset.settings import DataPolicy
 
 
 class SessionState(StrEnum):
@@ -77,6 +78,7 @@ class Server(SQLModel, table=True):
             "host_id",
             "owner",
             "may",
+            "data_policy",
             "profile",
             "environment_key",
             unique=True,
@@ -91,6 +93,8 @@ class Server(SQLModel, table=True):
     owner: str
     may: str = written(EVERY_CAPABILITY)
     """What its user may do there. Sessions that may do different things never share a server."""
+    data_policy: DataPolicy = Field(default="open", sa_type=String(16))
+    """What it was started under. Sessions of another policy never get it."""
     profile: str = Field(default="default", max_length=32)
     environment: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     """What its host application put into its environment. Sessions of another one have a server of their own."""
@@ -127,6 +131,7 @@ class Session(SQLModel, table=True):
     notebook_id: str = Field(foreign_key="notebooks.id")
     may: str = written(EVERY_CAPABILITY)
     """What the user may do in it, from its opening on."""
+    data_policy: DataPolicy = Field(default="open", sa_type=String(16))
     profile: str = Field(default="default", max_length=32)
     environment: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     environment_key: str = Field(default="", max_length=64)
@@ -245,6 +250,7 @@ class SessionPublic(SQLModel):
         description="Why the session ends or ended: `closed`, `idle`, `expired`, `revoked` or `policy-changed`."
     )
     may: list[Capability] = Field(description="What the user may do in it.")
+    data_policy: DataPolicy = Field(description="`restricted`: what is in it stays inside (`docs/restricted-data.md`).")
     profile: str = Field(description="The kind of server it runs in.")
     embeddable: bool | None = Field(description="Whether a frame can show it; null until the server has been asked.")
     version: int | None = Field(description="The version last loaded into the server or saved from it.")

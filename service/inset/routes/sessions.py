@@ -28,6 +28,7 @@ from inset.errors import (
     NotAllowed,
     NotebookNotFound,
     NotEmbeddable,
+    PolicyNotEnforceable,
     QueueFull,
     RequestUnderWay,
     ServerGone,
@@ -69,7 +70,7 @@ _JOINED: dict[int | str, dict[str, Any]] = {
         **_JOINED,
         **responses(
             NotebookNotFound, BackendOnly, SessionLimit, SessionDiffers, RequestUnderWay, InvalidRequest,
-            UnknownProfile, EnvironmentNotAllowed, KeyReused, QueueFull,
+            UnknownProfile, EnvironmentNotAllowed, KeyReused, PolicyNotEnforceable, QueueFull,
         ),
     },
 )  # fmt: skip
@@ -165,7 +166,9 @@ async def follow_session(
 @router.post(
     "/{id}/iframe-url",
     status_code=201,
-    responses=responses(NotAllowed, SessionNotFound, SessionNotReady, NotEmbeddable, SessionOver, InvalidRequest),
+    responses=responses(
+        NotAllowed, SessionNotFound, SessionNotReady, NotEmbeddable, SessionDiffers, SessionOver, InvalidRequest
+    ),
 )
 async def create_iframe_url(
     id: str, sessions: SessionsDep, state: StateDep, wish: IframeUrlCreate | None = None
