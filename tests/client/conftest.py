@@ -1,46 +1,17 @@
 """The Python client in front of the real service, which is started once for all of its tests."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
-from inset_client import AsyncInset, AsyncUser, Inset, Retries
-from tests.support.real_service import RealService, real_service
+from inset_client import Inset, Retries
+from tests.support.insets import access, inset, kind, name, service, service_access, user
+
+__all__ = ["access", "inset", "kind", "name", "service", "service_access", "user"]
 
 QUICK = Retries(first=0.01)
-
-
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
-    with real_service(tmp_path_factory.mktemp("service")) as service:
-        yield service
-
-
-@pytest.fixture(scope="session")
-def access(service: RealService) -> dict[str, Any]:
-    """What a host's backend knows of its service."""
-    host = service.host
-    return {"url": service.url, "issuer": host.id, "key_id": host.kid, "key": host.signing_key}
-
-
-@pytest.fixture
-async def inset(access: dict[str, Any]) -> AsyncIterator[AsyncInset]:
-    async with AsyncInset(**access) as inset:
-        yield inset
-
-
-@pytest.fixture
-def name() -> str:
-    """A user whom no other test knows."""
-    return f"user-{uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def user(inset: AsyncInset, name: str) -> AsyncUser:
-    return inset.as_user(name)
 
 
 class Line(httpx.BaseTransport):
@@ -73,5 +44,5 @@ def over(access: dict[str, Any], name: str) -> Iterator[Callable[..., Any]]:
         return opened[-1].as_user(name)
 
     yield connect
-    for inset in opened:
-        inset.close()
+    for client in opened:
+        client.close()

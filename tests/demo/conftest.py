@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes.fake_inset import FakeInset
+from inset_client.testkit import FakeInset
 
 FRONTEND = Path(__file__).parents[2] / "frontend-snippet"
 sys.path.insert(0, str(FRONTEND))
@@ -20,7 +20,7 @@ KEY = "the tests' own key, of more than thirty-two bytes"
 
 @pytest.fixture
 def inset() -> FakeInset:
-    return FakeInset(audience=SERVICE, key=KEY, origin=HOST)
+    return FakeInset(url=SERVICE, key=KEY, origin=HOST)
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ FINAL = ("ended", "failed")
 class Event(Answer):
     """Something that happened. Of a kind that this package does not know, `data` says what."""
 
-    id: int
+    id: int | None
+    """Where `follow(…, after=…)` goes on; None for what is told and not recorded."""
     kind: str
     at: datetime
     data: dict[str, Any]
@@ -29,8 +30,8 @@ class ProgressMade(Event):
     state: SessionState | str
     position: int | None = None
     """How many are served before it, from 1 on, while it waits in the queue."""
-    estimated_wait: float | None = None
-    """Seconds, if they are known."""
+    estimated_wait: int | None = None
+    """In how many seconds its turn may come, if that is known."""
 
 
 class Ready(Event):
@@ -124,5 +125,6 @@ class EventReader:
 
 def _event(fields: Mapping[str, str]) -> Event:
     data, kind = json.loads(fields["data"]), fields.get("event", "message")
-    said = {**data, "id": int(fields["id"]), "kind": kind, "at": data["at"], "data": data}
+    id = int(fields["id"]) if "id" in fields else None
+    said = {**data, "id": id, "kind": kind, "at": data["at"], "data": data}
     return _KINDS.get(kind, Event).model_validate(said)

@@ -129,6 +129,11 @@ class Session(Answer):
     profile: str
     embeddable: bool | None
     version: int | None
+    position: int | None = None
+    """While it is queued: where it stands, 1 is next. Older services say nothing of it, nor of the next two."""
+    estimated_wait: int | None = None
+    """In how many seconds its turn may come, if that is known."""
+    data_policy: Literal["open", "restricted"] | str | None = None
     created_at: datetime
     ready_at: datetime | None
     expires_at: datetime | None

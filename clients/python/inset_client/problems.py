@@ -1,17 +1,18 @@
 """What the service says is wrong, as exceptions: one class for each slug, in families by what to do about it.
 
-    Problem ────────────── InternalError, ContentDamaged, and what has no class
+    Problem ────────────── InternalError, ContentDamaged, PolicyNotEnforceable, and what has no class
     ├── Unauthenticated ── TokenMissing, TokenMalformed, TokenAlgorithm, TokenUnknownIssuer, TokenSignature,
     │                      TokenExpired, TokenAudience, TokenLifetime, TokenClaims, TokenRevoked
     ├── Forbidden ──────── OriginNotAllowed, NotAllowed, BackendOnly
-    ├── NotFound ───────── NotebookNotFound, VersionNotFound, SessionNotFound
+    ├── NotFound ───────── NotebookNotFound, VersionNotFound, SessionNotFound, DeliveryNotFound
     ├── Conflict ───────── VersionConflict, NotOnTheSide, MergeConflict, NotMergeable, NotPreviewable, NotEmbeddable,
-    │                      SessionNotReady, NotebookInUse, SessionLimit, SessionDiffers, RequestUnderWay, SessionOver
+    │                      SessionNotReady, NotebookInUse, SessionLimit, SessionDiffers, RequestUnderWay, SessionOver,
+    │                      EndpointOff
     ├── Invalid ────────── InvalidRequest, NotJson, NotANotebook, UnsupportedNbformat, InvalidCursor,
     │                      IdempotencyKeyReused, NotComparable, DiffTooLarge, UnknownProfile, EnvironmentNotAllowed,
     │                      NotebookTooLarge, BaseVersionRequired
     └── Unavailable ────── RateLimited, HubUnavailable, HubBusy, ServerGone, KeysUnavailable, DatabaseUnavailable,
-                           PreviewsBusy
+                           PreviewsBusy, QueueFull
 
 A slug that a newer service has and this package has not is a plain `Problem` with its `slug`.
 """
@@ -203,6 +204,18 @@ class SessionNotFound(NotFound):
     """The caller has no session of this id."""
 
     slug = "session-not-found"
+
+
+class DeliveryNotFound(NotFound):
+    """The host application has no webhook delivery of this id."""
+
+    slug = "delivery-not-found"
+
+
+class EndpointOff(Conflict):
+    """The webhook endpoint was removed, or has been switched off."""
+
+    slug = "endpoint-off"
 
 
 class VersionConflict(Conflict):
@@ -411,6 +424,19 @@ class PreviewsBusy(Unavailable):
     """As many previews are being made as this service makes at once, and more are waiting."""
 
     slug = "previews-busy"
+
+
+class QueueFull(Unavailable):
+    """As many of the host application's sessions wait for a place as may."""
+
+    slug = "queue-full"
+    limit: int
+
+
+class PolicyNotEnforceable(Problem):
+    """The data is restricted, and nothing there could hold a notebook's user to that."""
+
+    slug = "policy-not-enforceable"
 
 
 class InternalError(Problem):

@@ -119,7 +119,7 @@ class AsyncSessions:
                     async for line in stream.aiter_lines():
                         event = reader.line(line)
                         if event is not None:
-                            after, losses = event.id, 0
+                            after, losses = event.id or after, 0
                         if event is not None or line.startswith(":"):
                             yield event
                         if event is not None and event.kind in FINAL:

@@ -1,4 +1,4 @@
-"""Sessions, users and the log by the async client, at the real service with a fake hub."""
+"""Sessions and users, at the real service with a fake hub and at the Python kit."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,9 @@ from inset_client import (
     TokenRevoked,
 )
 from tests.service.conftest import document
+from tests.support.insets import BOTH
+
+pytestmark = BOTH
 
 
 async def test_a_notebook_opens_is_saved_and_closes(user: AsyncUser) -> None:
@@ -109,25 +112,6 @@ async def test_a_user_may_be_named_anything(inset: AsyncInset, name: str) -> Non
     odd = f"{name}/ünd so?x=1#%2F"
 
     assert (await inset.revoke(odd)).user == odd
-
-
-async def test_the_log_says_who_did_what(inset: AsyncInset, user: AsyncUser, name: str) -> None:
-    before = datetime.now(UTC) - timedelta(minutes=1)
-    notebook = await user.notebooks.create("Analysis", document("1"))
-    await inset.acting_for(name).notebooks.rename(notebook.id, "Another")
-
-    acts = [act async for act in inset.audit(user=name, since=before)]
-
-    assert [(act.action, act.actor) for act in acts] == [
-        ("notebook.renamed", "backend"),
-        ("notebook.created", "user"),
-    ]
-    assert [act async for act in inset.audit(user=name, until=before)] == []
-    assert [act.id async for act in inset.audit(notebook_id=notebook.id, action="notebook.created")] == [acts[1].id]
-
-
-async def test_the_service_examines_itself(inset: AsyncInset) -> None:
-    assert "ok" in {finding.level for finding in (await inset.diagnose()).findings}
 
 
 async def test_many_calls_share_one_client(user: AsyncUser) -> None:
