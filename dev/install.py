@@ -60,9 +60,9 @@ def main(purpose: str) -> None:
     if not node.machine_node():
         wheel = ROOT / "requirements" / "node.txt"
         _step("Node", "node", [wheel], lambda: _pip("-r", wheel))
-    for folder in ("hub", "frontend-snippet"):
+    for folder in ("hub", "frontend-snippet", *(["clients/typescript"] if purpose == "test" else [])):
         lock = ROOT / folder / "package-lock.json"
-        _step(f"npm packages of {folder}/", f"npm-{folder}", [lock], partial(_npm, folder, "ci"))
+        _step(f"npm packages of {folder}/", f"npm-{Path(folder).name}", [lock], partial(_npm, folder, "ci"))
     _step("SDK and page extension", "build", _front_end_sources(), partial(_npm, "frontend-snippet", "run", "build"))
     own = [*ROOT.glob("*/pyproject.toml"), ROOT / "pyproject.toml"]
     _step("Inset's service and hub", "own", own, lambda: _pip_own("-e", ROOT, "-e", ROOT / "hub"))

@@ -11,8 +11,10 @@ from uuid import uuid4
 
 OVER = ("ended", "failed")
 STARTING = ("queued", "starting", "loading")
-EMPTY_CELL = {"cell_type": "code", "execution_count": None, "id": "first", "metadata": {}, "outputs": [], "source": []}
-EMPTY_DOCUMENT = {"cells": [EMPTY_CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+_EMPTY_CELL: dict[str, Any] = {
+    "cell_type": "code", "execution_count": None, "id": "first", "metadata": {}, "outputs": [], "source": [],
+}  # fmt: skip
+EMPTY_DOCUMENT = {"cells": [_EMPTY_CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 _CLOSING_SECONDS = 0.1
 _STEPS = (
     ("starting", 10, "Finding a seat"),
