@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -41,15 +42,22 @@ def python_access() -> Iterator[dict[str, Any]]:
         yield dict(fake.access)
 
 
-@pytest.fixture(scope="session")
-def javascript_access() -> Iterator[dict[str, Any]]:
-    """The same of the JavaScript kit, which runs until its standard input ends."""
-    command = [node_command(), str(ROOT / "tests" / "contract" / "javascript_kit.mjs")]
+@contextmanager
+def javascript_kit(*origin: str) -> Iterator[dict[str, Any]]:
+    """Run the JavaScript kit, which ends when its standard input does; gives what `Inset(…)` takes."""
+    command = [node_command(), str(ROOT / "tests" / "contract" / "javascript_kit.mjs"), *origin]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as kit:
         assert kit.stdout
         assert kit.stdin
         yield json.loads(kit.stdout.readline())
         kit.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def javascript_access() -> Iterator[dict[str, Any]]:
+    """The same of the JavaScript kit."""
+    with javascript_kit() as access:
+        yield access
 
 
 @pytest.fixture
