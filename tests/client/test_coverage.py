@@ -24,6 +24,9 @@ CALLS = {
 OPERATIONS = {name: each for name, each in vars(operations).items() if isinstance(each, Operation)}
 ELSEWHERE = {"LIST_KEYS"}
 """Operations of the client that are not of `/v1`."""
+COMING = {"LIST_DELIVERIES", "RESEND_DELIVERY"}
+"""Operations that services without webhooks do not have."""
+DOCUMENTED = {name for name, each in OPERATIONS.items() if name not in COMING or (each.method, each.path) in CALLS}
 _ANSWERS = [each for each in models.Answer.__subclasses__() if each.__module__ == models.__name__]
 MODELS = [each for each in _ANSWERS if not issubclass(each, models.Page)] + [
     models.NotebookStored,
@@ -34,6 +37,7 @@ NAMES = {
     models.Version: "VersionPublic",
     models.Session: "SessionPublic",
     models.Act: "AuditPublic",
+    models.Delivery: "DeliveryPublic",
 }
 """Where the client's word is another than the document's."""
 
@@ -43,7 +47,9 @@ def schema_of(model: Any) -> str:
 
 
 def test_every_call_of_the_api_is_reachable() -> None:
-    assert {(each.method, each.path) for name, each in OPERATIONS.items() if name not in ELSEWHERE} == set(CALLS)
+    ours = {(each.method, each.path) for name, each in OPERATIONS.items() if name in DOCUMENTED - ELSEWHERE}
+
+    assert ours == set(CALLS)
 
 
 def test_every_operation_is_used() -> None:
@@ -52,7 +58,7 @@ def test_every_operation_is_used() -> None:
     assert {name for name in OPERATIONS if not re.search(rf"\bops\.{name}\b", source)} == set()
 
 
-@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - ELSEWHERE))
+@pytest.mark.parametrize("name", sorted(DOCUMENTED - ELSEWHERE))
 def test_an_operation_is_as_documented(name: str) -> None:
     operation: Operation[Any] = OPERATIONS[name]
     call = CALLS[operation.method, operation.path]
@@ -82,13 +88,17 @@ def test_an_operation_is_as_documented(name: str) -> None:
     ],
 )
 def test_a_model_has_the_fields_that_the_document_has(model: type[BaseModel]) -> None:
+    if model is models.Delivery and not COMING & DOCUMENTED:
+        return
     documented = DOCUMENT["components"]["schemas"][schema_of(model)]
     ours = model.model_json_schema(ref_template="{model}")
 
     shapes, said = _shapes(ours, ours.get("$defs", {})), _shapes(documented, DOCUMENT["components"]["schemas"])
-    assert {name: shapes.get(name) for name in said} == said
-    # What not every service says must not be required of any.
-    assert not (shapes.keys() - said.keys()) & set(ours["required"])
+    # What not every service says is optional here, and not there.
+    optional = shapes.keys() - set(ours["required"])
+    assert shapes.keys() - said.keys() <= optional
+    for name, shape in said.items():
+        assert shapes[name] == (shape | {"null"} if name in optional else shape), name
 
 
 def test_every_problem_of_the_api_has_a_class() -> None:
@@ -127,8 +137,9 @@ def test_every_event_of_a_session_has_a_class_with_what_it_says() -> None:
     assert {row[0].strip("`") for row in rows} == events._KINDS.keys()
     for kind, says in rows:
         fields = events._KINDS[kind.strip("`")].model_fields.keys()
-        # What a reason may be stands there, too.
-        named = set(re.findall(r"`([a-z0-9_]+)`(?=[,:; ]|$)", re.sub(r": `.*?;", ";", says))) - {"in"}
+        # What a reason may be stands there, too, and in which state something is said.
+        words = {"in", *get_args(models.SessionState)}
+        named = set(re.findall(r"`([a-z0-9_]+)`(?=[,:; ]|$)", re.sub(r": `.*?;", ";", says))) - words
         assert named <= fields, kind
 
 

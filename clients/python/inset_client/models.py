@@ -13,6 +13,7 @@ Origin = Literal["api", "autosave", "save", "restore", "stop", "merge"]
 Aside = Literal["open", "settled"]
 Take = Literal["mine", "theirs", "merge"]
 SessionState = Literal["queued", "starting", "loading", "ready", "ending", "ended", "failed"]
+DeliveryState = Literal["waiting", "delivered", "failed"]
 Interface = Literal["notebook", "lab"]
 Action = Literal[
     "session.opened",
@@ -225,6 +226,25 @@ class Act(Answer):
     session_id: str | None
     request_id: str | None
     facts: dict[str, Any]
+
+
+class Delivery(Answer):
+    """One event on its way to one webhook endpoint."""
+
+    id: int
+    event_id: str
+    """The header `webhook-id`: the same with each attempt, and when it is sent again."""
+    endpoint: str
+    type: Literal["session.ready", "session.ended", "notebook.saved", "notebook.conflict"] | str
+    subject: str
+    """The id of the notebook, or of the session."""
+    state: DeliveryState | str
+    attempts: int
+    created_at: datetime
+    next_at: datetime | None
+    finished_at: datetime | None
+    last_status: int | None
+    last_error: str | None
 
 
 class Finding(Answer):

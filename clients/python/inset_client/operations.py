@@ -60,5 +60,8 @@ SAVE_SESSION = Operation("POST", "/v1/sessions/{id}/save", models.SavedNow)
 REVOKE_USER = Operation("POST", "/v1/users/{user}/revoke", models.Revoked)
 LIST_ACTS = Operation("GET", "/v1/audit", models.Page[models.Act])
 DIAGNOSE = Operation("GET", "/v1/doctor", models.Diagnosis)
+LIST_DELIVERIES = Operation("GET", "/v1/webhooks/deliveries", models.Page[models.Delivery])
+# A delivery that is made twice has the same id, by which its receiver knows it.
+RESEND_DELIVERY = Operation("POST", "/v1/webhooks/deliveries/{id}/resend", models.Delivery)
 
 LIST_KEYS = Operation("GET", "/.well-known/jwks.json", bytes)

@@ -11,7 +11,7 @@ from inset_client import operations as ops
 from inset_client._sync.notebooks import Notebooks
 from inset_client._sync.sessions import Sessions
 from inset_client._sync.transport import Transport
-from inset_client.models import Act, Action, Capability, Diagnosis, Revoked
+from inset_client.models import Act, Action, Capability, Delivery, DeliveryState, Diagnosis, Revoked
 from inset_client.receipts import ReceiptFacts, signed_by, verify_receipt
 from inset_client.retries import Retries
 from inset_client.tokens import Algorithm, HostKey, Token
@@ -94,6 +94,14 @@ class Inset:
             "until": until and until.isoformat(),
         }
         return self._backend.items(ops.LIST_ACTS, Call(query=query))
+
+    def deliveries(self, *, state: DeliveryState | None = None) -> Iterator[Delivery]:
+        """Give what was sent to your webhook endpoints, or waits to be, newest first."""
+        return self._backend.items(ops.LIST_DELIVERIES, Call(query={"state": state}))
+
+    def resend(self, delivery_id: int) -> Delivery:
+        """Have a webhook made again at once, whatever became of it. Raises `DeliveryNotFound` or `EndpointOff`."""
+        return self._backend.ask(ops.RESEND_DELIVERY, Call(path={"id": delivery_id}))
 
     def diagnose(self) -> Diagnosis:
         """Have the service examine its deployment, and of the host applications yours."""
