@@ -151,8 +151,7 @@ def _no_service_starts() -> Iterator[None]:
 def _front_end_sources() -> list[Path]:
     folders = ("frontend-snippet/src", "frontend-snippet/scripts", "singleuser/labextension")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if "node_modules" not in path.parts]
-    frame = ROOT / "clients" / "python" / "inset_client" / "testkit" / "frame.html"
-    return [*files, frame, ROOT / "frontend-snippet" / "package.json"]
+    return [*files, ROOT / "frontend-snippet" / "package.json"]
 
 
 def _step(name: str, stamp: str, inputs: Iterable[Path], work: Callable[[], None], *, always: bool = False) -> None:

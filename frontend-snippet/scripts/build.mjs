@@ -42,7 +42,7 @@ await build({ ...options, entryPoints: { diagnose: 'src/diagnose.ts' }, format: 
 // For frameworks that render on the server: this one lives in the browser.
 await build({ ...options, ...around, entryPoints: { react: 'src/react.ts' }, banner: { js: "'use client';" } });
 await build({ ...options, ...around, entryPoints: { element: 'src/element.ts' } });
-// For a host's own tests, in node; its frame is the Python kit's.
+// For a host's own tests, in node. The Python kit shows the same frame.
 await build({ ...options, entryPoints: { testkit: 'src/testkit/index.ts' }, format: 'esm', platform: 'node', minify: false, loader: { '.html': 'text' } });
 await copyFile(`${here}src/inset-notebook.css`, `${here}dist/inset-notebook.css`);
 for (const project of ['tsconfig.build.json', 'tsconfig.testkit.json']) {

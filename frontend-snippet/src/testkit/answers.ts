@@ -1,7 +1,7 @@
 /** How the fake answers: HTTP in, HTTP out. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import frame from '../../../clients/python/inset_client/testkit/frame.html';
+import frame from './frame.html';
 import { missing, Refusal } from './refusals.js';
 import { written, type Kept, type Notebook, type Session } from './state.js';
 import { caller, need, type Caller } from './tokens.js';
