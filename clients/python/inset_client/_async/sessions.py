@@ -16,6 +16,8 @@ from inset_client.wire import Call
 
 _SILENCE = 45.0
 """Seconds after which a stream is dead: the service says something every fifteen."""
+_PATIENCE = 2.0
+"""Seconds that an answer has to begin in any case, however short the wait: it is no sign that nobody is there."""
 
 
 class AsyncSessions:
@@ -98,7 +100,7 @@ class AsyncSessions:
 
     async def _wait(self, id: str, states: tuple[SessionState, ...], within: float) -> Session:
         deadline = time.monotonic() + within
-        async with aclosing(self._heard(id, after=0, silence=min(within, _SILENCE))) as heard:
+        async with aclosing(self._heard(id, after=0, silence=max(min(within, _SILENCE), _PATIENCE))) as heard:
             async for event in heard:
                 if event is None or event.kind in states:
                     session = await self.get(id)

@@ -16,6 +16,8 @@ from inset_client.wire import Call
 
 _SILENCE = 45.0
 """Seconds after which a stream is dead: the service says something every fifteen."""
+_PATIENCE = 2.0
+"""Seconds that an answer has to begin in any case, however short the wait: it is no sign that nobody is there."""
 
 
 class Sessions:
@@ -98,7 +100,7 @@ class Sessions:
 
     def _wait(self, id: str, states: tuple[SessionState, ...], within: float) -> Session:
         deadline = time.monotonic() + within
-        with closing(self._heard(id, after=0, silence=min(within, _SILENCE))) as heard:
+        with closing(self._heard(id, after=0, silence=max(min(within, _SILENCE), _PATIENCE))) as heard:
             for event in heard:
                 if event is None or event.kind in states:
                     session = self.get(id)
