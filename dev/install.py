@@ -60,12 +60,15 @@ def main(purpose: str) -> None:
     if not node.machine_node():
         wheel = ROOT / "requirements" / "node.txt"
         _step("Node", "node", [wheel], lambda: _pip("-r", wheel))
-    for folder in ("hub", "frontend-snippet"):
+    for folder in ("hub", "frontend-snippet", *(["clients/typescript"] if purpose == "test" else [])):
         lock = ROOT / folder / "package-lock.json"
-        _step(f"npm packages of {folder}/", f"npm-{folder}", [lock], partial(_npm, folder, "ci"))
+        _step(f"npm packages of {folder}/", f"npm-{Path(folder).name}", [lock], partial(_npm, folder, "ci"))
     _step("SDK and page extension", "build", _front_end_sources(), partial(_npm, "frontend-snippet", "run", "build"))
     own = [*ROOT.glob("*/pyproject.toml"), ROOT / "pyproject.toml"]
     _step("Inset's service and hub", "own", own, lambda: _pip_own("-e", ROOT, "-e", ROOT / "hub"))
+    if purpose == "test":
+        client = ROOT / "clients" / "python"
+        _step("Inset's client", "client", [client / "pyproject.toml"], lambda: _pip_own("-e", client))
     # Not editable: Jupyter finds the page extension and the settings among the environment's shared files.
     bridge = [path for path in (ROOT / "singleuser").rglob("*") if "labextension/node_modules" not in path.as_posix()]
     _step("Inset's save bridge", "bridge", bridge, lambda: _pip_own("--force-reinstall", ROOT / "singleuser"))

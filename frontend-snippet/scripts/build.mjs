@@ -42,8 +42,12 @@ await build({ ...options, entryPoints: { diagnose: 'src/diagnose.ts' }, format: 
 // For frameworks that render on the server: this one lives in the browser.
 await build({ ...options, ...around, entryPoints: { react: 'src/react.ts' }, banner: { js: "'use client';" } });
 await build({ ...options, ...around, entryPoints: { element: 'src/element.ts' } });
+// For a host's own tests, in node. The Python kit shows the same frame.
+await build({ ...options, entryPoints: { testkit: 'src/testkit/index.ts' }, format: 'esm', platform: 'node', minify: false, loader: { '.html': 'text' } });
 await copyFile(`${here}src/inset-notebook.css`, `${here}dist/inset-notebook.css`);
-execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { cwd: here, stdio: 'inherit' });
+for (const project of ['tsconfig.build.json', 'tsconfig.testkit.json']) {
+  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project], { cwd: here, stdio: 'inherit' });
+}
 await buildExtension({ build });
 
 /** Take out what esbuild leaves in. */

@@ -1,4 +1,8 @@
-"""The hub twice: our fake at the wire, and a real JupyterHub as a subprocess. Both are asked through our own client."""
+"""What stands in for something, and the real thing, in turn.
+
+The hub: our fake at the wire, and a real JupyterHub as a subprocess, both asked through our own client. Inset itself:
+the kits for hosts' tests, and the real service, all asked through the Python client.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,8 +16,31 @@ import pytest
 from inset.hub import HubClient
 from inset.servers import ServerDialler
 from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
+from tests.support.insets import (
+    access,
+    inset,
+    javascript_access,
+    kind,
+    name,
+    python_access,
+    service,
+    service_access,
+    user,
+)
 from tests.support.real_hub import HUB_CONFIG, RealHub, real_hub
 from tests.support.serving import served
+
+__all__ = [
+    "access",
+    "inset",
+    "javascript_access",
+    "kind",
+    "name",
+    "python_access",
+    "service",
+    "service_access",
+    "user",
+]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes.fake_inset import FakeInset
+from inset_client.testkit import FakeInset
 from tests.support.webhooks import SECRET
 
 FRONTEND = Path(__file__).parents[2] / "frontend-snippet"
@@ -21,7 +21,7 @@ KEY = "the tests' own key, of more than thirty-two bytes"
 
 @pytest.fixture
 def inset() -> FakeInset:
-    return FakeInset(audience=SERVICE, key=KEY, origin=HOST)
+    return FakeInset(url=SERVICE, key=KEY, origin=HOST)
 
 
 @pytest.fixture

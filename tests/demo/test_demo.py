@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jose import jwt
 from standardwebhooks.webhooks import Webhook
 
+from inset_client.testkit import FakeInset, FakeProblem
 from tests.demo.conftest import HOST, KEY, SERVICE
-from tests.fakes.fake_inset import FakeInset, FakeProblem
 from tests.support.webhooks import NEW_SECRET, SECRET
 
 
@@ -73,17 +73,17 @@ async def test_creating_an_analysis_makes_a_notebook_for_the_user_and_opens_it(b
     path = await create(page, "Malaria  grants\t2024")
 
     [notebook] = inset.notebooks.values()
-    assert (notebook["name"], notebook["owner"]) == ("Malaria grants 2024", "ada")
+    assert (notebook.name, notebook.owner) == ("Malaria grants 2024", "ada")
     assert {"iss": "demo", "aud": SERVICE, "sub": "demo", "act_for": "ada"}.items() <= inset.seen[-1].items()
     shown = (await page.get(path)).text
-    assert f'content="{notebook["id"]}"' in shown
+    assert f'content="{notebook.id}"' in shown
     assert "Malaria grants 2024</h1>" in shown
 
 
 async def test_an_analysis_can_start_from_the_example(browser, inset: FakeInset):
     await create(await log_in(browser), "Who funds what", start="example")
     [notebook] = inset.notebooks.values()
-    assert b"Wellmore Trust" in notebook["versions"][0]["content"]
+    assert b"Wellmore Trust" in notebook.versions[0].content
 
 
 async def test_a_title_is_required_and_shown_as_text(browser, inset: FakeInset):
@@ -103,7 +103,7 @@ async def test_renaming_renames_the_notebook_too(browser, inset: FakeInset):
     answer = await page.post(f"{path}/rename", data={"title": "Second title"})
     assert "Second title" in answer.text
     assert "First title" not in answer.text
-    assert [n["name"] for n in inset.notebooks.values()] == ["Second title"]
+    assert [n.name for n in inset.notebooks.values()] == ["Second title"]
 
 
 async def test_deleting_can_be_undone(browser, inset: FakeInset):
@@ -113,12 +113,12 @@ async def test_deleting_can_be_undone(browser, inset: FakeInset):
 
     answer = await page.post(f"{path}/delete")
     assert "“Kept after all” was deleted." in answer.text
-    assert notebook["deleted"]
+    assert notebook.deleted
     assert (await page.get(path)).status_code == 404
 
     answer = await page.post(f"{path}/undelete")
     assert "was deleted" not in answer.text
-    assert not notebook["deleted"]
+    assert not notebook.deleted
     assert (await page.get(path)).status_code == 200
 
 
@@ -126,11 +126,11 @@ async def test_deleting_what_is_open_closes_it_first(browser, inset: FakeInset):
     page = await log_in(browser)
     path = await create(page, "Open elsewhere")
     [notebook] = inset.notebooks.values()
-    session = inset.open(notebook["id"])
+    session = inset.open(notebook.id)
     answer = await page.post(f"{path}/delete")
     assert "“Open elsewhere” was deleted." in answer.text
-    assert session["state"] == "ended"
-    assert notebook["deleted"]
+    assert session.state == "ended"
+    assert notebook.deleted
 
 
 async def test_someone_elses_analysis_and_no_analysis_are_the_same_404(browser, inset: FakeInset):
@@ -143,7 +143,7 @@ async def test_someone_elses_analysis_and_no_analysis_are_the_same_404(browser, 
     assert "Ada" not in (await grace.get("/")).text
     for change in ("rename", "delete", "undelete"):
         assert (await grace.post(f"{path}/{change}", data={"title": "Mine now"})).status_code == 404
-    assert [(n["name"], n["deleted"]) for n in inset.notebooks.values()] == [("Ada's own", False)]
+    assert [(n.name, n.deleted) for n in inset.notebooks.values()] == [("Ada's own", False)]
 
 
 async def test_the_token_names_the_user_and_lives_five_minutes(browser):
@@ -195,12 +195,12 @@ async def test_logging_out_ends_the_users_sessions_and_nobody_elses(browser, ins
     await create(ada, "One")
     await create(await log_in(browser, "grace"), "Two")
     for notebook in inset.notebooks.values():
-        inset.open(notebook["id"])
+        inset.open(notebook.id)
 
     answer = await ada.post("/logout")
     assert answer.url.path == "/login"
     assert (await ada.get("/")).url.path == "/login"
-    assert {s["owner"]: s["state"] for s in inset.sessions.values()} == {"ada": "ending", "grace": "starting"}
+    assert {s.owner: s.state for s in inset.sessions.values()} == {"ada": "ending", "grace": "starting"}
 
 
 async def test_logging_out_works_while_inset_is_down(browser, inset: FakeInset):

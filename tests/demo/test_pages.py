@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from inset_client.testkit import FakeInset, FakeProblem
 from tests.demo.conftest import FRONTEND, KEY
-from tests.fakes.fake_inset import FakeInset, FakeProblem
 from tests.support.chromium import chromium_page
 from tests.support.real_hub import free_ports
 from tests.support.serving import served
@@ -39,7 +39,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
     host_port, service_port = free_ports(2)
     host, service = (f"http://localhost:{port}" for port in (host_port, service_port))
     frames = f"http://seat-001.nb.localhost:{service_port}"
-    inset = FakeInset(audience=service, key=KEY, origin=host, frames=frames)
+    inset = FakeInset(url=service, key=KEY, origin=host, frames=frames)
     settings = Settings(
         secret=KEY,
         data=tmp_path,
@@ -139,7 +139,7 @@ async def test_restoring_saves_unsaved_edits_first(page: Page, stack: Stack) -> 
     await page.get_by_role("button", name="Restore version 1").click()
     await expect(page.get_by_test_id("versions").get_by_role("listitem")).to_have_count(4)
     [notebook] = stack.inset.notebooks.values()
-    assert b"not saved yet" in notebook["versions"][2]["content"]
+    assert b"not saved yet" in notebook.versions[2].content
 
 
 async def test_renaming_beside_and_inside_the_notebook_agree(page: Page, stack: Stack) -> None:
@@ -152,7 +152,7 @@ async def test_renaming_beside_and_inside_the_notebook_agree(page: Page, stack: 
     await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
 
     [id] = stack.inset.notebooks
-    assert stack.inset.notebooks[id]["name"] == "Second title"
+    assert stack.inset.notebooks[id].name == "Second title"
     stack.inset.rename_inside_jupyter(id, "Third title")
     await expect(page.get_by_role("heading", name="Third title")).to_be_visible()
     await page.get_by_role("link", name="Analyses").click()
@@ -201,7 +201,7 @@ async def test_logging_out_leaves_nothing_behind(page: Page, stack: Stack) -> No
     await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
     await page.get_by_role("button", name="Log out").click()
     await expect(page.get_by_role("button", name="Log in")).to_be_visible()
-    assert [s["state"] in ("ending", "ended") for s in stack.inset.sessions.values()] == [True]
+    assert [s.state in ("ending", "ended") for s in stack.inset.sessions.values()] == [True]
 
 
 async def test_the_set_up_is_checked_when_somebody_asks_and_not_before(page: Page, stack: Stack) -> None:
@@ -231,7 +231,7 @@ async def test_a_conflict_offers_its_ways_out_and_the_keyboard_reaches_them(page
     await create(page, "Malaria grants")
     await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
     [id] = stack.inset.notebooks
-    stack.inset.save(id, b"{}", origin="api", author="ada")
+    stack.inset.save(id, b"{}", origin="api")
     mine = {"cell_type": "code", "id": "c1", "metadata": {}, "source": ["grants = 7\n", "grants"], "outputs": []}
     stack.inset.keep_aside(id, json.dumps({"cells": [mine]}).encode(), base=1)
     dialog = page.get_by_role("dialog", name="This notebook was changed in two places")
@@ -262,7 +262,7 @@ async def test_a_conflict_that_cannot_be_resolved_just_now_says_so_and_stays(pag
     await create(page, "Malaria grants")
     await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
     [id] = stack.inset.notebooks
-    stack.inset.save(id, b"{}", origin="api", author="ada")
+    stack.inset.save(id, b"{}", origin="api")
     stack.inset.keep_aside(id, b"{}", base=1)
     dialog = page.get_by_role("dialog", name="This notebook was changed in two places")
     stack.inset.refusing = FakeProblem(503, "server-gone", "Notebook server is gone", "Open the notebook again.")

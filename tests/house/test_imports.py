@@ -114,6 +114,7 @@ def test_the_verbs_know_nothing_of_http() -> None:
         ("singleuser/inset_bridge", ("inset", "inset_hub", "demo")),
         ("frontend-snippet/demo", ("inset_hub", "inset_bridge")),
         ("deploy/engine/inset_engine", ("inset", "inset_hub", "inset_bridge", "demo")),
+        ("clients/python/inset_client", ("inset", "inset_hub", "inset_bridge", "demo")),
     ],
 )
 def test_the_parts_meet_over_http_and_never_import_each_other(folder: str, foreign: tuple[str, ...]) -> None:

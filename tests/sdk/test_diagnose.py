@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from tests.fakes.fake_inset import FakeInset
+from inset_client.testkit import FakeInset
 from tests.support.chromium import chromium_page
 from tests.support.host_page import SDK
 from tests.support.real_hub import free_ports
@@ -47,7 +47,7 @@ class Host:
 
     def token(self, *, age: int = 0) -> str:
         now = int(time.time()) - age
-        claims = {"iss": "demo", "aud": self.inset.audience, "sub": "ada", "iat": now, "exp": now + 60}
+        claims = {"iss": "demo", "aud": self.inset.url, "sub": "ada", "iat": now, "exp": now + 60}
         return jwt.encode(claims, KEY, algorithm="HS256", headers={"kid": "demo-1"})
 
     async def open_a_notebook(self) -> None:
@@ -56,7 +56,7 @@ class Host:
         transport = httpx.ASGITransport(app=self.inset.app)
         async with httpx.AsyncClient(base_url="http://inset", transport=transport, headers=headers) as client:
             notebook = (await client.post("/v1/notebooks", json={"name": "Of ada"})).json()
-        self.inset.open(notebook["id"])["state"] = "ready"
+        self.inset.open(notebook["id"])
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def host() -> AsyncIterator[Host]:
     host_port, service_port = free_ports(2)
     service = f"http://localhost:{service_port}"
     inset = FakeInset(
-        audience=service,
+        url=service,
         key=KEY,
         origin=f"http://host.localhost:{host_port}",
         frames=f"http://seat-001.nb.localhost:{service_port}",

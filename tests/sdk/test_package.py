@@ -16,7 +16,7 @@ from node import node_command, npm_command, npm_environment  # dev/ is a folder 
 
 SDK = ROOT / "frontend-snippet"
 LIMIT = 8 * 1024
-ENTRIES = (".", "./element", "./react", "./diagnose")
+ENTRIES = (".", "./element", "./react", "./diagnose", "./testkit")
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,7 @@ import { EmbedError, embedNotebook, type EmbedEvents, type NotebookEmbed, type S
 import { InsetNotebookElement } from 'inset-notebook/element';
 import { InsetNotebook } from 'inset-notebook/react';
 import { diagnose, type Finding } from 'inset-notebook/diagnose';
+import { fakeInset, type FakeInset } from 'inset-notebook/testkit';
 
 const options = { serviceUrl: 'https://inset.example', notebookId: 'n', fetchToken: async () => 't' };
 const notebook: NotebookEmbed = embedNotebook({
@@ -151,7 +152,9 @@ notebook.on('exploded', () => undefined);
 const element: InsetNotebookElement = document.createElement('inset-notebook');
 createElement(InsetNotebook, { ...options, ref: createRef<NotebookEmbed>(), onReady: () => undefined });
 const found: Finding[] = await diagnose(options);
-if (new Error() instanceof EmbedError) void [element, found];
+const fake: FakeInset = await fakeInset({ origin: location.origin });
+fake.failure = { code: 'spawn-failed', title: 'No', detail: 'No.' };
+if (new Error() instanceof EmbedError) void [element, found, fake.token('ada')];
 export {};
 """
 

@@ -1,0 +1,1 @@
+"""The client, written once: `dev/unasync.py` makes `_sync` of it."""

@@ -1,0 +1,1 @@
+"""The client for code that waits. Made by `dev/unasync.py`: change `_async`."""

@@ -1,0 +1,5 @@
+/** esbuild puts such a file in as its text. */
+declare module '*.html' {
+  const text: string;
+  export default text;
+}

@@ -1,0 +1,7 @@
+// The JavaScript kit, for the contract tests: says how it is reached, and runs until its standard input ends.
+import { fakeInset } from '../../frontend-snippet/dist/testkit.js';
+
+const inset = await fakeInset({ origin: process.argv[2] });
+const { url, issuer, keyId, key } = inset;
+console.log(JSON.stringify({ url, issuer, key_id: keyId, key }));
+process.stdin.on('end', () => void inset.close()).resume();
