@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
 WORKERS ?= 2
 
-.PHONY: help run up down test check soak bench lint openapi
+.PHONY: help run up down test check soak bench docs lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -42,6 +42,9 @@ soak:  ## the long form of the faults: services and servers killed during thousa
 bench:  ## measure the notebook store beside jupyter_server and git; writes docs/store-benchmark.md
 	@$(PYTHON) dev/install.py test
 	@$(BIN)/python -m benchmarks.store $(if $(CORPUS),--corpus $(CORPUS))
+
+docs:  ## build the documentation's site into .artifacts/site
+	@$(PYTHON) dev/docs.py build
 
 lint:
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }
