@@ -44,7 +44,7 @@ bench:  ## measure the notebook store beside jupyter_server and git; writes docs
 	@$(BIN)/python -m benchmarks.store $(if $(CORPUS),--corpus $(CORPUS))
 
 docs:  ## build the documentation's site into .artifacts/site
-	@$(PYTHON) dev/docs.py build
+	@$(PYTHON) dev/documentation.py build
 
 lint:
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }

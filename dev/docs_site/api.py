@@ -13,7 +13,7 @@ _OFFLINE = "\n\n[The OpenAPI document](../../openapi.json), for tools and for ge
 
 
 def pages(document: Path, *, known: set[str]) -> dict[str, str]:
-    """Make an index, a page of each tag's operations, and one of all schemas; `known` are the problems with an entry."""
+    """Make an index, a page for each tag, and one of all schemas. `known`: the problems that the catalogue has."""
     api: Json = json.loads(document.read_text())
     tags = {tag["name"]: tag["description"] for tag in api["tags"]}
     made = {"reference/api/index.md": _index(api, tags), "reference/api/schemas.md": _schemas(api)}
@@ -35,7 +35,7 @@ def _index(api: Json, tags: Mapping[str, str]) -> str:
         if "description" in about:
             parts.append(f"**{scheme}**: {about['description']}\n")
     for tag, about in tags.items():
-        parts.append(f"\n## {_title(tag)}\n\n{about}\n\n| | |\n| --- | --- |")
+        parts.append(f"\n## {_title(tag)}\n\n{about}\n\n| call | does |\n| --- | --- |")
         for method, path, operation in operations(api):
             if tag in operation["tags"]:
                 link = f"{quote(_file(tag))}#{operation['operationId']}"
@@ -46,7 +46,9 @@ def _index(api: Json, tags: Mapping[str, str]) -> str:
 def _tag(tag: str, about: str, api: Json, known: set[str]) -> str:
     parts = [f"# {_title(tag)}\n\n{about}\n"]
     parts += [
-        _operation(method, path, operation, known) for method, path, operation in operations(api) if tag in operation["tags"]
+        _operation(method, path, operation, known)
+        for method, path, operation in operations(api)
+        if tag in operation["tags"]
     ]
     return "\n".join(parts)
 
@@ -68,7 +70,7 @@ def _operation(method: str, path: str, operation: Json, known: set[str]) -> str:
         kinds = [f"`{kind}`: {_type(content.get('schema', {}))}" for kind, content in body["content"].items()]
         parts.append(f"**Body** {', or '.join(kinds)}\n")
         parts += _examples(body)
-    parts.append("| answer | |\n| --- | --- |")
+    parts.append("| answer | what comes |\n| --- | --- |")
     for status, answer in operation["responses"].items():
         parts.append(f"| {status} | {_answer(answer, known)} |")
     return "\n".join(parts) + "\n"
@@ -106,7 +108,9 @@ def _schemas(api: Json) -> str:
             parts.append(f"| `{field}` | {_type(about)}{needed} | {_cell(about.get('description', ''))} |")
         parts.append("")
         if name != _PROBLEM:
-            parts += [f"```json\n{json.dumps(one, indent=2, ensure_ascii=False)}\n```\n" for one in schema.get("examples", [])]
+            parts += [
+                f"```json\n{json.dumps(one, indent=2, ensure_ascii=False)}\n```\n" for one in schema.get("examples", [])
+            ]
     return "\n".join(parts) + "\n"
 
 

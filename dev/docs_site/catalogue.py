@@ -23,10 +23,12 @@ _STATUS = {
 
 _HEAD = """# Error catalogue
 
-Everything that can go wrong for a caller, by its code. Codes are stable: branch on them, and show your users words of your own.
+Everything that can go wrong for a caller, by its code. Codes are stable: branch on them, and show your users words of
+your own.
 
-- The **service** answers `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) whose `type` is `urn:inset:problem:<code>`. `title` and `detail` are for people, in English;
-  further members are named below. Nothing of it names a secret, or says what JupyterHub said.
+- The **service** answers `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) whose `type` is
+  `urn:inset:problem:<code>`. `title` and `detail` are for people, in English; further members are named below.
+  Nothing of it names a secret, or says what JupyterHub said.
 - A **session** that can't be had ends as `failed`, with one of [these codes](#why-a-session-failed).
 - The **SDK** rejects with an `EmbedError` whose `code` is [one of its own](#codes-of-the-sdk), or the service's.
 
@@ -56,7 +58,9 @@ def page(root: Path) -> str:
     parts.append("\n## Why a session failed\n\nThe `failure` of a session in the state `failed`, and the SDK's code.\n")
     parts.append("| code | it says | what helps |\n| --- | --- | --- |")
     parts += [f"| `{code}` | {title} | {detail} |" for code, (title, detail) in failures(root).items()]
-    parts.append("\n## Codes of the SDK\n\nAn `EmbedError`'s `code`. [The SDK](../sdk.md#errors) says where it is told.\n")
+    parts.append(
+        "\n## Codes of the SDK\n\nAn `EmbedError`'s `code`. [The SDK](../sdk.md#errors) says where it is told.\n"
+    )
     parts.append(sdk_codes(root))
     return "\n".join(parts) + "\n"
 

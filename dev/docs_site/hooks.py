@@ -1,11 +1,12 @@
-"""What MkDocs asks while it builds: pages that are made from sources, links that leave the documentation, the navigation."""
+"""What MkDocs asks while it builds: pages made from sources, links that leave the documentation, the navigation."""
 
 from pathlib import Path
 from typing import Any
 
+from mkdocs.structure.files import File, Files
+
 from docs_site import api, catalogue, decisions, links
 from docs_site.navigation import complete
-from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = Path(__file__).with_name("assets")

@@ -9,7 +9,15 @@ _LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)\s#]+)(#[^)\s]*)?(?=\))")
 _NAMED = re.compile(r"(?<!\[)`docs/([\w/.-]+\.md)`(?!\])")
 _FENCE = re.compile(r"^( *)(```+).*?^\1\2\s*$", re.MULTILINE | re.DOTALL)
 
-_LANGUAGES = {".ts": "ts", ".tsx": "tsx", ".js": "js", ".py": "python", ".yml": "yaml", ".yaml": "yaml", ".json": "json"}
+_LANGUAGES = {
+    ".ts": "ts",
+    ".tsx": "tsx",
+    ".js": "js",
+    ".py": "python",
+    ".yml": "yaml",
+    ".yaml": "yaml",
+    ".json": "json",
+}
 
 
 def sources(pages: Mapping[str, str], root: Path) -> dict[str, str]:
@@ -57,7 +65,10 @@ def _page_of(path: str) -> str:
 
 
 def _shown(path: str, file: Path) -> str:
-    text, head = file.read_text(), f"---\nsearch:\n  exclude: true\nhide:\n  - toc\n---\n\n# {file.name}\n\n`{path}`\n\n"
+    text, head = (
+        file.read_text(),
+        f"---\nsearch:\n  exclude: true\nhide:\n  - toc\n---\n\n# {file.name}\n\n`{path}`\n\n",
+    )
     return f"{head}````{_LANGUAGES.get(file.suffix, 'text')}\n{text.rstrip()}\n````\n"
 
 

@@ -8,7 +8,7 @@ Nav = list[Any]
 
 
 def complete(nav: Nav, pages: Iterable[str]) -> Nav:
-    """Leave out pages that aren't there; add those it doesn't name: decisions and the API's to theirs, others to "More"."""
+    """Leave out what isn't there; add what it doesn't name: decisions and the API's to theirs, the rest to "More"."""
     there = sorted(pages)
     kept = _kept(nav, set(there))
     named = set(_named(kept))

@@ -1,8 +1,8 @@
 """Builds the documentation's site, in an environment of its own beside the checkout's.
 
-python3 dev/docs.py build           into .artifacts/site; further arguments are MkDocs's own
-python3 dev/docs.py serve           shows it on http://localhost:8000, and every change at once
-python3 dev/docs.py environment     installs, and does no more
+python3 dev/documentation.py build           into .artifacts/site; further arguments are MkDocs's own
+python3 dev/documentation.py serve           shows it on http://localhost:8000, and every change at once
+python3 dev/documentation.py environment     installs, and does no more
 """
 
 import hashlib
