@@ -38,7 +38,7 @@ def install() -> None:
     if stamp.exists() and stamp.read_text() == digest:
         return
     venv.create(ENVIRONMENT, clear=True, symlinks=True, with_pip=True)
-    pip = [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--require-hashes", "-r", REQUIREMENTS], check=True)
     stamp.write_text(digest)
 

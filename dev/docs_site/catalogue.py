@@ -26,8 +26,8 @@ _HEAD = """# Error catalogue
 Everything that can go wrong for a caller, by its code. Codes are stable: branch on them, and show your users words of
 your own.
 
-- The **service** answers `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) whose `type` is
-  `urn:inset:problem:<code>`. `title` and `detail` are for people, in English; further members are named below.
+- The **service** answers `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) whose `type`
+  is `urn:inset:problem:<code>`. `title` and `detail` are for people, in English; further members are named below.
   Nothing of it names a secret, or says what JupyterHub said.
 - A **session** that can't be had ends as `failed`, with one of [these codes](#why-a-session-failed).
 - The **SDK** rejects with an `EmbedError` whose `code` is [one of its own](#codes-of-the-sdk), or the service's.

@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ class Reader:
         folder.mkdir()
         for name in (".venv", "dev", "frontend-snippet"):
             (folder / name).symlink_to(ROOT / name)
+        # The Node that comes as a wheel has its npm elsewhere than on the path.
+        npm = folder / "bin" / "npm"
+        npm.parent.mkdir()
+        npm.write_text(f'#!/bin/sh\nexec {shlex.join(node.npm_command())} "$@"\n')
+        npm.chmod(0o755)
         shutil.copytree(
             ROOT / "docs" / "samples",
             folder / "docs" / "samples",
@@ -75,7 +81,8 @@ class Reader:
                     await asyncio.sleep(0.2)
             yield
         finally:
-            os.killpg(started.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGTERM)
             started.wait()
 
     def _started(self, command: str, log: Path) -> subprocess.Popen[bytes]:
@@ -95,7 +102,7 @@ class Reader:
 
     def _place(self) -> dict[str, Any]:
         ports = self.stack.ports
-        path = [str(documentation.ENVIRONMENT / "bin"), node.npm_environment()["PATH"]]
+        path = [str(self.folder / "bin"), str(documentation.ENVIRONMENT / "bin"), node.npm_environment()["PATH"]]
         environment = {
             **os.environ,
             "PATH": os.pathsep.join(path),

@@ -5,6 +5,9 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
+
+from docs_site.catalogue import slugs
 
 from inset.settings import DatabaseSettings, HubSettings, Settings
 from tests.support.real_hub import ROOT
@@ -56,6 +59,13 @@ def test_troubleshooting_md_lists_every_code_that_something_is_wrong_by() -> Non
     assert len(found) > 20
     assert _listed(doctor) == found
     assert _listed(diagnose) == set(re.findall(r"(?:error|warning)\('([a-z-]+)'", source))
+
+
+def test_every_problem_has_a_cause_and_a_way_out() -> None:
+    helps = tomllib.loads((ROOT / "docs" / "errors.toml").read_text())
+
+    assert set(helps) == slugs(ROOT), "docs/errors.toml says what brings a problem about, and what helps"
+    assert not [slug for slug, help in helps.items() if set(help) != {"cause", "way_out"}]
 
 
 def _listed(text: str) -> set[str]:
