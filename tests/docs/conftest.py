@@ -25,19 +25,25 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack.stop()
 
 
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Where a module's applications listen, one after the other."""
+    return free_ports(1)[0]
+
+
 @pytest.fixture
-def reader(stack: Stack, tmp_path: Path) -> Reader:
-    [port] = free_ports(1)
+def reader(stack: Stack, tmp_path: Path, port: int) -> Reader:
     return Reader.with_a_checkout(stack, tmp_path / "checkout", port)
 
 
-@pytest.fixture
-def samples_key(reader: Reader) -> str:
-    """Register the samples as their page says; gives the key that they sign with."""
-    reader.writes("docs/samples/hosts.toml", (DOCS / "samples" / "hosts.toml").read_text())
-    reader.runs(".venv/bin/python dev/stack.py hosts apply docs/samples/hosts.toml")
-    registered = tomllib.loads((DOCS / "samples" / "hosts.toml").read_text())
-    return str(registered["hosts"][0]["keys"][0]["key"])
+@pytest.fixture(scope="module")
+def samples_key(stack: Stack, port: int, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Register the samples; gives the key that they sign with."""
+    registration = (DOCS / "samples" / "hosts.toml").read_text()
+    file = tmp_path_factory.mktemp("samples") / "hosts.toml"
+    file.write_text(registration.replace("8080", str(port)))
+    stack.inset("hosts", "apply", str(file))
+    return str(tomllib.loads(registration)["hosts"][0]["keys"][0]["key"])
 
 
 @pytest.fixture
