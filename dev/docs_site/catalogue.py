@@ -18,6 +18,7 @@ _STATUS = {
     428: "Which version is it based on?",
     429: "Too many",
     500: "Something is wrong in the service",
+    501: "Not here",
     503: "Something behind the service is not available",
 }
 
