@@ -102,10 +102,12 @@ def _schemas(api: Json) -> str:
         if not (fields := schema.get("properties")):
             parts.append(f"{_type(schema)}\n")
             continue
-        parts.append("| field | type | meaning |\n| --- | --- | --- |")
+        told = any("description" in about for about in fields.values())
+        parts.append("| field | type | meaning |\n| --- | --- | --- |" if told else "| field | type |\n| --- | --- |")
         for field, about in fields.items():
+            meaning = f" {_cell(about.get('description', ''))} |" if told else ""
             needed = "" if field in schema.get("required", []) else ", optional"
-            parts.append(f"| `{field}` | {_type(about)}{needed} | {_cell(about.get('description', ''))} |")
+            parts.append(f"| `{field}` | {_type(about)}{needed} |{meaning}")
         parts.append("")
         if name != _PROBLEM:
             parts += [

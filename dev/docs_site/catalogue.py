@@ -1,6 +1,7 @@
 """The error catalogue: the service's problems and the SDK's codes, out of the sources that raise them."""
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def _member(node: ast.ClassDef, name: str, classes: dict[str, ast.ClassDef]) -> 
 def _says(node: ast.ClassDef) -> str:
     for call in ast.walk(node):
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__" and call.args:
-            return " ".join("".join(_text(call.args[0])).split())
+            return re.sub("…+", "…", " ".join("".join(_text(call.args[0])).split()))
     return ""
 
 
