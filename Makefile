@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
 WORKERS ?= 2
 
-.PHONY: help run up down test check soak bench bench-requests lint openapi
+.PHONY: help run up down test check soak bench bench-requests docs lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -46,6 +46,9 @@ bench:  ## measure the notebook store beside jupyter_server and git; writes docs
 bench-requests:  ## measure what the service's own path takes beside a trivial FastAPI app; prints tables
 	@$(PYTHON) dev/install.py test
 	@$(BIN)/python -m benchmarks.request_path
+
+docs:  ## build the documentation's site into .artifacts/site
+	@$(PYTHON) dev/documentation.py build
 
 lint:
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }

@@ -1,6 +1,7 @@
 """Runs Inset on a developer's machine: JupyterHub with its proxy, the service on SQLite, and the demo host.
 
     .venv/bin/python dev/stack.py
+    .venv/bin/python dev/stack.py hosts apply FILE      one of the service's commands, with the settings of what runs
 
 Everything it keeps lies in `.run/`: secrets made on the first start, both databases, logs. Ports and the folder can be
 set by the environment (`Ports` and `main` below say how); Ctrl-C ends all of it.
@@ -135,6 +136,15 @@ class Stack:
     def inset(self, *arguments: str) -> None:
         """Run one of the service's commands, with the stack's settings. Raises `Failed`."""
         self._run_once([sys.executable, "-m", "inset", *arguments], self._environment())
+
+    def command(self, arguments: list[str]) -> int:
+        """Run one of the service's commands for a person, who sees what it prints; gives its exit code."""
+        if not (self.folder / "secrets.json").exists():
+            print("Nothing has run here yet: `make run` first.", file=sys.stderr)
+            return 1
+        return subprocess.run(
+            [sys.executable, "-m", "inset", *arguments], env=self._environment(), check=False
+        ).returncode
 
     def log(self, name: str) -> Path:
         """Give the file in which a part's output is."""
@@ -289,9 +299,11 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def main() -> int:
-    """Run until Ctrl-C. `INSET_RUN` names another folder than `.run`."""
+def main(arguments: list[str]) -> int:
+    """Run until Ctrl-C, or run one of the service's commands. `INSET_RUN` names another folder than `.run`."""
     stack = Stack(Path(os.environ.get("INSET_RUN", ROOT / ".run")).resolve(), Ports.from_environment())
+    if arguments:
+        return stack.command(arguments)
     try:
         with _interruptible():
             stack.start()
@@ -309,4 +321,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ from tests.support.databases import database_kind, databases, run_on_each
 
 __all__ = ["database_kind", "databases"]
 
-_WHOLE_FOLDERS = {"browsers", "docker", "e2e", "edge", "security"}
+_WHOLE_FOLDERS = {"browsers", "docker", "docs", "e2e", "edge", "security"}
 """Each of these starts a whole deployment once; the others start their parts by the file."""
 
 pytest_generate_tests = run_on_each

@@ -5,6 +5,9 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
+
+from docs_site.catalogue import slugs
 
 from inset.settings import DatabaseSettings, HubSettings, Settings, WebhookSettings
 from tests.support.real_hub import ROOT
@@ -67,6 +70,13 @@ def test_restricted_data_md_lists_every_code_that_the_egress_examination_finds()
 
     assert len(subjects) > 12
     assert {code.removeprefix("egress-") for code in _listed(text)} == subjects | whole
+
+
+def test_every_problem_has_a_cause_and_a_way_out() -> None:
+    helps = tomllib.loads((ROOT / "docs" / "errors.toml").read_text())
+
+    assert slugs(ROOT) - set(helps) == set(), "docs/errors.toml says what brings a problem about, and what helps"
+    assert not [slug for slug, help in helps.items() if set(help) != {"cause", "way_out"}]
 
 
 def _listed(text: str) -> set[str]:

@@ -1,0 +1,1 @@
+"""Builds the documentation's site out of docs/ and the sources that it tells of."""
