@@ -50,7 +50,9 @@ class DirectClient:
             answer.raise_for_status()
         watch.at("restored")
         watch.at("signed")
-        return Opened(f"{self._hub.seat_origin(seat)}/user/{seat}/notebooks/{body['path']}", base, headers, f"{body['path']}")
+        return Opened(
+            f"{self._hub.seat_origin(seat)}/user/{seat}/notebooks/{body['path']}", base, headers, f"{body['path']}"
+        )
 
     async def stop(self, seat: str) -> None:
         async with self._api.delete(f"users/{seat}/server"):

@@ -62,4 +62,11 @@ async def first_result(opened: Opened) -> None:
 def _execute(code: str) -> dict[str, object]:
     header = {"msg_id": uuid4().hex, "username": "", "session": "s", "msg_type": "execute_request", "version": "5.3"}
     content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
-    return {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
+    return {
+        "header": header,
+        "parent_header": {},
+        "metadata": {},
+        "content": content,
+        "channel": "shell",
+        "buffers": [],
+    }

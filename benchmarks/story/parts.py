@@ -58,7 +58,9 @@ async def stock_hub(folder: Path, setting: Setting) -> AsyncIterator[RealHub]:
 
 
 @asynccontextmanager
-async def tuned_hub(folder: Path, setting: Setting, *, service_port: int = 9, seats: int = 16) -> AsyncIterator[RealHub]:
+async def tuned_hub(
+    folder: Path, setting: Setting, *, service_port: int = 9, seats: int = 16
+) -> AsyncIterator[RealHub]:
     """Run a hub as Inset configures it."""
     env = {
         **setting.hub,

@@ -1,4 +1,4 @@
-"""A JupyterHub as its documentation and the seed's article set one up: the stock spawners, an admin service, one origin.
+"""A JupyterHub as its documentation and the seed's article set one up: stock spawners, an admin service, one origin.
 
 What may be framed by the host's page, and that a token in an address opens the page, is all that is set besides.
 """
@@ -32,7 +32,9 @@ if spawner == "local":
     lab = os.environ["BENCH_STOCK_LAB"]
     c.Spawner.environment |= {"JUPYTERLAB_DIR": f"{lab}/lab"}
     c.Spawner.args += ["--ServerApp.jpserver_extensions={'nbdime': False}"]
-    c.Spawner.args += [f"--{app}.labextensions_path=['{lab}/labextensions']" for app in ("LabApp", "JupyterNotebookApp")]
+    c.Spawner.args += [
+        f"--{app}.labextensions_path=['{lab}/labextensions']" for app in ("LabApp", "JupyterNotebookApp")
+    ]
     c.SimpleLocalProcessSpawner.home_dir_template = os.path.join(os.environ["INSET_HUB_DATA"], "homes", "{username}")
 if spawner == "nothing":
     c.JupyterHub.spawner_class = "benchmarks.story.nothing.NothingSpawner"
