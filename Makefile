@@ -4,10 +4,10 @@ BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
 WORKERS ?= 2
 
-.PHONY: help run up down test check soak bench lint openapi
+.PHONY: help run up down test check soak bench bench-story lint openapi
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 run:  ## install, start hub, service and demo, print one URL
 	@$(PYTHON) dev/install.py run
@@ -42,6 +42,10 @@ soak:  ## the long form of the faults: services and servers killed during thousa
 bench:  ## measure the notebook store beside jupyter_server and git; writes docs/store-benchmark.md
 	@$(PYTHON) dev/install.py test
 	@$(BIN)/python -m benchmarks.store $(if $(CORPUS),--corpus $(CORPUS))
+
+bench-story:  ## measure the story from the click to the first result; writes docs/story-benchmark.md
+	@$(PYTHON) dev/install.py test
+	@PYTHONPATH=dev $(BIN)/python -m benchmarks.story $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint:
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }
