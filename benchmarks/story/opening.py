@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import aiohttp
@@ -12,9 +13,16 @@ PHASES = ("accepted", "server", "restored", "signed", "result")
 """Session accepted, server ready, content restored, signed URL in hand, first cell's result."""
 
 FIRST_CELL = "print(6 * 7)"
-_CELL = {"cell_type": "code", "execution_count": None, "id": "one", "metadata": {}, "outputs": [], "source": FIRST_CELL}
+_CELL: dict[str, Any] = {
+    "cell_type": "code",
+    "execution_count": None,
+    "id": "one",
+    "metadata": {},
+    "outputs": [],
+    "source": FIRST_CELL,
+}
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-NOTEBOOK = {"cells": [_CELL], "metadata": {"kernelspec": _KERNEL}, "nbformat": 4, "nbformat_minor": 5}
+NOTEBOOK: dict[str, Any] = {"cells": [_CELL], "metadata": {"kernelspec": _KERNEL}, "nbformat": 4, "nbformat_minor": 5}
 
 
 @dataclass

@@ -133,7 +133,7 @@ def _phases(told: _Group) -> list[tuple[str, ...]]:
 
 
 def _ratios(told: _Group, *, nothing: bool) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for story, users in dict.fromkeys(key[:2] for key in told):
         inset, direct, hand = (_by_round(told[story, users, way]) for way in ("Inset", "direct", "by hand"))
         longer = _paired(inset, direct, lambda a, b: 1000 * (a - b))
@@ -151,7 +151,7 @@ def _ratios(told: _Group, *, nothing: bool) -> list[tuple[str, ...]]:
 
 
 def _asked(told: _Group) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for (story, users, way), some in told.items():
         calls = statistics.median(one.asked.count / users for one in some)
         cpu = statistics.median(1000 * one.asked.cpu / users for one in some)
