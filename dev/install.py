@@ -71,7 +71,7 @@ def main(purpose: str) -> None:
         _step("Inset's client", "client", [client / "pyproject.toml"], lambda: _pip_own("-e", client))
     # Not editable: Jupyter finds the page extension and the settings among the environment's shared files.
     bridge = [path for path in (ROOT / "singleuser").rglob("*") if "labextension/node_modules" not in path.as_posix()]
-    _step("Inset's save bridge", "bridge", bridge, lambda: _pip_own("--force-reinstall", ROOT / "singleuser"))
+    _step("Inset's save bridge", "bridge", [*bridge, requirements], _bridge)
     if purpose == "test":
         _debian_packages()
 
@@ -109,6 +109,11 @@ def _pip_own(*arguments: object) -> None:
     _call(
         [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", *arguments]
     )
+
+
+def _bridge() -> None:
+    _pip_own("--force-reinstall", ROOT / "singleuser")
+    _call([PYTHON, "-m", "inset_bridge.static_files"])
 
 
 def _debian_packages() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from jupyter_core.paths import jupyter_path
 from jupyter_events import EventLogger
 from jupyter_server.serverapp import ServerApp
 from jupyterhub.singleuser.extension import JupyterHubSingleUser
@@ -20,6 +21,7 @@ from inset_bridge.credentials import Credentials, NotebookSessions, private_fold
 from inset_bridge.documents import Documents
 from inset_bridge.entries import Entries
 from inset_bridge.entry import Door, EnterHandler, ProbeHandler
+from inset_bridge.exporters import ExportersHandler
 from inset_bridge.files import Files
 from inset_bridge.frames import Frames
 from inset_bridge.framing import framing_by
@@ -34,6 +36,7 @@ from inset_bridge.sender import Sender
 from inset_bridge.service import Service
 from inset_bridge.settings import Settings
 from inset_bridge.sockets import Sockets
+from inset_bridge.static_files import StaticHandler, kept_for_good
 
 STOP_WITHIN = 20.0
 """Seconds for the last flush. The spawners wait longer than this before they kill a server."""
@@ -70,7 +73,13 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             self.config.ServerApp.contents_manager_class = KeptFiles
         if "edit" not in self.inset.may:
             self.config.ServerApp.contents_manager_class = ReadOnlyKeptFiles if self.inset.restricted else ReadOnlyFiles
-        self.config.ServerApp.tornado_settings = {"xsrf_cookie_kwargs": cookies.ATTRIBUTES}
+        self.config.ServerApp.tornado_settings = {
+            "xsrf_cookie_kwargs": cookies.ATTRIBUTES,
+            "static_handler_class": StaticHandler,
+            "static_immutable_cache": kept_for_good(self.serverapp.base_url, jupyter_path("labextensions")),
+        }
+        # A folder goes with its server, and with it whatever style a user would set: not asked for.
+        self.config.JupyterNotebookApp.custom_css = False
         self.serverapp.update_config(self.config)
 
     def initialize_settings(self) -> None:
@@ -109,6 +118,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.handlers.extend(
             [
                 (r"/logout", OverHandler, {"origins": self.origins}),
+                (r"/api/nbconvert", ExportersHandler),
                 (r"/inset/enter", EnterHandler, enter),
                 (r"/inset/probe", ProbeHandler, {"entries": self.entries}),
                 (r"/inset/api/documents/([A-Za-z0-9-]+)", DocumentHandler, api),

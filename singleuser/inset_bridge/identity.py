@@ -22,7 +22,7 @@ from inset_bridge import cookies, entry_page
 from inset_bridge.activity import Activity
 from inset_bridge.entries import CAPABILITY, Entries, Entry
 from inset_bridge.errors import NotAllowed
-from inset_bridge.interface import plugins_left_away
+from inset_bridge.interface import extensions_left, plugins_left_away
 from inset_bridge.origins import Origins
 from inset_bridge.settings import Settings
 from inset_bridge.sockets import Sockets
@@ -180,6 +180,7 @@ class BridgeIdentityProvider(JupyterHubIdentityProvider):  # type: ignore[misc] 
             insetExpiresIn=str(int(presented.entry.expires_in)) if presented.entry else "",
             insetMay=json.dumps(sorted(self.settings.may)),
             disabledExtensions=[*page_config.get("disabledExtensions", []), *plugins_left_away(self.settings.may)],
+            federated_extensions=extensions_left(page_config.get("federated_extensions", [])),
         )
         return page_config
 

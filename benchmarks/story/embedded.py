@@ -1,0 +1,101 @@
+"""Through Inset, as the SDK calls it."""
+
+import asyncio
+import json
+import time
+from http.cookies import SimpleCookie
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from benchmarks.story.opening import NOTEBOOK, Opened, Watch
+from benchmarks.story.parts import Inset
+
+
+class EmbeddedClient:
+    """A user's page: its calls to the service, and what the entry page and the frame do."""
+
+    def __init__(self, inset: Inset, user: str) -> None:
+        self._inset = inset
+        headers = inset.host.bearer(user, exp=int(time.time()) + 3500)
+        timeout = aiohttp.ClientTimeout(total=120)
+        self._service = aiohttp.ClientSession(f"http://{inset.address}/", headers=headers, timeout=timeout)
+        self._sessions: list[str] = []
+
+    async def aclose(self) -> None:
+        await self._service.close()
+
+    async def store(self, name: str) -> str:
+        """Store a notebook, long before it is opened. Gives its id."""
+        async with self._service.post("v1/notebooks", json={"name": name, "content": NOTEBOOK}) as answer:
+            assert answer.status == 201, await answer.text()
+            return str((await answer.json())["id"])
+
+    async def open_notebook(self, notebook_id: str, watch: Watch) -> str:
+        """Open a session and follow it until it is ready. Gives the signed URL."""
+        async with self._service.post("v1/sessions", json={"notebook_id": notebook_id}) as answer:
+            assert answer.status in (200, 202), await answer.text()
+            session = (await answer.json())["id"]
+        self._sessions.append(session)
+        watch.at("accepted")
+        await self._until(session, "ready", watch)
+        watch.at("restored")
+        url = await self.signed_url()
+        watch.at("signed")
+        return url
+
+    async def signed_url(self) -> str:
+        """Have the newest session's frame let in once more."""
+        async with self._service.post(f"v1/sessions/{self._sessions[-1]}/iframe-url") as answer:
+            assert answer.status == 201, await answer.text()
+            return str((await answer.json())["url"])
+
+    async def enter(self, url: str) -> Opened:
+        """Do what the entry page does: trade the ticket for a cookie."""
+        parts = urlsplit(url)
+        base = f"{self._inset.hub.bind_url}{parts.path.removesuffix('inset/enter')}"
+        host = {"Host": parts.netloc, "Origin": f"http://{parts.netloc}"}
+        jar = aiohttp.DummyCookieJar()
+        ticket = parts.fragment.removeprefix("ticket=")
+        async with (
+            aiohttp.ClientSession(base, headers=host, cookie_jar=jar) as http,
+            http.post("inset/enter", json={"ticket": ticket}) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
+            next = (await answer.json())["next"]
+            lines = [line.replace("Partitioned", "Path=/") for line in answer.headers.getall("Set-Cookie")]
+        cookies = {name: morsel.value for line in lines for name, morsel in SimpleCookie(line).items()}
+        sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+        return Opened(url, base, {**host, **sent, "X-XSRFToken": cookies["_xsrf"]}, next.partition("/notebooks/")[2])
+
+    async def close(self) -> None:
+        """Close all that was opened, and wait until it is over."""
+        for session in self._sessions:
+            async with self._service.delete(f"v1/sessions/{session}"):
+                pass
+        for session in self._sessions:
+            await self._until(session, "ended", Watch())
+        self._sessions.clear()
+
+    async def _until(self, session: str, wanted: str, watch: Watch) -> None:
+        async with self._service.get(f"v1/sessions/{session}/events") as stream:
+            kind = ""
+            async for line in stream.content:
+                if line.startswith(b"event:"):
+                    kind = line.removeprefix(b"event:").decode().strip()
+                elif line.startswith(b"data:"):
+                    told = json.loads(line.removeprefix(b"data:"))
+                    assert kind != "failed", told
+                    if told.get("state") == "loading":
+                        watch.at("server")
+                    if kind == wanted:
+                        return
+        raise AssertionError(f"the stream ended before {wanted}")
+
+
+async def seats_are_free(inset: Inset, seats: list[str]) -> None:
+    """Wait until the servers of closed sessions are gone."""
+    async with inset.hub.api() as api:
+        for seat in seats:
+            while not (await api.get(f"/users/{seat}/servers/")).json()["stopped"]:
+                await asyncio.sleep(0.2)
