@@ -133,7 +133,7 @@ export interface NotebookEmbed {
   leave(): Promise<void>;
   /**
    * Remove frame, timers, listeners and streams; safe to call twice. The session goes on.
-   * Edits that are not saved are gone with the frame: `leave()` where they matter.
+   * The frame sends unsaved edits on its way out, as far as the browser lets it: `leave()` waits for them.
    */
   destroy(): void;
 }

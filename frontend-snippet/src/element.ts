@@ -79,7 +79,7 @@ export class InsetNotebookElement extends Base {
   }
 
   #close(): void {
-    this.#notebook?.destroy();
+    void this.#notebook?.leave();
     this.#notebook = undefined;
   }
 }

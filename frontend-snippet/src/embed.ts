@@ -136,9 +136,12 @@ class Embed implements NotebookEmbed {
 
   async leave(): Promise<void> {
     const { view, timeouts } = this.#options;
-    const saving = this.#flush();
+    const { channel, sessionId } = this.#opening;
+    // A page that is gone already can't be asked: it sends its edits by itself, and the service takes them up.
+    const gone = channel && sessionId && !view.shown;
+    const saving = gone ? this.#options.service.save(sessionId, this.#destroyed.signal) : this.#flush();
     if (saving) {
-      view.setAside();
+      if (!gone) view.setAside();
       await within(timeouts.leave, saving, new Error(), this.#destroyed.signal).catch(() => undefined);
     }
     this.destroy();
@@ -214,6 +217,9 @@ class Embed implements NotebookEmbed {
         break;
       case 'dirty':
         this.#tellDirty(message.dirty);
+        break;
+      case 'loaded':
+        this.#frameSaved(message);
         break;
       case 'saving':
         this.#saves.learn({ busy: true });

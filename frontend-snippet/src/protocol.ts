@@ -11,9 +11,10 @@ export const PROTOCOL = 'notebook-embed/1';
 
 /**
  * The versions that are spoken here. `hello` carries the frame's own range, the page answers with the newest that both
- * speak, and neither says what is younger than that. 2 brought `saving`, `command` and its answers, `kernel` and `executed`.
+ * speak, and neither says what is younger than that. 2 brought `saving`, `command` and its answers, `kernel` and `executed`;
+ * 3 brought `loaded`.
  */
-export const VERSIONS = { min: 1, max: 2 };
+export const VERSIONS = { min: 1, max: 3 };
 
 /** Choose what to speak with a side of this range; undefined if there is nothing in common. */
 export function negotiate({ min, max }: { min: number; max: number }): number | undefined {
@@ -167,6 +168,15 @@ export interface Executed extends Tagged {
   failed: boolean;
 }
 
+/**
+ * Frame to page, through the port: the editor shows what the server's file holds by now. A version was restored, or a
+ * conflict settled, and nothing of this page waits to be saved.
+ */
+export interface Loaded extends Tagged {
+  type: 'loaded';
+  dirty: boolean;
+}
+
 /** Frame to page, through the port: the way in ends soon, or has ended, and a new ticket would keep it open. */
 export interface Expiring extends Tagged {
   type: 'expiring';
@@ -203,15 +213,19 @@ export type WindowMessage = EntryFailed | Hello;
 /** Everything a frame may say through the port. */
 export type FrameMessage =
   | Ready | Dirty | Saved | SaveFailed | Pong | Expiring
-  | Saving | Done | CommandFailed | KernelState | Executed;
+  | Saving | Done | CommandFailed | KernelState | Executed
+  | Loaded;
 /** Everything the page may say through the port. */
 export type PageMessage = Save | Ping | Renew | DoCommand;
 
-const SINCE_2: readonly string[] = ['saving', 'done', 'command-failed', 'kernel', 'executed'];
+/** In which version each message of a frame came that was not there from the first. */
+const SINCE: Partial<Record<FrameMessage['type'], number>> = {
+  saving: 2, done: 2, 'command-failed': 2, kernel: 2, executed: 2, loaded: 3,
+};
 
 /** Whether a page that speaks this version knows of such messages of a frame. */
 export function isKnownTo(version: number, type: FrameMessage['type']): boolean {
-  return version > 1 || !SINCE_2.includes(type);
+  return version >= (SINCE[type] ?? 1);
 }
 
 /** The parts of a message a sender writes himself: all but the tag. */
@@ -243,6 +257,7 @@ type Check = (value: unknown) => boolean;
 const FRAME_MESSAGES: Record<FrameMessage['type'], Record<string, Check>> = {
   ready: { path: isText, dirty: isFlag, mode: oneOf(COOKIE_MODES), may: optional(isTexts) },
   dirty: { dirty: isFlag },
+  loaded: { dirty: isFlag },
   saving: {},
   saved: {
     version: isCount,

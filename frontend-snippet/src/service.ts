@@ -49,6 +49,11 @@ export class Service {
     await this.#json('DELETE', at('sessions', id), signal);
   }
 
+  /** Have the newest content of the notebook's server stored; goes on where the page ends meanwhile. */
+  async save(id: string, signal: AbortSignal): Promise<void> {
+    await this.#authorized(at('sessions', id, '/save'), { method: 'POST', headers: {}, keepalive: true, signal });
+  }
+
   /** Mint a URL that opens the notebook once, soon. */
   async frameUrl(id: string, shown: 'notebook' | 'lab', signal: AbortSignal): Promise<string> {
     const path = at('sessions', id, '/iframe-url');

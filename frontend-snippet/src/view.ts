@@ -111,6 +111,11 @@ export class View {
     }
   }
 
+  /** Whether it is in the page: what is not has lost its frame. */
+  get shown(): boolean {
+    return this.#root.isConnected;
+  }
+
   remove(): void {
     this.#root.remove();
     this.#aside?.remove();

@@ -18,6 +18,7 @@ const done = { protocol: PROTOCOL, type: 'done', request: '1' };
 const commandFailed = { protocol: PROTOCOL, type: 'command-failed', code: 'c', message: 'm', request: '1' };
 const kernel = { protocol: PROTOCOL, type: 'kernel', state: 'idle' };
 const executed = { protocol: PROTOCOL, type: 'executed', cell: 1, seconds: 0.5, failed: false };
+const loaded = { protocol: PROTOCOL, type: 'loaded', dirty: false };
 const command = { protocol: PROTOCOL, type: 'command', command: 'go-to', value: 1, request: '1' };
 
 interface Family {
@@ -28,7 +29,7 @@ interface Family {
 const families: Family[] = [
   { guard: isWindowMessage, messages: [hello, refused] },
   { guard: isConnect, messages: [connect] },
-  { guard: isFrameMessage, messages: [ready, dirty, saved, saveFailed, pong, expiring, saving, done, commandFailed, kernel, executed] },
+  { guard: isFrameMessage, messages: [ready, dirty, saved, saveFailed, pong, expiring, saving, done, commandFailed, kernel, executed, loaded] },
   { guard: isPageMessage, messages: [save, { ...save, type: 'ping' }, renew, command] },
 ];
 const all = families.flatMap(({ messages }) => messages);
@@ -76,8 +77,8 @@ test('a frame can not make up a cookie mode', () => {
 test('two sides speak the newest version that both know', () => {
   assert.equal(negotiate({ min: 1, max: 1 }), 1);
   assert.equal(negotiate({ min: 1, max: 2 }), 2);
-  assert.equal(negotiate({ min: 2, max: 9 }), 2);
-  assert.equal(negotiate({ min: 3, max: 9 }), undefined);
+  assert.equal(negotiate({ min: 2, max: 9 }), 3);
+  assert.equal(negotiate({ min: 4, max: 9 }), undefined);
   assert.equal(negotiate({ min: 0, max: 0 }), undefined);
 });
 
@@ -87,4 +88,5 @@ test('a side of version 1 is told nothing that is younger', () => {
     assert.equal(isKnownTo(1, type), false);
     assert.equal(isKnownTo(2, type), true);
   }
+  for (const type of ['loaded'] as const) assert.deepEqual([1, 2, 3].map((version) => isKnownTo(version, type)), [false, false, true]);
 });

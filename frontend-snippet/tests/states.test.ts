@@ -248,7 +248,7 @@ test('an opening can be given up, and taken up again', async () => {
 });
 
 test('an old page and a new SDK speak what the page knows, a new page what both know', async () => {
-  for (const [max, spoken] of [[1, 1], [2, 2], [7, 2]] as const) {
+  for (const [max, spoken] of [[1, 1], [2, 2], [7, 3]] as const) {
     const { start, notebook } = embed();
     const shown = await start();
     shown.hello('d', { max });
@@ -261,7 +261,7 @@ test('an old page and a new SDK speak what the page knows, a new page what both 
 
 test('a page that speaks nothing we know is named as that', async () => {
   const { start, notebook, told } = embed();
-  (await start()).post({ type: 'hello', min: 3, max: 4, capabilities: ['save'], document: 'd' });
+  (await start()).post({ type: 'hello', min: 4, max: 5, capabilities: ['save'], document: 'd' });
   await assert.rejects(notebook.ready, { code: 'protocol-mismatch' });
   assert.equal(told.filter(({ event }) => event === 'failed').length, 1);
 });
@@ -300,4 +300,19 @@ test('nothing is believed of another frame, a preview included', async () => {
   const shown = await start();
   shown.post({ type: 'hello', min: 1, max: 2, capabilities: ['save'], document: 'd' }, { source: preview()?.contentWindow, origin: SEAT });
   assert.deepEqual(shown.connects, []);
+});
+
+test('a conflict is over when the notebook shows what was chosen', async () => {
+  const { start, notebook, states } = embed();
+  const shown = await start();
+  shown.hello('d', { max: 3 });
+  shown.say({ type: 'ready', path: 'a.ipynb', dirty: false, mode: 'plain' });
+  shown.say({ type: 'dirty', dirty: true });
+  shown.say({ type: 'save-failed', code: 'conflict', message: 'newer' });
+  await until(() => notebook.saveState === 'conflict');
+
+  shown.say({ type: 'loaded', dirty: false });
+
+  await until(() => notebook.saveState === 'saved');
+  assert.deepEqual(states(), ['unsaved', 'conflict', 'saved']);
 });

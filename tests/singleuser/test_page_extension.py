@@ -136,7 +136,21 @@ async def test_a_restored_version_appears_in_the_open_page(page: Page, host: Hos
 
     await frame.get_by_text("from_an_old_version").wait_for()
     await told(page, "dirty", dirty=False)
+    await page.wait_for_function("notebook.saveState === 'saved'")
     assert await frame.get_by_text("to_be_dropped").count() == 0
+
+
+@pytest.mark.parametrize("gone", ["notebook.destroy()", "document.querySelector('#mount').remove()"])
+async def test_a_frame_that_is_taken_away_delivers_its_edits(
+    gone: str, page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "typed_at_last = 1")
+    await told(page, "dirty", dirty=True)
+
+    await page.evaluate(gone)
+
+    await until(lambda: "typed_at_last" in jupyter.text(PATH), patience=30)
 
 
 async def test_a_frame_that_reloads_is_connected_again(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:

@@ -3,6 +3,7 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
 import type { Command, DoCommand, FrameMessage, Untagged } from '../../../frontend-snippet/src/protocol.js';
 import type { May } from './capabilities.js';
+import { goTo } from './go-to.js';
 
 type Report = (message: Untagged<FrameMessage>) => void;
 
@@ -27,11 +28,7 @@ export async function obey(app: JupyterFrontEnd, panel: NotebookPanel, may: May,
 const DO: Record<Command, (app: JupyterFrontEnd, panel: NotebookPanel, value: DoCommand['value']) => Promise<unknown>> = {
   'go-to': async (_, panel, value) => {
     await panel.revealed;
-    const cell = Math.min(Number(value), panel.content.widgets.length - 1);
-    if (!(cell >= 0)) throw new Error('There is no such cell.');
-    panel.content.activeCellIndex = cell;
-    await panel.content.scrollToItem(cell, 'start', 0);
-    await painted();
+    await goTo(panel, Math.min(Number(value), panel.content.widgets.length - 1));
   },
   'run-all': async (_, { content, sessionContext }) => {
     if (!(await NotebookActions.runAll(content, sessionContext))) throw new Error('A cell failed.');
@@ -61,14 +58,6 @@ function setReadOnly(panel: NotebookPanel, on: boolean): void {
   else readOnly.delete(panel);
   if (on) panel.context.model.cells.changed.connect(apply);
   apply();
-}
-
-/** Wait until what was changed is on the screen; a hidden page paints nothing, and is not waited for. */
-function painted(): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, 500);
-    requestAnimationFrame(() => requestAnimationFrame(() => { resolve(); }));
-  });
 }
 
 /** Tell of the kernel's state and of cells that ran: never what they hold. */

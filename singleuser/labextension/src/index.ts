@@ -33,15 +33,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
       tracker.forEach(({ context }) => { keepBeside(context, bridge); });
       tracker.widgetAdded.connect((_, { context }) => { keepBeside(context, bridge); });
     }
-    obeyServer(app.serviceManager, tracker, bridge, may);
-    if (window.parent !== window) embed(app, tracker, bridge, may);
+    const embedded = window.parent === window ? undefined : embed(app, tracker, bridge, may);
+    obeyServer(app.serviceManager, tracker, bridge, may, (path) => { embedded?.loaded(path); });
   },
 };
 
 export default plugin;
 
 /** Serve the page around the frame, for the one notebook that this page was opened with. */
-function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, may: May): void {
+function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, may: May): { loaded: (path: string) => void } {
   const path = openedPath();
   const mode = PageConfig.getOption('insetMode') as CookieMode;
   let panel: NotebookPanel | undefined;
@@ -93,9 +93,11 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
   app.commands.commandExecuted.connect((_, { id, result }) => {
     if (SAVE_COMMANDS.includes(id)) void notebook?.savedByUser(result);
   });
+  window.addEventListener('pagehide', () => { notebook?.leave(); });
   keepLinksInFrame(async () => {
     if (panel?.context.model.dirty) await save(panel.context);
   });
+  return { loaded: (shown) => { if (shown === panel?.context.path) notebook?.loaded(); } };
 }
 
 /** The notebook's path as the page's address has it, in Notebook and in JupyterLab. */

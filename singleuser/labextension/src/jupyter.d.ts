@@ -97,6 +97,7 @@ declare module '@jupyterlab/docregistry' {
     type SaveState = 'started' | 'failed' | 'completed';
     interface IModel {
       dirty: boolean;
+      toJSON(): unknown;
       readonly stateChanged: Signal<this, { name: string }>;
     }
     interface IContext<T extends IModel> {
@@ -117,6 +118,7 @@ declare module '@jupyterlab/notebook' {
   import type { Kernel } from '@jupyterlab/services';
 
   export interface Cell {
+    readonly node: HTMLElement;
     readOnly: boolean;
     /** Whether `readOnly` is written into the notebook's metadata. */
     syncEditable: boolean;
@@ -129,6 +131,7 @@ declare module '@jupyterlab/notebook' {
     readonly revealed: Promise<void>;
   }
   export interface Notebook {
+    readonly node: HTMLElement;
     readonly widgets: readonly Cell[];
     activeCellIndex: number;
     scrollToItem(index: number, align?: 'auto' | 'start', margin?: number): Promise<void>;
