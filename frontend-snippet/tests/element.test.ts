@@ -4,8 +4,6 @@ import { afterEach, test } from 'node:test';
 import '../src/element.js';
 import { FakeFrame, FakeService, SERVICE, settled, until } from './page.js';
 
-const SAVE = 'POST /v1/sessions/s1/save';
-
 afterEach(async () => {
   document.body.replaceChildren();
   await settled();
@@ -60,23 +58,7 @@ test('another id opens another notebook, and an element that is removed leaves n
   assert.equal(made.querySelectorAll('.inset-notebook').length, 1);
 
   made.remove();
-  assert.equal(service.count(SAVE), 0, 'there was no notebook yet');
   await until(() => service.streams === 0);
   assert.equal(made.childElementCount, 0);
   assert.equal(made.notebook, undefined);
-});
-
-test('of an element that is removed with its notebook, the service saves what the server has', async () => {
-  const { service, made } = element();
-  made.fetchToken = () => 't';
-  document.body.append(made);
-  await until(() => service.streams);
-  service.send('ready', { embeddable: true, version: 1 });
-  const frame = new FakeFrame(await until(() => made.querySelector<HTMLIFrameElement>('.inset-frame')));
-  await frame.open();
-
-  made.remove();
-  await until(() => service.count(SAVE) === 1);
-  await until(() => service.streams === 0);
-  frame.close();
 });

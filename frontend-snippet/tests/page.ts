@@ -107,8 +107,6 @@ export class FakeService {
         return Response.json(this.#session('queued'), { status: 202 });
       case 'DELETE /v1/sessions/s1':
         return Response.json(this.#session('ending'), { status: 202 });
-      case 'POST /v1/sessions/s1/save':
-        return Response.json({ version: this.version, flushed: false });
       case 'POST /v1/sessions/s1/iframe-url':
         return Response.json({ url: `${SEAT}/user/seat-001/inset/enter#ticket=t` }, { status: 201 });
       case 'GET /v1/sessions/s1/events':

@@ -118,7 +118,7 @@ def test_every_code_of_an_error_is_documented() -> None:
 
 def test_every_command_and_save_state_is_documented() -> None:
     text = (ROOT / "docs" / "sdk.md").read_text()
-    commands = re.search(r"COMMANDS = \[(.*?)\]", (SDK / "src" / "protocol.ts").read_text())
+    commands = re.search(r"COMMANDS = \[(.*?)\]", (SDK / "src" / "protocol.ts").read_text(), re.DOTALL)
     states = re.search(r"export type SaveState = (.*?);", (SDK / "src" / "save-state.ts").read_text())
     assert commands
     assert states
@@ -134,6 +134,7 @@ import { InsetNotebookElement } from 'inset-notebook/element';
 import { InsetNotebook } from 'inset-notebook/react';
 import { diagnose, type Finding } from 'inset-notebook/diagnose';
 
+function made_of(): string { return '1'; }
 const options = { serviceUrl: 'https://inset.example', notebookId: 'n', fetchToken: async () => 't' };
 const notebook: NotebookEmbed = embedNotebook({
   ...options,
@@ -144,6 +145,8 @@ const notebook: NotebookEmbed = embedNotebook({
 notebook.on('executed', ({ cell, failed }: EmbedEvents['executed']) => { void [cell, failed]; });
 await notebook.command('go-to', 3);
 await notebook.command('run-all');
+const made: string = await notebook.command('insert-cell', { kind: 'code', source: made_of(), at: 0 });
+const restored: number = (await notebook.restore(3)).version;
 // @ts-expect-error a theme is light or dark
 await notebook.command('theme', 'blue');
 // @ts-expect-error there is no such event
@@ -151,7 +154,7 @@ notebook.on('exploded', () => undefined);
 const element: InsetNotebookElement = document.createElement('inset-notebook');
 createElement(InsetNotebook, { ...options, ref: createRef<NotebookEmbed>(), onReady: () => undefined });
 const found: Finding[] = await diagnose(options);
-if (new Error() instanceof EmbedError) void [element, found];
+if (new Error() instanceof EmbedError) void [element, found, made, restored];
 export {};
 """
 

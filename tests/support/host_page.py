@@ -34,7 +34,7 @@ PAGE = """<!doctype html>
 <script type="module" nonce="of-the-host">
   import { embedNotebook } from '/sdk/inset-notebook.js';
   const names = ['progress', 'preview', 'ready', 'dirty', 'saveState', 'saving', 'saved', 'saveFailed',
-    'conflict', 'kernel', 'executed', 'renamed', 'ending', 'ended', 'failed'];
+    'conflict', 'kernel', 'executed', 'selection', 'renamed', 'ending', 'ended', 'failed'];
   window.told = [];
   window.notebook = embedNotebook({
     mountPoint: document.querySelector('#mount'),

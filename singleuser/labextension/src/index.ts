@@ -6,7 +6,7 @@ import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { COMMANDS, type CookieMode, type DoCommand, type PageMessage } from '../../../frontend-snippet/src/protocol.js';
 import { Bridge } from './bridge.js';
 import { type May, readMay, restrict } from './capabilities.js';
-import { obey, tellOfRuns } from './commands.js';
+import { obey, tellOfRuns, tellOfSelection } from './commands.js';
 import { keepLinksInFrame } from './links.js';
 import { Notebook, save } from './notebook.js';
 import { PageAround } from './page-around.js';
@@ -67,7 +67,7 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
 
   async function command(message: DoCommand): Promise<void> {
     const { request } = message;
-    if (panel) page.say(await obey(app, panel, may, message));
+    if (panel) page.say(await obey(app, panel, may, message, (told) => { page.say(told); }));
     else page.say({ type: 'command-failed', code: 'not-ready', message: 'No notebook is open.', request });
   }
 
@@ -84,6 +84,7 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
     await added.context.ready;
     notebook = new Notebook(added.context, bridge, { mode, may }, (message) => { page.say(message); });
     tellOfRuns(added, (message) => { page.say(message); });
+    tellOfSelection(added, (message) => { page.say(message); });
     notebook.introduce();
   }
 

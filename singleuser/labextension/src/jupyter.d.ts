@@ -123,7 +123,20 @@ declare module '@jupyterlab/notebook' {
     /** Whether `readOnly` is written into the notebook's metadata. */
     syncEditable: boolean;
   }
+  interface SharedCell {
+    readonly id: string;
+    getMetadata(key: string): unknown;
+    setSource(source: string): void;
+  }
+  interface NotebookModel {
+    readonly cells: { readonly changed: Signal<unknown, unknown> };
+    readonly sharedModel: {
+      readonly cells: readonly SharedCell[];
+      insertCell(index: number, cell: { cell_type: string; source: string; metadata: object }): SharedCell;
+    };
+  }
   export interface NotebookPanel {
+    readonly node: HTMLElement;
     readonly context: DocumentRegistry.IContext<DocumentRegistry.IModel & { readonly cells: { readonly changed: Signal<unknown, unknown> } }>;
     readonly content: Notebook;
     readonly sessionContext: SessionContext;
@@ -132,7 +145,11 @@ declare module '@jupyterlab/notebook' {
   }
   export interface Notebook {
     readonly node: HTMLElement;
+    readonly model: NotebookModel | null;
     readonly widgets: readonly Cell[];
+    readonly activeCellChanged: Signal<unknown, unknown>;
+    readonly selectionChanged: Signal<unknown, unknown>;
+    isSelectedOrActive(cell: Cell): boolean;
     activeCellIndex: number;
     scrollToItem(index: number, align?: 'auto' | 'start', margin?: number): Promise<void>;
   }
