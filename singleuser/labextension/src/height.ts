@@ -1,11 +1,11 @@
 /** Tells how high the frame has to be to show all of a notebook, whatever its height is now. */
 import type { NotebookPanel } from '@jupyterlab/notebook';
 
-/** Room below the last cell, for what is typed next. */
-const BELOW = 24;
+/** Room below, so that no rounding makes a scroll bar. */
+const BELOW = 4;
 
 /** Scrolled past the end there would be room for a screen more: as high as the frame, which would follow it for ever. */
-const STYLE = '.jp-Notebook.jp-mod-scrollPastEnd::after { display: none !important }';
+const STYLE = '.jp-Notebook::after, .jp-Notebook .jp-WindowedPanel-outer::after { display: none !important }';
 
 /** Report now, and at every change until the returned function is called. */
 export function watchHeight({ content, node }: NotebookPanel, report: (height: number) => void): () => void {
@@ -42,9 +42,10 @@ function needed(notebook: HTMLElement, cells: HTMLElement[]): number | undefined
   const scroller = notebook.querySelector('.jp-WindowedPanel-outer') ?? notebook;
   const [first, last] = [cells[0], cells.filter((cell) => cell.isConnected && cell.offsetHeight > 0).at(-1)];
   if (!first?.isConnected || !last) return undefined;
-  const footer = notebook.querySelector<HTMLElement>('.jp-Notebook-footer')?.offsetHeight ?? 0;
+  const footer = notebook.querySelector<HTMLElement>('.jp-Notebook-footer');
+  const end = footer?.offsetHeight ? footer : last;
   const around = document.documentElement.clientHeight - scroller.clientHeight;
   const above = first.getBoundingClientRect().top - scroller.getBoundingClientRect().top + scroller.scrollTop;
-  const inside = last.getBoundingClientRect().bottom - first.getBoundingClientRect().top;
-  return Math.ceil(around + above + inside + footer + BELOW);
+  const inside = end.getBoundingClientRect().bottom - first.getBoundingClientRect().top;
+  return Math.ceil(around + above + inside + BELOW);
 }
