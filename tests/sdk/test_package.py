@@ -92,6 +92,25 @@ def test_its_types_hold_in_a_strict_project(installed: Path) -> None:
         _run([*tsc, *options, "use.mts"], installed)
 
 
+def test_every_way_to_import_it_finds_its_types(installed: Path) -> None:
+    [archive] = installed.glob("*.tgz")
+    attw = SDK / "node_modules" / "@arethetypeswrong" / "cli" / "dist" / "index.js"
+    # A module for modules, and a style sheet and a script that have no types.
+    _run(
+        [
+            node_command(),
+            str(attw),
+            str(archive),
+            "--profile",
+            "esm-only",
+            "--exclude-entrypoints",
+            "style.css",
+            "script",
+        ],
+        SDK,
+    )
+
+
 def test_no_name_that_others_use_is_shortened() -> None:
     """The build shortens the names that only the SDK's own files say: a message's or an option's would be lost."""
     own = re.search(r"const OWN = \[(.*?)\]", (SDK / "scripts" / "build.mjs").read_text(), re.DOTALL)

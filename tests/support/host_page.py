@@ -22,6 +22,7 @@ from tests.support.real_hub import ROOT
 SDK = ROOT / "frontend-snippet" / "dist"
 
 PAGE = """<!doctype html>
+<html lang="en">
 <title>Host</title>
 <meta name="viewport" content="width=device-width">
 <link rel="stylesheet" href="/sdk/inset-notebook.css">
