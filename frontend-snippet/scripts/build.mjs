@@ -4,6 +4,7 @@ import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { minify } from 'terser';
+import { closures } from './closures.mjs';
 import { buildExtension } from '../../singleuser/labextension/build.mjs';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
@@ -15,7 +16,7 @@ const here = fileURLToPath(new URL('..', import.meta.url));
 const OWN = [
   'advance', 'arrived', 'busy', 'can', 'channel', 'discard', 'element', 'emit', 'enter', 'events', 'fail', 'far', 'flush', 'foreign',
   'forget', 'frameUrl', 'happened', 'heard', 'learn', 'lines', 'live', 'notice', 'order', 'over', 'page', 'paint', 'ping', 'press',
-  'refused', 'renew', 'say', 'service', 'session', 'setAside', 'settle', 'show', 'silent', 'still', 'stumbled', 'transient', 'trouble',
+  'refused', 'renew', 'say', 'service', 'session', 'setAside', 'setHeight', 'settle', 'show', 'shown', 'silent', 'still', 'stumbled', 'transient', 'trouble',
   'uncover', 'view', 'waitsFor', 'wake', 'woken',
 ];
 
@@ -35,7 +36,7 @@ await rm(`${here}dist`, { recursive: true, force: true });
 // What a page needs to embed, and the same with the element for a script tag; what a page loads when something is wrong;
 // the element and React's wrapper, around the first.
 for (const [name, source, format] of [['inset-notebook', 'src/index.ts', 'esm'], ['script', 'src/element.ts', 'iife']]) {
-  await build({ ...options, format, entryPoints: { [name]: source }, mangleProps: new RegExp(`^(${OWN.join('|')})$`) });
+  await build({ ...options, format, entryPoints: { [name]: source }, plugins: [closures], mangleProps: new RegExp(`^(${OWN.join('|')})$`) });
   await squeeze(`${here}dist/${name}.js`, { module: format === 'esm' });
 }
 await build({ ...options, entryPoints: { diagnose: 'src/diagnose.ts' }, format: 'esm', sourcemap: true });
@@ -52,6 +53,6 @@ await buildExtension({ build });
 
 /** Take out what esbuild leaves in. */
 async function squeeze(file, { module }) {
-  const { code } = await minify(await readFile(file, 'utf8'), { module, ecma: 2020, compress: { passes: 3, unsafe_arrows: true }, mangle: true });
+  const { code } = await minify(await readFile(file, 'utf8'), { module, ecma: 2020, compress: { passes: 5, unsafe: true, unsafe_arrows: true, pure_getters: true, hoist_props: true, keep_fargs: false }, mangle: true });
   await writeFile(file, code);
 }

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdir, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { closures } from './closures.mjs';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 const tests = (await readdir(`${here}tests`)).filter((name) => name.endsWith('.test.ts'));
@@ -21,6 +22,8 @@ await build({
   sourcemap: 'inline',
   // The package says of its sources that they have no effects; a page for tests has one.
   ignoreAnnotations: true,
+  // Tested is what is shipped.
+  plugins: [closures],
 });
 const built = tests.map((name) => `.tests/${name.replace(/\.ts$/, '.mjs')}`);
 const { status } = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...built], { cwd: here, stdio: 'inherit' });

@@ -1,7 +1,7 @@
 /** The SDK as the host sees it: one function in, one handle out. */
 import type { Messages } from './messages.js';
 import type { Phase } from './progress.js';
-import type { Capability, Command, CommandValues, CookieMode } from './protocol.js';
+import type { Capability, Command, CommandValues, CookieMode, Part } from './protocol.js';
 import type { SaveState } from './save-state.js';
 
 export interface EmbedOptions extends EventOptions {
@@ -30,6 +30,15 @@ export interface EmbedOptions extends EventOptions {
   saveLine?: boolean;
   /** Whether the browser asks before the page is left with edits that are not saved yet. Default: `true`. */
   confirmLeave?: boolean;
+  /** Parts of the notebook's interface that are not shown. Default: none. `command('hide', …)` changes it. */
+  hide?: readonly Part[];
+  /**
+   * `'auto'`: as high as the notebook needs, in pixels between `minHeight` and `maxHeight`, beyond which it scrolls.
+   * Default: the mount point's height.
+   */
+  height?: 'auto';
+  minHeight?: number;
+  maxHeight?: number;
   /** Words in place of the English ones. */
   messages?: Messages;
   timeouts?: Partial<Timeouts>;
@@ -53,8 +62,11 @@ export interface Timeouts {
 
 /** What happens to an embedded notebook, and what is told about it. */
 export interface EmbedEvents {
-  /** The session comes closer to being ready. */
-  progress: { phase: Phase; percent: number; message: string; position?: number };
+  /**
+   * The session comes closer to being ready. While it waits for a place: its `position`, 1 is next, and for how many
+   * seconds about it will, where that is known.
+   */
+  progress: { phase: Phase; percent: number; message: string; position?: number; estimatedWait?: number };
   /** The last saved version is on the screen, as a static page. */
   preview: Record<string, never>;
   /** The notebook is open, and can be saved if the user may `edit`. Comes again when its frame was reloaded. */
@@ -76,6 +88,8 @@ export interface EmbedEvents {
   conflict: { baseVersion: number; currentVersion: number; keptVersion: number; resolve: string };
   /** The kernel is `idle`, `busy`, `restarting`, `dead` and so on, as Jupyter calls it. */
   kernel: { state: string };
+  /** Which cell is the active one, by its index, and how many are selected. Never what they hold. */
+  selection: { cell: number; selected: number };
   /** A cell ran: that it did, how long, and whether it failed. Never what it holds. */
   executed: { cell: number; seconds: number; failed: boolean };
   /** The notebook was renamed inside Jupyter. */
@@ -102,6 +116,9 @@ export interface SavedVersion {
   receipt?: string;
 }
 
+/** What a command gives: a new cell's id. */
+export type CommandResults = { [C in Command]: C extends 'insert-cell' ? string : undefined };
+
 export interface NotebookEmbed {
   /** Settles once: when the notebook is open, or with an `EmbedError` if it can't be. */
   readonly ready: Promise<void>;
@@ -117,14 +134,20 @@ export interface NotebookEmbed {
   cancel(): void;
   /**
    * Have the notebook do something; settles when it is done.
-   * Rejects with an `EmbedError`: `not-ready`, `not-supported`, `not-allowed`, `command-failed` or `timeout`.
+   * Rejects with an `EmbedError`: `not-ready`, `not-supported`, `not-allowed`, `bad-value`, `no-such-cell`,
+   * `command-failed` or `timeout`.
    */
-  command<C extends Command>(command: C, ...value: CommandValues[C] extends undefined ? [] : [CommandValues[C]]): Promise<void>;
+  command<C extends Command>(command: C, ...value: CommandValues[C] extends undefined ? [] : [CommandValues[C]]): Promise<CommandResults[C]>;
   /**
    * Save what the editor holds and wait until the database has it.
    * Rejects with an `EmbedError`: `not-ready`, `not-allowed`, `timeout`, `save-failed` or `conflict`.
    */
   save(): Promise<SavedVersion>;
+  /**
+   * Make an old version the current one, as a new version, and show it. What was saved since is kept as the versions it is.
+   * Rejects with an `EmbedError` whose code is the service's: `not-allowed`, `version-not-found` and so on.
+   */
+  restore(version: number): Promise<SavedVersion>;
   /** Listen to an event; what it returns ends that. */
   on<E extends keyof EmbedEvents>(event: E, listener: (detail: EmbedEvents[E]) => void): () => void;
   /** Save and end the session; settles when it has ended. */
@@ -133,7 +156,7 @@ export interface NotebookEmbed {
   leave(): Promise<void>;
   /**
    * Remove frame, timers, listeners and streams; safe to call twice. The session goes on.
-   * Edits that are not saved are gone with the frame: `leave()` where they matter.
+   * The frame sends unsaved edits on its way out, as far as the browser lets it: `leave()` waits for them.
    */
   destroy(): void;
 }

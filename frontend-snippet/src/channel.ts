@@ -5,8 +5,8 @@ import {
 } from './protocol.js';
 import { after } from './timers.js';
 
-/** The codes of a failed save that a host can do something about. */
-const PROMISED = ['conflict', 'not-allowed'] as const;
+/** The codes of a failed save or command that a host can do something about. */
+const PROMISED = ['conflict', 'not-allowed', 'no-such-cell', 'bad-value'];
 
 /** A message that is answered, before it has its number. */
 type Asked = Omit<Untagged<Save>, 'request'> | Omit<Untagged<Ping>, 'request'> | Omit<Untagged<DoCommand>, 'request'>;
@@ -36,16 +36,15 @@ export class Channel {
   async save(timeout: number): Promise<Saved> {
     const answer = await this.#ask({ type: 'save' }, timeout);
     if (answer.type === 'saved') return answer;
-    if (answer.type !== 'save-failed') throw new EmbedError('save-failed');
-    throw new EmbedError(PROMISED.find((code) => code === answer.code) ?? 'save-failed', answer.message);
+    throw failure(answer, 'save-failed');
   }
 
-  /** Have the frame do something; settles when it has. */
-  async order(command: Command, value: DoCommand['value'], timeout: number): Promise<void> {
+  /** Have the frame do something; settles when it has, with what it gives. */
+  async order(command: Command, value: DoCommand['value'], timeout: number): Promise<string | undefined> {
     const more = value === undefined ? {} : { value };
     const answer = await this.#ask({ type: 'command', command, ...more }, timeout);
-    if (answer.type !== 'command-failed') return;
-    throw new EmbedError(answer.code === 'not-allowed' ? answer.code : 'command-failed', answer.message);
+    if (answer.type === 'done') return answer.result;
+    throw failure(answer, 'command-failed');
   }
 
   /** Settles if the frame is still there. */
@@ -96,4 +95,10 @@ export class Channel {
     this.#pending.get(request)?.settle(message);
     this.#pending.delete(request);
   }
+}
+
+/** The error that an answer is, by the code that is promised for it. */
+function failure(answer: FrameMessage, otherwise: 'save-failed' | 'command-failed'): EmbedError {
+  const { code, message }: { code?: string; message?: string } = 'code' in answer ? answer : {};
+  return new EmbedError(code && PROMISED.includes(code) ? code : otherwise, message);
 }

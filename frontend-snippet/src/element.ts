@@ -7,7 +7,7 @@ import { type EmbedOptions, embedNotebook, type NotebookEmbed } from './index.js
 
 /** Every event, so that the element can hand each on. */
 const EVENTS = [
-  'progress', 'preview', 'ready', 'dirty', 'saveState', 'saving', 'saved', 'saveFailed', 'conflict', 'kernel', 'executed', 'renamed',
+  'progress', 'preview', 'ready', 'dirty', 'saveState', 'saving', 'saved', 'saveFailed', 'conflict', 'kernel', 'executed', 'selection', 'renamed',
   'ending', 'ended', 'failed',
 ] as const;
 
@@ -79,7 +79,7 @@ export class InsetNotebookElement extends Base {
   }
 
   #close(): void {
-    this.#notebook?.destroy();
+    void this.#notebook?.leave();
     this.#notebook = undefined;
   }
 }

@@ -1,11 +1,11 @@
-import type { EmbedEvents, EmbedOptions, EventOptions, NotebookEmbed, SavedVersion, Timeouts } from './api.js';
+import type { CommandResults, EmbedEvents, EmbedOptions, EventOptions, NotebookEmbed, SavedVersion, Timeouts } from './api.js';
 import { Emitter } from './emitter.js';
 import { EmbedError, toEmbedError } from './errors.js';
 import { onLeave } from './leaving.js';
 import { toSay } from './messages.js';
 import { Opening, type OpeningOptions } from './opening.js';
 import { previewAt, previewOf } from './preview.js';
-import { type Capability, type Command, type CookieMode, type DoCommand, type FrameMessage, toCapabilities } from './protocol.js';
+import { type Capability, type Command, type CookieMode, detailOf, type DoCommand, type FrameMessage, toCapabilities } from './protocol.js';
 import { type SaveState, SaveStates } from './save-state.js';
 import { Service } from './service.js';
 import { within } from './timers.js';
@@ -23,7 +23,7 @@ export function embedNotebook(options: EmbedOptions): NotebookEmbed {
 class Embed implements NotebookEmbed {
   readonly ready: Promise<void>;
   readonly #events = new Emitter<EmbedEvents>();
-  readonly #options: OpeningOptions & Pick<EmbedOptions, 'preview' | 'nonce'>;
+  readonly #options: OpeningOptions & Pick<EmbedOptions, 'preview' | 'nonce' | 'hide' | 'height' | 'minHeight' | 'maxHeight'>;
   readonly #destroyed = new AbortController();
   /** Versions the host was told of: the frame and the service both report a save, in any order. */
   readonly #told = new Set<number>();
@@ -90,12 +90,18 @@ class Embed implements NotebookEmbed {
     this.#opening.cancel();
   }
 
-  async command(command: Command, value?: DoCommand['value']): Promise<void> {
+  async command<C extends Command>(command: C, ...[value]: unknown[]): Promise<CommandResults[C]> {
     this.#destroyed.signal.throwIfAborted();
     const { channel } = this.#opening;
     if (!channel) throw new EmbedError('not-ready');
     if (!this.#opening.can(command)) throw new EmbedError('not-supported');
-    await channel.order(command, value, this.#options.timeouts.command);
+    return await channel.order(command, value as DoCommand['value'], this.#options.timeouts.command) as CommandResults[C];
+  }
+
+  async restore(version: number): Promise<SavedVersion> {
+    this.#destroyed.signal.throwIfAborted();
+    const { service, notebookId } = this.#options;
+    return service.restore(notebookId, version, this.#destroyed.signal);
   }
 
   async save(): Promise<SavedVersion> {
@@ -107,11 +113,11 @@ class Embed implements NotebookEmbed {
     const before = new Set(this.#told);
     try {
       const saved = await channel.save(this.#options.timeouts.save);
-      const { version, sha256, origin, receipt } = saved;
+      const { version, sha256, receipt } = saved;
       // With nothing to save the answer is a version told before, and what began with `saving` is over all the same.
       if (before.has(version)) this.#told.delete(version);
       this.#frameSaved(saved);
-      this.#tellSaved({ version, sha256, origin });
+      this.#tellSaved(saved);
       return { version, sha256, ...(receipt !== undefined && { receipt }) };
     } catch (error) {
       this.#saveFailed(toEmbedError(error));
@@ -136,7 +142,8 @@ class Embed implements NotebookEmbed {
 
   async leave(): Promise<void> {
     const { view, timeouts } = this.#options;
-    const saving = this.#flush();
+    // A page that is gone already can't be asked: it has sent its edits by itself.
+    const saving = view.shown && this.#flush();
     if (saving) {
       view.setAside();
       await within(timeouts.leave, saving, new Error(), this.#destroyed.signal).catch(() => undefined);
@@ -211,9 +218,13 @@ class Embed implements NotebookEmbed {
         this.#saves.learn({ busy: false, trouble: undefined });
         this.#events.emit('ready', { sessionId: this.sessionId ?? '', mode: this.#mode, may: this.#may });
         this.#tellDirty(message.dirty);
+        this.#arrange();
         break;
       case 'dirty':
         this.#tellDirty(message.dirty);
+        break;
+      case 'loaded':
+        this.#frameSaved(message);
         break;
       case 'saving':
         this.#saves.learn({ busy: true });
@@ -225,12 +236,21 @@ class Embed implements NotebookEmbed {
       case 'save-failed':
         this.#saveFailed(message);
         break;
-      case 'kernel':
-        this.#events.emit('kernel', { state: message.state });
+      case 'height':
+        this.#options.view.setHeight(message.height, this.#options);
         break;
+      case 'kernel':
       case 'executed':
-        this.#events.emit('executed', { cell: message.cell, seconds: message.seconds, failed: message.failed });
+      case 'selection':
+        this.#events.emit(message.type, detailOf(message) as never);
     }
+  }
+
+  /** Have a page that has just opened look as it was asked for; one that is older looks as it does. */
+  #arrange(): void {
+    const { hide, height } = this.#options;
+    if (hide) this.command('hide', hide).catch(() => undefined);
+    if (height) this.command('tell-height', true).catch(() => undefined);
   }
 
   #saveFailed({ code, message }: { code: string; message: string }): void {

@@ -8,6 +8,8 @@ export type EmbedErrorCode =
   | 'not-allowed'
   | 'not-supported'
   | 'command-failed'
+  | 'no-such-cell'
+  | 'bad-value'
   | 'protocol-mismatch'
   | 'cancelled'
   | 'unexpected'

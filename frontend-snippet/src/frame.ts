@@ -43,15 +43,17 @@ export class Frame {
     this.#signal = AbortSignal.any([options.signal, this.#removed.signal]);
     this.#signal.addEventListener('abort', () => { this.#disconnect(this.#signal.reason); }, { once: true });
 
-    this.element = document.createElement('iframe');
-    this.element.className = 'inset-frame';
-    this.element.title = options.title;
-    this.element.allow = 'clipboard-read; clipboard-write; fullscreen';
-    // Sizes as attributes, so that a page without our style sheet shows more than 300 by 150 pixels.
-    this.element.width = this.element.height = '100%';
-    // Nothing gets the keyboard before it can be seen.
-    this.element.inert = true;
-    this.element.src = url;
+    this.element = Object.assign(document.createElement('iframe'), {
+      className: 'inset-frame',
+      title: options.title,
+      allow: 'clipboard-read; clipboard-write; fullscreen',
+      // Sizes as attributes, so that a page without our style sheet shows more than 300 by 150 pixels.
+      width: '100%',
+      height: '100%',
+      // Nothing gets the keyboard before it can be seen.
+      inert: true,
+      src: url,
+    });
     this.element.addEventListener('load', () => { this.#loaded(); }, { signal: this.#signal });
     window.addEventListener('message', (event) => { this.#receive(event); }, { signal: this.#signal });
     this.#wait();

@@ -3,6 +3,8 @@ export const MESSAGES = {
   label: 'Opening the notebook',
   queued: 'Waiting for a free place',
   position: 'Waiting for a free place: number {n}',
+  // Behind the position, where it is known how long that takes.
+  wait: ', about {minutes} min',
   starting: 'Starting the notebook server',
   restoring: 'Loading the notebook',
   connecting: 'Connecting to the notebook',

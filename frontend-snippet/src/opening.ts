@@ -6,7 +6,7 @@ import { Frame } from './frame.js';
 import type { Say } from './messages.js';
 import { type Phase, Progress } from './progress.js';
 import type { Expiring, FrameMessage } from './protocol.js';
-import type { Service, Session } from './service.js';
+import type { Place, Service, Session } from './service.js';
 import { followSession, type SessionEvent } from './session-events.js';
 import { backoff, sleep } from './timers.js';
 import { topCell } from './preview.js';
@@ -55,7 +55,7 @@ export class Opening {
   #sessionId: string | undefined;
   /** The version when we joined. The stream begins with the session: what it tells of older ones is history. */
   #past = 0;
-  #position: number | undefined;
+  #place: Place = {};
   readonly #progress: Progress;
   #ticking: ReturnType<typeof setInterval> | undefined;
   #told = '';
@@ -105,8 +105,7 @@ export class Opening {
 
   async #run(): Promise<string> {
     try {
-      const { id, version, position } = await this.session;
-      this.#position = position ?? undefined;
+      const { id, version } = (this.#place = await this.session);
       this.#sessionId = id;
       this.#past = version ?? 0;
       for await (const event of followSession(this.#options.service, id, this.#signal)) {
@@ -126,7 +125,7 @@ export class Opening {
     const listener = this.#listener;
     switch (event.event) {
       case 'progress':
-        this.#position = event.position;
+        this.#place = event;
         this.#progress.enter(PHASES[event.state ?? ''] ?? 'queued');
         this.#tick();
         break;
@@ -138,7 +137,7 @@ export class Opening {
         break;
       case 'saved':
         if (event.version <= this.#past) break;
-        listener.happened('saved', { version: event.version, sha256: event.sha256, origin: event.origin });
+        listener.happened('saved', event);
         break;
       case 'conflict':
         if (event.kept_version <= this.#past) break;
@@ -218,13 +217,16 @@ export class Opening {
   #tick(): void {
     if (!this.#ticking) return;
     const { far: percent, waitsFor: phase } = this.#progress;
-    const position = phase === 'queued' ? this.#position : undefined;
-    const message = this.#options.say(position ? 'position' : phase, { n: position ?? 0 });
+    const { say } = this.#options;
+    const { position, estimated_wait: wait } = phase === 'queued' ? this.#place : {};
+    const known = position && wait != null;
+    const minutes = known ? Math.max(1, Math.round(wait / 60)) : 0;
+    const message = say(position ? 'position' : phase, { n: position ?? 0 }) + (known ? say('wait', { minutes }) : '');
     const told = message + String(percent);
     if (told === this.#told) return;
     this.#told = told;
     this.#display(percent, message);
-    this.#listener.happened('progress', { phase, percent, message, ...(position && { position }) });
+    this.#listener.happened('progress', { phase, percent, message, ...(position && { position }), ...(known && { estimatedWait: wait }) });
   }
 
   #display(percent: number, message: string): void {

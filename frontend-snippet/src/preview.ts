@@ -27,10 +27,7 @@ export function topCell(frame: HTMLIFrameElement): number | undefined {
 }
 
 function emptyFrame(document: Document, title: string, more = ''): HTMLIFrameElement {
-  const frame = document.createElement('iframe');
-  frame.className = 'inset-preview';
-  frame.title = title;
+  const frame = Object.assign(document.createElement('iframe'), { className: 'inset-preview', title, width: '100%', height: '100%' });
   frame.setAttribute('sandbox', SANDBOX + more);
-  frame.width = frame.height = '100%';
   return frame;
 }

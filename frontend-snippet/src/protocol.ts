@@ -11,9 +11,10 @@ export const PROTOCOL = 'notebook-embed/1';
 
 /**
  * The versions that are spoken here. `hello` carries the frame's own range, the page answers with the newest that both
- * speak, and neither says what is younger than that. 2 brought `saving`, `command` and its answers, `kernel` and `executed`.
+ * speak, and neither says what is younger than that. 2 brought `saving`, `command` and its answers, `kernel` and `executed`;
+ * 3 brought `loaded`, `selection` and `height`.
  */
-export const VERSIONS = { min: 1, max: 2 };
+export const VERSIONS = { min: 1, max: 3 };
 
 /** Choose what to speak with a side of this range; undefined if there is nothing in common. */
 export function negotiate({ min, max }: { min: number; max: number }): number | undefined {
@@ -44,12 +45,31 @@ const CAPABILITIES = ['edit', 'run', 'download', 'terminals'] as const;
 /** What a user may do in his notebook besides looking at it. The notebook's server holds him to it. */
 export type Capability = (typeof CAPABILITIES)[number];
 
-export const COMMANDS = ['go-to', 'run-all', 'interrupt', 'restart', 'read-only', 'theme'] as const;
+export const COMMANDS = [
+  'go-to', 'run-all', 'interrupt', 'restart', 'read-only', 'theme', 'colors', 'hide', 'insert-cell', 'replace-cell', 'tell-height',
+] as const;
 
 /** What a page may ask of a notebook besides saving it. A frame names those that it knows among its capabilities. */
 export type Command = (typeof COMMANDS)[number];
 
-/** What a command needs to be told: a cell's index, on or off, a theme. */
+export const PARTS = ['menu', 'toolbar', 'cell-toolbar', 'header', 'status-bar'] as const;
+
+/** What of the notebook's interface can be hidden. `header` is what stands above the menu: the notebook's title. */
+export type Part = (typeof PARTS)[number];
+
+export const COLORS = ['background', 'surface', 'text', 'border', 'accent'] as const;
+
+/** The host's colours, as CSS says colours; those left out are the theme's. `surface` is what stands out: cells, toolbars. */
+export type Colors = Partial<Record<(typeof COLORS)[number], string>>;
+
+/** A cell to be made: before the cell with the index `at`, or at the end. */
+export interface NewCell {
+  kind: 'code' | 'markdown' | 'raw';
+  source: string;
+  at?: number;
+}
+
+/** What a command needs to be told. */
 export interface CommandValues {
   /** Scroll to the cell with this index; done when it can be seen. */
   'go-to': number;
@@ -59,6 +79,16 @@ export interface CommandValues {
   /** For this page only; what the user may not do at all, his token says. */
   'read-only': boolean;
   theme: 'light' | 'dark';
+  /** For this page only, in place of those before; none for the theme's own. */
+  colors: Colors;
+  /** These, and no others; none for everything. */
+  hide: readonly Part[];
+  /** Gives the new cell's id. The user can undo it. */
+  'insert-cell': NewCell;
+  /** Put another text into the cell with this id, as if it was typed. */
+  'replace-cell': { id: string; source: string };
+  /** From now on, tell how high the notebook is. Part of `height: 'auto'`. */
+  'tell-height': boolean;
 }
 
 /** Why the entry page could not let the user in. */
@@ -143,6 +173,8 @@ export interface Pong extends Tagged {
 export interface Done extends Tagged {
   type: 'done';
   request: string;
+  /** Of `insert-cell`: the cell's id. */
+  result?: string;
 }
 
 /** Frame to page, through the port: a command was not obeyed. `not-allowed` if it never may be. */
@@ -165,6 +197,28 @@ export interface Executed extends Tagged {
   cell: number;
   seconds: number;
   failed: boolean;
+}
+
+/**
+ * Frame to page, through the port: the editor shows what the server's file holds by now. A version was restored, or a
+ * conflict settled, and nothing of this page waits to be saved.
+ */
+export interface Loaded extends Tagged {
+  type: 'loaded';
+  dirty: boolean;
+}
+
+/** Frame to page, through the port: which cell is the active one, and how many are selected. Never what they hold. */
+export interface Selection extends Tagged {
+  type: 'selection';
+  cell: number;
+  selected: number;
+}
+
+/** Frame to page, through the port: how many pixels the frame needs to show all without scrolling. */
+export interface Height extends Tagged {
+  type: 'height';
+  height: number;
 }
 
 /** Frame to page, through the port: the way in ends soon, or has ended, and a new ticket would keep it open. */
@@ -194,7 +248,7 @@ export interface Renew extends Tagged {
 export interface DoCommand extends Tagged {
   type: 'command';
   command: Command;
-  value?: number | boolean | string;
+  value?: CommandValues[Command];
   request: string;
 }
 
@@ -203,15 +257,19 @@ export type WindowMessage = EntryFailed | Hello;
 /** Everything a frame may say through the port. */
 export type FrameMessage =
   | Ready | Dirty | Saved | SaveFailed | Pong | Expiring
-  | Saving | Done | CommandFailed | KernelState | Executed;
+  | Saving | Done | CommandFailed | KernelState | Executed
+  | Loaded | Selection | Height;
 /** Everything the page may say through the port. */
 export type PageMessage = Save | Ping | Renew | DoCommand;
 
-const SINCE_2: readonly string[] = ['saving', 'done', 'command-failed', 'kernel', 'executed'];
+/** In which version each message of a frame came that was not there from the first. */
+const SINCE: Partial<Record<FrameMessage['type'], number>> = {
+  saving: 2, done: 2, 'command-failed': 2, kernel: 2, executed: 2, loaded: 3, selection: 3, height: 3,
+};
 
 /** Whether a page that speaks this version knows of such messages of a frame. */
 export function isKnownTo(version: number, type: FrameMessage['type']): boolean {
-  return version > 1 || !SINCE_2.includes(type);
+  return version >= (SINCE[type] ?? 1);
 }
 
 /** The parts of a message a sender writes himself: all but the tag. */
@@ -222,15 +280,18 @@ export function toCapabilities(may: readonly string[] | undefined): Capability[]
   return CAPABILITIES.filter((one) => may?.includes(one) ?? true);
 }
 
+/** What a message says, without what it is. */
+export function detailOf<M extends Tagged & { type: string }>({ protocol, type, ...detail }: M): Omit<M, 'protocol' | 'type'> {
+  return detail;
+}
+
 /** Put the protocol's tag on a message. */
 export function tag<M extends object>(message: M): M & Tagged {
   return { protocol: PROTOCOL, ...message };
 }
 
 export function isWindowMessage(data: unknown): data is WindowMessage {
-  if (!isTagged(data)) return false;
-  if (data.type === 'entry-failed') return (ENTRY_FAILURES as readonly unknown[]).includes(data.reason);
-  return data.type === 'hello' && isCount(data.min) && isCount(data.max) && isText(data.document) && isTexts(data.capabilities);
+  return fits(data, WINDOW_MESSAGES);
 }
 
 export function isConnect(data: unknown): data is Connect {
@@ -239,10 +300,17 @@ export function isConnect(data: unknown): data is Connect {
 
 type Check = (value: unknown) => boolean;
 
+/** What each message through the window must hold. */
+const WINDOW_MESSAGES: Record<WindowMessage['type'], Record<string, Check>> = {
+  hello: { min: isCount, max: isCount, capabilities: isTexts, document: isText },
+  'entry-failed': { reason: oneOf(ENTRY_FAILURES) },
+};
+
 /** What each message of a frame must hold. */
 const FRAME_MESSAGES: Record<FrameMessage['type'], Record<string, Check>> = {
   ready: { path: isText, dirty: isFlag, mode: oneOf(COOKIE_MODES), may: optional(isTexts) },
   dirty: { dirty: isFlag },
+  loaded: { dirty: isFlag },
   saving: {},
   saved: {
     version: isCount,
@@ -255,16 +323,42 @@ const FRAME_MESSAGES: Record<FrameMessage['type'], Record<string, Check>> = {
   'save-failed': { code: isText, message: isText, request: optional(isText) },
   pong: { request: isText },
   expiring: {},
-  done: { request: isText },
+  done: { request: isText, result: optional(isText) },
   'command-failed': { code: isText, message: isText, request: isText },
   kernel: { state: isText },
+  selection: { cell: isCount, selected: isCount },
+  height: { height: isCount },
   executed: { cell: isCount, seconds: Number.isFinite, failed: isFlag },
 };
 
 export function isFrameMessage(data: unknown): data is FrameMessage {
+  return fits(data, FRAME_MESSAGES);
+}
+
+function fits(data: unknown, messages: Record<string, Record<string, Check>>): boolean {
   if (!isTagged(data)) return false;
-  const type = String(data.type) as FrameMessage['type'];
-  return Object.hasOwn(FRAME_MESSAGES, type) && Object.entries(FRAME_MESSAGES[type]).every(([field, check]) => check(data[field]));
+  const type = String(data.type);
+  return Object.hasOwn(messages, type) && Object.entries(messages[type] ?? {}).every(([field, check]) => check(data[field]));
+}
+
+/** What each command has to be told, as far as its shape goes. */
+const VALUES: Record<Command, Check> = {
+  'go-to': isCount,
+  'run-all': isNothing,
+  interrupt: isNothing,
+  restart: isNothing,
+  'read-only': isFlag,
+  theme: oneOf(['light', 'dark']),
+  colors: (value) => isFields(value) && Object.entries(value).every(([name, color]) => (COLORS as readonly string[]).includes(name) && isText(color)),
+  hide: (value) => isTexts(value) && value.every(oneOf(PARTS)),
+  'insert-cell': (value) => isFields(value) && oneOf(['code', 'markdown', 'raw'])(value.kind) && isText(value.source) && optional(isCount)(value.at),
+  'replace-cell': (value) => isFields(value) && isText(value.id) && isText(value.source),
+  'tell-height': isFlag,
+};
+
+/** Whether a command is told what it needs. What is not is answered, as the code `bad-value`. */
+export function isValueOf(command: Command, value: unknown): boolean {
+  return VALUES[command](value);
 }
 
 export function isPageMessage(data: unknown): data is PageMessage {
@@ -273,11 +367,7 @@ export function isPageMessage(data: unknown): data is PageMessage {
     case 'renew':
       return isText(data.ticket);
     case 'command':
-      return (
-        (COMMANDS as readonly unknown[]).includes(data.command) &&
-        ['undefined', 'number', 'boolean', 'string'].includes(typeof data.value) &&
-        isText(data.request)
-      );
+      return (COMMANDS as readonly unknown[]).includes(data.command) && isText(data.request);
     case 'save':
     case 'ping':
       return isText(data.request);
@@ -288,8 +378,16 @@ export function isPageMessage(data: unknown): data is PageMessage {
 
 type Fields = Record<string, unknown>;
 
+function isFields(data: unknown): data is Fields {
+  return typeof data === 'object' && data !== null;
+}
+
+function isNothing(value: unknown): boolean {
+  return value === undefined;
+}
+
 function isTagged(data: unknown): data is Fields {
-  return typeof data === 'object' && data !== null && (data as Fields).protocol === PROTOCOL;
+  return isFields(data) && data.protocol === PROTOCOL;
 }
 
 function isText(value: unknown): value is string {

@@ -1,14 +1,21 @@
 /** The Inset service, as far as the SDK calls it. HTTP and its failures stop here. */
+import type { SavedVersion } from './api.js';
 import { EmbedError } from './errors.js';
 import { backoff, sleep } from './timers.js';
 import type { Tokens } from './tokens.js';
 
-export interface Session {
+/** A place in the queue, where the service tells one. */
+export interface Place {
+  /** How many are served before it, and itself: 1 is next. */
+  position?: number | null;
+  /** In seconds, where anything is known yet. */
+  estimated_wait?: number | null;
+}
+
+export interface Session extends Place {
   id: string;
   state: string;
   progress: { percent: number; message: string };
-  /** How many wait before it, from 1 on, where the service tells. */
-  position?: number | null;
   embeddable: boolean | null;
   version: number | null;
 }
@@ -49,6 +56,13 @@ export class Service {
     await this.#json('DELETE', at('sessions', id), signal);
   }
 
+  /** Make an old version the current one, and put it into the running server. */
+  async restore(notebookId: string, version: number, signal: AbortSignal): Promise<SavedVersion> {
+    const path = at('notebooks', notebookId, `/versions/${String(version)}/restore`);
+    // Once: a second one would make a second version.
+    return (await this.#authorized(path, { method: 'POST', headers: {}, signal })).json() as Promise<SavedVersion>;
+  }
+
   /** Mint a URL that opens the notebook once, soon. */
   async frameUrl(id: string, shown: 'notebook' | 'lab', signal: AbortSignal): Promise<string> {
     const path = at('sessions', id, '/iframe-url');
@@ -80,9 +94,7 @@ export class Service {
   }
 
   async #ask(method: string, path: string, signal: AbortSignal, body?: object): Promise<Response> {
-    const request: Request = body
-      ? { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
-      : { method, headers: {} };
+    const request = { method, headers: { 'Content-Type': 'application/json' }, body: body ? JSON.stringify(body) : null };
     for (let n = 1; ; n++) {
       try {
         const limited = AbortSignal.any([signal, AbortSignal.timeout(this.#timeout)]);

@@ -1,12 +1,12 @@
 /** A session's events from the service, without a gap, for as long as the session lives. */
 import { readEvents, type ServerEvent } from './event-stream.js';
 import { EmbedError } from './errors.js';
-import type { Service } from './service.js';
+import type { Place, Service } from './service.js';
 import { after, backoff, sleep } from './timers.js';
 
 /** What happens in a session. The fields are the service's own. */
 export type SessionEvent =
-  | { event: 'progress'; percent: number; message: string; state?: string; position?: number }
+  | ({ event: 'progress'; percent: number; message: string; state?: string } & Place)
   | { event: 'ready'; embeddable: boolean }
   | { event: 'saved'; version: number; sha256: string; origin: string }
   | { event: 'conflict'; base_version: number; current_version: number; kept_version: number; resolve: string }

@@ -25,8 +25,8 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** How long to wait before try number `n` (from 0): doubling, bounded, spread so that pages don't return as one. */
-export function backoff(n: number, { first = 500, most = 15_000 } = {}): number {
-  return Math.min(most, first * 2 ** n) * (0.5 + Math.random() / 2);
+export function backoff(n: number): number {
+  return Math.min(15_000, 500 * 2 ** n) * (0.5 + Math.random() / 2);
 }
 
 /** Wait for a promise, but not for ever. */

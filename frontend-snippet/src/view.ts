@@ -8,6 +8,12 @@ export interface Notice {
   press: () => void;
 }
 
+/** Pixels. */
+interface Bounds {
+  minHeight?: number;
+  maxHeight?: number;
+}
+
 /** A button's words, and what it does. */
 interface Control {
   text: string;
@@ -109,6 +115,17 @@ export class View {
     } catch {
       // It stays where it is.
     }
+  }
+
+  /** Be as high as the notebook, within bounds; looks of the host's own may still say otherwise. */
+  setHeight(needed: number, { minHeight = 0, maxHeight = Infinity }: Bounds): void {
+    const line = this.#saveLine?.offsetHeight ?? 0;
+    this.#root.style.height = `${String(Math.min(maxHeight, Math.max(minHeight, needed + line)))}px`;
+  }
+
+  /** Whether it is in the page: what is not has lost its frame. */
+  get shown(): boolean {
+    return this.#root.isConnected;
   }
 
   remove(): void {

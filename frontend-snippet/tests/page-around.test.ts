@@ -32,18 +32,19 @@ function framed() {
 
 test('a hello offers every version that the page can speak', () => {
   const { greetings, connect, close } = framed();
-  assert.deepEqual([greetings[0]?.min, greetings[0]?.max], [1, 2]);
+  assert.deepEqual([greetings[0]?.min, greetings[0]?.max], [1, 3]);
   connect(1);
   close();
 });
 
-for (const [version, told] of [[1, ['dirty']], [2, ['dirty', 'saving', 'kernel']], [3, []], ['2', []]] as const) {
+for (const [version, told] of [[1, ['dirty']], [2, ['dirty', 'saving', 'kernel']], [3, ['dirty', 'saving', 'kernel', 'loaded']], [4, []], ['2', []]] as const) {
   test(`an SDK that chooses version ${JSON.stringify(version)} is told ${told.join(', ') || 'nothing'}`, async () => {
     const { page, said, connect, close } = framed();
     connect(version);
     page.say({ type: 'dirty', dirty: true });
     page.say({ type: 'saving' });
     page.say({ type: 'kernel', state: 'idle' });
+    page.say({ type: 'loaded', dirty: false });
     await settled();
     assert.deepEqual(said.map(({ type }) => type), told);
     if (told.length === 0) connect(1);

@@ -23,7 +23,7 @@ function embed(options: Partial<EmbedOptions> = {}, service = new FakeService())
   });
   embeds.push(notebook);
   const told: { event: keyof EmbedEvents; detail: unknown }[] = [];
-  for (const event of ['preview', 'progress', 'saveState', 'saved', 'kernel', 'executed', 'failed', 'ended'] as const) {
+  for (const event of ['preview', 'progress', 'saveState', 'saved', 'kernel', 'executed', 'selection', 'failed', 'ended'] as const) {
     notebook.on(event, (detail) => told.push({ event, detail }));
   }
   const states = () => told.filter(({ event }) => event === 'saveState').map(({ detail }) => (detail as EmbedEvents['saveState']).state);
@@ -221,14 +221,14 @@ test('leave() saves, then takes the notebook away; it waits for a while, and not
 });
 
 test('an opening says what it waits for, in the host’s own words', async () => {
-  const { service, told, text } = embed({ messages: { position: 'Platz {n} in der Schlange', starting: 'Der Server startet' } });
+  const { service, told, text } = embed({ messages: { position: 'Platz {n} in der Schlange', wait: ', noch {minutes} Minuten', starting: 'Der Server startet' } });
   await until(() => service.streams);
-  service.send('progress', { percent: 0, message: 'Waiting', state: 'queued', position: 3 });
+  service.send('progress', { percent: 0, message: 'Waiting', state: 'queued', position: 3, estimated_wait: 130 });
   await until(() => text().includes('Platz 3 in der Schlange'));
   service.send('progress', { percent: 10, message: 'Starting', state: 'starting' });
   await until(() => text().includes('Der Server startet'));
   const phases = told.filter(({ event }) => event === 'progress').map(({ detail }) => detail as EmbedEvents['progress']);
-  assert.ok(phases.some(({ phase, position }) => phase === 'queued' && position === 3));
+  assert.ok(phases.some(({ phase, position, estimatedWait }) => phase === 'queued' && position === 3 && estimatedWait === 130));
   assert.equal(phases.at(-1)?.phase, 'starting');
 });
 
@@ -248,7 +248,7 @@ test('an opening can be given up, and taken up again', async () => {
 });
 
 test('an old page and a new SDK speak what the page knows, a new page what both know', async () => {
-  for (const [max, spoken] of [[1, 1], [2, 2], [7, 2]] as const) {
+  for (const [max, spoken] of [[1, 1], [2, 2], [7, 3]] as const) {
     const { start, notebook } = embed();
     const shown = await start();
     shown.hello('d', { max });
@@ -261,7 +261,7 @@ test('an old page and a new SDK speak what the page knows, a new page what both 
 
 test('a page that speaks nothing we know is named as that', async () => {
   const { start, notebook, told } = embed();
-  (await start()).post({ type: 'hello', min: 3, max: 4, capabilities: ['save'], document: 'd' });
+  (await start()).post({ type: 'hello', min: 4, max: 5, capabilities: ['save'], document: 'd' });
   await assert.rejects(notebook.ready, { code: 'protocol-mismatch' });
   assert.equal(told.filter(({ event }) => event === 'failed').length, 1);
 });
@@ -300,4 +300,54 @@ test('nothing is believed of another frame, a preview included', async () => {
   const shown = await start();
   shown.post({ type: 'hello', min: 1, max: 2, capabilities: ['save'], document: 'd' }, { source: preview()?.contentWindow, origin: SEAT });
   assert.deepEqual(shown.connects, []);
+});
+
+test('a conflict is over when the notebook shows what was chosen', async () => {
+  const { start, notebook, states } = embed();
+  const shown = await start();
+  shown.hello('d', { max: 3 });
+  shown.say({ type: 'ready', path: 'a.ipynb', dirty: false, mode: 'plain' });
+  shown.say({ type: 'dirty', dirty: true });
+  shown.say({ type: 'save-failed', code: 'conflict', message: 'newer' });
+  await until(() => notebook.saveState === 'conflict');
+
+  shown.say({ type: 'loaded', dirty: false });
+
+  await until(() => notebook.saveState === 'saved');
+  assert.deepEqual(states(), ['unsaved', 'conflict', 'saved']);
+});
+
+test('a host makes cells, hides parts, hears of the selection, and is told why not', async () => {
+  const { start, notebook, told, root } = embed({ hide: ['toolbar'], height: 'auto', minHeight: 200, maxHeight: 900 });
+  const shown = await start();
+  shown.hello('d', { max: 3, capabilities: ['save', 'hide', 'insert-cell', 'replace-cell', 'tell-height'] });
+  shown.say({ type: 'ready', path: 'a.ipynb', dirty: false, mode: 'plain' });
+  await notebook.ready;
+  await until(() => shown.heard.some(({ command, value }) => command === 'tell-height' && value === true));
+  assert.deepEqual(shown.heard.find(({ command }) => command === 'hide')?.value, ['toolbar']);
+  for (const [height, becomes] of [[90, '200px'], [500, '500px'], [4000, '900px']] as const) {
+    shown.say({ type: 'height', height });
+    await until(() => root().style.height === becomes);
+  }
+
+  const made = notebook.command('insert-cell', { kind: 'markdown', source: '# One', at: 0 });
+  const asked = await until(() => shown.heard.find(({ command }) => command === 'insert-cell'));
+  shown.say({ type: 'done', request: asked.request, result: 'c1' });
+  assert.equal(await made, 'c1');
+  const refused = notebook.command('replace-cell', { id: 'c9', source: 'x' });
+  const { request } = await until(() => shown.heard.find(({ command }) => command === 'replace-cell'));
+  shown.say({ type: 'command-failed', request, code: 'no-such-cell', message: 'm' });
+  await assert.rejects(refused, { code: 'no-such-cell' });
+
+  shown.say({ type: 'selection', cell: 2, selected: 3 });
+  await until(() => told.some(({ event, detail }) => event === 'selection' && JSON.stringify(detail) === '{"cell":2,"selected":3}'));
+});
+
+test('a version is restored by the service, once', async () => {
+  const { service, notebook } = embed();
+  const restore = 'POST /v1/notebooks/n1/versions/2/restore';
+  service.answerOnce(restore, () => Response.json({ version: 7, sha256: 'ab' }, { status: 201 }), () => problem(404, 'version-not-found'));
+  assert.equal((await notebook.restore(2)).version, 7);
+  await assert.rejects(notebook.restore(2), { code: 'version-not-found' });
+  assert.equal(service.count(restore), 2);
 });

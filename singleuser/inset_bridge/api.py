@@ -84,6 +84,17 @@ class KeepHandler(_Handler):
         self.finish({"hash": await self.documents.keep(path, content, based_on=_text(body, "hash"))})
 
 
+class LeaveHandler(_Handler):
+    @authenticated
+    @authorized
+    async def post(self) -> None:
+        """A page went away with edits: the browser delivers them, and nobody waits for the answer."""
+        body = self.body()
+        content = await asyncio.to_thread(notebook_bytes, body.get("content"))
+        await self.documents.leave(notebook_path(body.get("path")), content, based_on=_text(body, "hash"))
+        self.set_status(204)
+
+
 class AbsentHandler(_Handler):
     @authenticated
     @authorized

@@ -14,7 +14,7 @@ from tornado.ioloop import PeriodicCallback
 
 from inset_bridge import cookies
 from inset_bridge.activity import Activity
-from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepHandler
+from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepHandler, LeaveHandler
 from inset_bridge.authorizer import CapabilityAuthorizer
 from inset_bridge.control import Control
 from inset_bridge.credentials import Credentials, NotebookSessions, private_folder
@@ -125,6 +125,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
                 (r"/inset/api/flush", FlushHandler, api),
                 (r"/inset/api/absent", AbsentHandler, api),
                 (r"/inset/api/keep", KeepHandler, api),
+                (r"/inset/api/leave", LeaveHandler, api),
             ]
         )
         if not read_only:

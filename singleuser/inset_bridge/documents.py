@@ -101,6 +101,21 @@ class Documents:
         await self._send_file(document)
         return await self._sender.keep(document, content, base=document.versions[based_on])
 
+    async def leave(self, path: str, content: bytes, *, based_on: str) -> None:
+        """Take the last edits of a page that is gone: into the file, or beside it if the file is another by now.
+
+        `based_on` is the hash of what the page began with. Raises UnknownDocument where nobody knows that here.
+        """
+        document = self._journal.at(path)
+        if document is None or not document.attached:
+            raise UnknownDocument
+        held = await self._files.read(path)
+        if held is not None and hashlib.sha256(held).hexdigest() == based_on:
+            self._files.write(path, content)
+            self.saved(path)
+        else:
+            await self.keep(path, content, based_on=based_on)
+
     async def detach(self, notebook_id: str, *, ask_page: bool) -> Flushed:
         """Let a notebook's browsers out, with `ask_page` after they saved; then flush it and end its kernels.
 

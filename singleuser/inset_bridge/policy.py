@@ -42,7 +42,7 @@ _TABLE = (
     _rule({"GET", "HEAD", "POST"}, r"inset/enter"),
     _rule(_READ, r"inset/probe|logout"),
     _rule({"POST"}, r"inset/api/absent"),
-    _rule({"POST"}, r"inset/api/(flush|keep)", "edit"),
+    _rule({"POST"}, r"inset/api/(flush|keep|leave)", "edit"),
     _rule({"GET"}, r"api/events/subscribe"),
     # Pages, what they are made of, and how they are set up.
     _rule(_READ, r"|lab|(tree|notebooks|edit|consoles|doc|lab/tree|lab/workspaces)(/.*)?"),

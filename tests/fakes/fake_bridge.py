@@ -49,6 +49,15 @@ class FlushHandler(JupyterHandler):
             self.finish(bridge.flush(json.loads(self.request.body)))
 
 
+class LeaveHandler(JupyterHandler):
+    @web.authenticated
+    def post(self) -> None:
+        """What the real one does where no other page saved meanwhile."""
+        asked = json.loads(self.request.body)
+        (self.settings["fake_bridge"].root / asked["path"]).write_text(json.dumps(asked["content"]), encoding="utf-8")
+        self.set_status(204)
+
+
 class ControlHandler(JupyterHandler):
     @web.authenticated
     def get(self) -> None:
@@ -73,5 +82,9 @@ def _load_jupyter_server_extension(serverapp: Any) -> None:
     serverapp.event_logger.register_event_schema(SCHEMA)
     serverapp.web_app.settings["fake_bridge"] = FakeBridge(Path(serverapp.root_dir))
     base = serverapp.base_url
-    handlers = [(f"{base}inset/api/flush", FlushHandler), (f"{base}inset/fake", ControlHandler)]
+    handlers = [
+        (f"{base}inset/api/flush", FlushHandler),
+        (f"{base}inset/api/leave", LeaveHandler),
+        (f"{base}inset/fake", ControlHandler),
+    ]
     serverapp.web_app.add_handlers(".*$", handlers)

@@ -92,6 +92,25 @@ def test_its_types_hold_in_a_strict_project(installed: Path) -> None:
         _run([*tsc, *options, "use.mts"], installed)
 
 
+def test_every_way_to_import_it_finds_its_types(installed: Path) -> None:
+    [archive] = installed.glob("*.tgz")
+    attw = SDK / "node_modules" / "@arethetypeswrong" / "cli" / "dist" / "index.js"
+    # A module for modules, and a style sheet and a script that have no types.
+    _run(
+        [
+            node_command(),
+            str(attw),
+            str(archive),
+            "--profile",
+            "esm-only",
+            "--exclude-entrypoints",
+            "style.css",
+            "script",
+        ],
+        SDK,
+    )
+
+
 def test_no_name_that_others_use_is_shortened() -> None:
     """The build shortens the names that only the SDK's own files say: a message's or an option's would be lost."""
     own = re.search(r"const OWN = \[(.*?)\]", (SDK / "scripts" / "build.mjs").read_text(), re.DOTALL)
@@ -118,7 +137,7 @@ def test_every_code_of_an_error_is_documented() -> None:
 
 def test_every_command_and_save_state_is_documented() -> None:
     text = (ROOT / "docs" / "sdk.md").read_text()
-    commands = re.search(r"COMMANDS = \[(.*?)\]", (SDK / "src" / "protocol.ts").read_text())
+    commands = re.search(r"COMMANDS = \[(.*?)\]", (SDK / "src" / "protocol.ts").read_text(), re.DOTALL)
     states = re.search(r"export type SaveState = (.*?);", (SDK / "src" / "save-state.ts").read_text())
     assert commands
     assert states
@@ -135,6 +154,7 @@ import { InsetNotebook } from 'inset-notebook/react';
 import { diagnose, type Finding } from 'inset-notebook/diagnose';
 import { fakeInset, type FakeInset } from 'inset-notebook/testkit';
 
+function made_of(): string { return '1'; }
 const options = { serviceUrl: 'https://inset.example', notebookId: 'n', fetchToken: async () => 't' };
 const notebook: NotebookEmbed = embedNotebook({
   ...options,
@@ -145,6 +165,8 @@ const notebook: NotebookEmbed = embedNotebook({
 notebook.on('executed', ({ cell, failed }: EmbedEvents['executed']) => { void [cell, failed]; });
 await notebook.command('go-to', 3);
 await notebook.command('run-all');
+const made: string = await notebook.command('insert-cell', { kind: 'code', source: made_of(), at: 0 });
+const restored: number = (await notebook.restore(3)).version;
 // @ts-expect-error a theme is light or dark
 await notebook.command('theme', 'blue');
 // @ts-expect-error there is no such event
@@ -154,7 +176,7 @@ createElement(InsetNotebook, { ...options, ref: createRef<NotebookEmbed>(), onRe
 const found: Finding[] = await diagnose(options);
 const fake: FakeInset = await fakeInset({ origin: location.origin });
 fake.failure = { code: 'spawn-failed', title: 'No', detail: 'No.' };
-if (new Error() instanceof EmbedError) void [element, found, fake.token('ada')];
+if (new Error() instanceof EmbedError) void [element, found, made, restored, fake.token('ada')];
 export {};
 """
 

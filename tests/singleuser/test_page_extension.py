@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Frame, Page
+from playwright.async_api import Frame, Page, expect
 
 from tests.support.chromium import chromium_page
 from tests.support.host_page import HostPage, host_page
@@ -136,7 +136,21 @@ async def test_a_restored_version_appears_in_the_open_page(page: Page, host: Hos
 
     await frame.get_by_text("from_an_old_version").wait_for()
     await told(page, "dirty", dirty=False)
+    await page.wait_for_function("notebook.saveState === 'saved'")
     assert await frame.get_by_text("to_be_dropped").count() == 0
+
+
+@pytest.mark.parametrize("gone", ["notebook.destroy()", "document.querySelector('#mount').remove()"])
+async def test_a_frame_that_is_taken_away_delivers_its_edits(
+    gone: str, page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "typed_at_last = 1")
+    await told(page, "dirty", dirty=True)
+
+    await page.evaluate(gone)
+
+    await until(lambda: "typed_at_last" in jupyter.text(PATH), patience=30)
 
 
 async def test_a_frame_that_reloads_is_connected_again(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
@@ -287,6 +301,90 @@ async def test_the_host_commands_and_hears_of_runs_without_what_they_hold(
 
     await page.evaluate("notebook.command('restart')")
     await told(page, "kernel", state="restarting")
+
+
+async def test_the_host_makes_cells_that_the_user_can_undo(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    frame = await open_notebook(page, host)
+
+    made = await page.evaluate("notebook.command('insert-cell', {kind: 'markdown', source: '# Of the host', at: 0})")
+    await page.evaluate("notebook.command('replace-cell', {id: 'one', source: 'replaced = 1'})")
+    await page.evaluate("notebook.save()")
+    assert made in jupyter.text(PATH)
+    assert "# Of the host" in jupyter.text(PATH)
+    assert "replaced = 1" in jupyter.text(PATH)
+
+    await frame.evaluate("jupyterapp.commands.execute('notebook:undo-cell-action')")
+    await frame.wait_for_function("jupyterapp.shell.currentWidget.content.widgets.length === 1")
+    codes = [
+        (await failure(page, f"notebook.command({command})"))["code"]
+        for command in (
+            "'replace-cell', {id: 'gone', source: ''}",
+            "'insert-cell', {kind: 'code', source: '', at: 9}",
+            "'insert-cell', {kind: 'slide', source: ''}",
+            "'colors', {text: 'url(x)'}",
+        )
+    ]
+    assert codes == ["no-such-cell", "bad-value", "bad-value", "bad-value"]
+
+
+async def test_the_host_hides_parts_and_lends_its_colours(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    host.options = {"hide": ["toolbar", "menu"]}
+    frame = await open_notebook(page, host)
+    toolbar = frame.locator(".jp-NotebookPanel-toolbar")
+
+    await expect(toolbar).to_be_hidden()
+    await expect(frame.locator("#jp-MainMenu")).to_be_hidden()
+    await page.evaluate("notebook.command('hide', [])")
+    await expect(toolbar).to_be_visible()
+
+    await page.evaluate("notebook.command('colors', {background: 'rgb(250, 240, 230)', text: '#123456'})")
+    body = "getComputedStyle(document.body).getPropertyValue('--jp-layout-color1').trim()"
+    assert await frame.evaluate(body) == "rgb(250, 240, 230)"
+    await page.evaluate("notebook.command('colors', {})")
+    assert await frame.evaluate(body) != "rgb(250, 240, 230)"
+
+
+async def test_the_host_hears_which_cells_are_selected(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    jupyter.write_cells(PATH, ["secret_a", "secret_b", "secret_c"])
+    frame = await open_notebook(page, host)
+
+    await frame.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex = 1")
+    await told(page, "selection", cell=1, selected=1)
+    await frame.evaluate("jupyterapp.shell.currentWidget.content.extendContiguousSelectionTo(2)")
+    await told(page, "selection", cell=2, selected=2)
+
+    assert "secret" not in await page.evaluate("JSON.stringify(told)")
+
+
+async def test_the_frame_is_as_high_as_the_notebook(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    jupyter.write_cells(PATH, [f"{LONG}\n# the cell {n}" for n in range(3)])
+    host.options = {"height": "auto", "minHeight": 300, "maxHeight": 5000}
+    frame = await open_notebook(page, host)
+
+    scroller = "document.querySelector('.jp-WindowedPanel-outer')"
+    await frame.wait_for_function(f"innerHeight > 1500 && {scroller}.scrollHeight <= {scroller}.clientHeight + 1")
+    before = await steady_height(page)
+    assert before < 5000
+
+    await frame.evaluate("jupyterapp.shell.currentWidget.model.sharedModel.deleteCellRange(1, 3)")
+    await frame.wait_for_function("innerHeight < 1500")
+    assert 300 <= await steady_height(page) < before / 2
+
+
+async def steady_height(page: Page) -> float:
+    """The notebook's height once it has stayed the same for two seconds: what followed itself never would."""
+    return float(
+        await page.evaluate(
+            """async () => {
+              const height = () => document.querySelector('.inset-notebook').offsetHeight;
+              for (let last = height(), since = performance.now(); performance.now() - since < 2000;) {
+                await new Promise((resolve) => setTimeout(resolve, 50));
+                if (height() !== last) { last = height(); since = performance.now(); }
+              }
+              return height();
+            }"""
+        )
+    )
 
 
 async def test_the_notebook_scrolls_to_the_cell_that_the_host_names(

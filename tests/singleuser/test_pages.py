@@ -49,6 +49,10 @@ class Page:
         digest = hashlib.sha256(based_on).hexdigest()
         return await self._post("keep", {"path": self.path, "content": json.loads(notebook(source)), "hash": digest})
 
+    async def leave(self, source: str, *, based_on: bytes) -> httpx.Response:
+        digest = hashlib.sha256(based_on).hexdigest()
+        return await self._post("leave", {"path": self.path, "content": json.loads(notebook(source)), "hash": digest})
+
     async def _post(self, endpoint: str, body: dict[str, Any]) -> httpx.Response:
         xsrf = {"X-XSRFToken": self.browser.cookies["_xsrf"]}
         return await self.browser.request("POST", f"inset/api/{endpoint}", json=body, headers=xsrf)
@@ -254,6 +258,26 @@ async def test_a_page_whose_work_was_kept_beside_the_file_shows_what_is_decided(
 
     event = await page.event()
     assert (event["action"], event["version"]) == ("load", 2)
+
+
+async def test_a_page_that_goes_away_leaves_its_edits_in_the_file(page: Page):
+    answer = await page.leave("typed at last", based_on=notebook("1"))
+
+    assert answer.status_code == 204
+    assert await page.seat.text(page.path) == notebook("typed at last").decode()
+    await page.seat.flush(page.path)
+    assert page.seat.service.notebooks[page.notebook_id].newest.content == notebook("typed at last")
+
+
+async def test_a_page_that_goes_away_overwrites_nothing_that_another_saved(page: Page):
+    await page.seat.save(page.path, "another page's")
+
+    answer = await page.leave("typed at last", based_on=notebook("1"))
+
+    assert answer.status_code == 204
+    assert await page.seat.text(page.path) == notebook("another page's").decode()
+    contents = [version.content for version in page.seat.service.notebooks[page.notebook_id].versions]
+    assert contents[1:] == [notebook("another page's"), notebook("typed at last")]
 
 
 async def test_what_nobody_knows_the_beginning_of_is_left_to_jupyters_own_question(page: Page):

@@ -22,6 +22,7 @@ from tests.support.real_hub import ROOT
 SDK = ROOT / "frontend-snippet" / "dist"
 
 PAGE = """<!doctype html>
+<html lang="en">
 <title>Host</title>
 <meta name="viewport" content="width=device-width">
 <link rel="stylesheet" href="/sdk/inset-notebook.css">
@@ -34,7 +35,7 @@ PAGE = """<!doctype html>
 <script type="module" nonce="of-the-host">
   import { embedNotebook } from '/sdk/inset-notebook.js';
   const names = ['progress', 'preview', 'ready', 'dirty', 'saveState', 'saving', 'saved', 'saveFailed',
-    'conflict', 'kernel', 'executed', 'renamed', 'ending', 'ended', 'failed'];
+    'conflict', 'kernel', 'executed', 'selection', 'renamed', 'ending', 'ended', 'failed'];
   window.told = [];
   window.notebook = embedNotebook({
     mountPoint: document.querySelector('#mount'),

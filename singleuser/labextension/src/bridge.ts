@@ -20,6 +20,9 @@ export class FlushError extends Error {
   }
 }
 
+/** A little less than browsers take, since headers count as well. */
+const TAKEN_ALONG = 63_000;
+
 export class Bridge {
   readonly #url: string;
   readonly #settings: ServerConnection.ISettings;
@@ -52,6 +55,16 @@ export class Bridge {
     const answer = (await response.json()) as { hash?: string; code?: string; message?: string };
     if (response.ok && answer.hash !== undefined) return answer.hash;
     throw new FlushError(answer.code ?? 'save-failed', answer.message ?? 'The notebook did not reach the database.');
+  }
+
+  /**
+   * Hand over what a page holds that goes away, with nobody left to hear the answer. Browsers take no more than 64 KiB
+   * along from a page that is gone: more than that arrives only if the page lives long enough.
+   */
+  leave(path: string, content: unknown, hash: string): void {
+    const body = JSON.stringify({ path, content, hash });
+    const init = { method: 'POST', body, keepalive: new Blob([body]).size < TAKEN_ALONG };
+    ServerConnection.makeRequest(`${this.#url}leave`, init, this.#settings).catch(() => undefined);
   }
 
   /** Wait until the database has what the file at `path` holds. `request` settles the server's own waiting. */

@@ -1,49 +1,68 @@
 /** What the page around may have the notebook do, and what it is told of the kernel. */
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
-import type { Command, DoCommand, FrameMessage, Untagged } from '../../../frontend-snippet/src/protocol.js';
+import { type Command, type CommandValues, type DoCommand, type FrameMessage, isValueOf, type Untagged } from '../../../frontend-snippet/src/protocol.js';
 import type { May } from './capabilities.js';
+import { colour, hide } from './appearance.js';
+import { CommandError, insertCell, replaceCell } from './cells.js';
+import { goTo } from './go-to.js';
+import { watchHeight } from './height.js';
 
 type Report = (message: Untagged<FrameMessage>) => void;
 
 /** What each takes; all others need no leave. */
-const TAKES: Partial<Record<Command, 'run' | 'edit'>> = { 'run-all': 'run', interrupt: 'run', restart: 'run', 'read-only': 'edit' };
+const TAKES: Partial<Record<Command, 'run' | 'edit'>> = { 'run-all': 'run', interrupt: 'run', restart: 'run', 'read-only': 'edit', 'insert-cell': 'edit', 'replace-cell': 'edit' };
 const THEMES = { light: 'JupyterLab Light', dark: 'JupyterLab Dark' };
 
 /** Do what is asked, and answer. */
-export async function obey(app: JupyterFrontEnd, panel: NotebookPanel, may: May, message: DoCommand): Promise<Untagged<FrameMessage>> {
+export async function obey(app: JupyterFrontEnd, panel: NotebookPanel, may: May, message: DoCommand, report: Report): Promise<Untagged<FrameMessage>> {
   const { request, command, value } = message;
   const takes = TAKES[command];
   if (takes && !may.has(takes)) return { type: 'command-failed', request, code: 'not-allowed', message: 'The user may not do that.' };
+  if (!isValueOf(command, value)) return { type: 'command-failed', request, code: 'bad-value', message: 'That is not what this command needs.' };
   try {
-    await DO[command](app, panel, value);
-    return { type: 'done', request };
+    const result = await (DO[command] as Doing<Command>)({ app, panel, report }, value);
+    return { type: 'done', request, ...(typeof result === 'string' && { result }) };
   } catch (error) {
+    const code = error instanceof CommandError ? error.code : 'command-failed';
     const why = error instanceof Error ? error.message : 'It did not work.';
-    return { type: 'command-failed', request, code: 'command-failed', message: why };
+    return { type: 'command-failed', request, code, message: why };
   }
 }
 
-const DO: Record<Command, (app: JupyterFrontEnd, panel: NotebookPanel, value: DoCommand['value']) => Promise<unknown>> = {
-  'go-to': async (_, panel, value) => {
+interface Where {
+  app: JupyterFrontEnd;
+  panel: NotebookPanel;
+  report: Report;
+}
+/** Does a command with the value that it was found to have; gives what the page around is given. */
+type Doing<C extends Command> = (where: Where, value: CommandValues[C]) => unknown;
+
+const DO: { [C in Command]: Doing<C> } = {
+  'go-to': async ({ panel }, value) => {
     await panel.revealed;
-    const cell = Math.min(Number(value), panel.content.widgets.length - 1);
-    if (!(cell >= 0)) throw new Error('There is no such cell.');
-    panel.content.activeCellIndex = cell;
-    await panel.content.scrollToItem(cell, 'start', 0);
-    await painted();
+    await goTo(panel, Math.min(value, panel.content.widgets.length - 1));
   },
-  'run-all': async (_, { content, sessionContext }) => {
+  'run-all': async ({ panel: { content, sessionContext } }) => {
     if (!(await NotebookActions.runAll(content, sessionContext))) throw new Error('A cell failed.');
   },
-  interrupt: async (_, { sessionContext }) => { await sessionContext.session?.kernel?.interrupt(); },
-  restart: async (_, { sessionContext }) => { await sessionContext.session?.kernel?.restart(); },
-  'read-only': (_, panel, value) => {
-    setReadOnly(panel, value === true);
-    return Promise.resolve();
+  interrupt: async ({ panel: { sessionContext } }) => { await sessionContext.session?.kernel?.interrupt(); },
+  restart: async ({ panel: { sessionContext } }) => { await sessionContext.session?.kernel?.restart(); },
+  'read-only': ({ panel }, value) => { setReadOnly(panel, value); },
+  theme: ({ app }, value) => app.commands.execute('apputils:change-theme', { theme: THEMES[value] }),
+  colors: (_, value) => { colour(value); },
+  hide: (_, value) => { hide(value); },
+  'insert-cell': ({ panel }, value) => insertCell(panel, value),
+  'replace-cell': ({ panel }, value) => { replaceCell(panel, value); },
+  'tell-height': ({ panel, report }, value) => {
+    heights.get(panel)?.();
+    heights.delete(panel);
+    if (value) heights.set(panel, watchHeight(panel, (height) => { report({ type: 'height', height }); }));
   },
-  theme: (app, _, value) => app.commands.execute('apputils:change-theme', { theme: value === 'dark' ? THEMES.dark : THEMES.light }),
 };
+
+/** What ends the watching of a notebook's height. */
+const heights = new WeakMap<NotebookPanel, () => void>();
 
 /** The notebooks whose cells can't be typed in just now; those that are added meanwhile can't either. */
 const readOnly = new WeakSet<NotebookPanel>();
@@ -63,12 +82,18 @@ function setReadOnly(panel: NotebookPanel, on: boolean): void {
   apply();
 }
 
-/** Wait until what was changed is on the screen; a hidden page paints nothing, and is not waited for. */
-function painted(): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, 500);
-    requestAnimationFrame(() => requestAnimationFrame(() => { resolve(); }));
-  });
+/** Tell which cell is the active one, and how many are selected, where that changes. */
+export function tellOfSelection({ content }: NotebookPanel, report: Report): void {
+  let told = '';
+  const look = () => {
+    const cell = content.activeCellIndex;
+    const selected = content.widgets.filter((one) => content.isSelectedOrActive(one)).length;
+    if (cell < 0 || told === `${String(cell)} ${String(selected)}`) return;
+    told = `${String(cell)} ${String(selected)}`;
+    report({ type: 'selection', cell, selected });
+  };
+  content.activeCellChanged.connect(look);
+  content.selectionChanged.connect(look);
 }
 
 /** Tell of the kernel's state and of cells that ran: never what they hold. */

@@ -6,7 +6,7 @@ import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { COMMANDS, type CookieMode, type DoCommand, type PageMessage } from '../../../frontend-snippet/src/protocol.js';
 import { Bridge } from './bridge.js';
 import { type May, readMay, restrict } from './capabilities.js';
-import { obey, tellOfRuns } from './commands.js';
+import { obey, tellOfRuns, tellOfSelection } from './commands.js';
 import { keepLinksInFrame } from './links.js';
 import { Notebook, save } from './notebook.js';
 import { PageAround } from './page-around.js';
@@ -33,15 +33,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
       tracker.forEach(({ context }) => { keepBeside(context, bridge); });
       tracker.widgetAdded.connect((_, { context }) => { keepBeside(context, bridge); });
     }
-    obeyServer(app.serviceManager, tracker, bridge, may);
-    if (window.parent !== window) embed(app, tracker, bridge, may);
+    const embedded = window.parent === window ? undefined : embed(app, tracker, bridge, may);
+    obeyServer(app.serviceManager, tracker, bridge, may, (path) => { embedded?.loaded(path); });
   },
 };
 
 export default plugin;
 
 /** Serve the page around the frame, for the one notebook that this page was opened with. */
-function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, may: May): void {
+function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, may: May): { loaded: (path: string) => void } {
   const path = openedPath();
   const mode = PageConfig.getOption('insetMode') as CookieMode;
   let panel: NotebookPanel | undefined;
@@ -67,7 +67,7 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
 
   async function command(message: DoCommand): Promise<void> {
     const { request } = message;
-    if (panel) page.say(await obey(app, panel, may, message));
+    if (panel) page.say(await obey(app, panel, may, message, (told) => { page.say(told); }));
     else page.say({ type: 'command-failed', code: 'not-ready', message: 'No notebook is open.', request });
   }
 
@@ -84,6 +84,7 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
     await added.context.ready;
     notebook = new Notebook(added.context, bridge, { mode, may }, (message) => { page.say(message); });
     tellOfRuns(added, (message) => { page.say(message); });
+    tellOfSelection(added, (message) => { page.say(message); });
     notebook.introduce();
   }
 
@@ -93,9 +94,11 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
   app.commands.commandExecuted.connect((_, { id, result }) => {
     if (SAVE_COMMANDS.includes(id)) void notebook?.savedByUser(result);
   });
+  window.addEventListener('pagehide', () => { notebook?.leave(); });
   keepLinksInFrame(async () => {
     if (panel?.context.model.dirty) await save(panel.context);
   });
+  return { loaded: (shown) => { if (shown === panel?.context.path) notebook?.loaded(); } };
 }
 
 /** The notebook's path as the page's address has it, in Notebook and in JupyterLab. */

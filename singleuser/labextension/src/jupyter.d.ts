@@ -97,6 +97,7 @@ declare module '@jupyterlab/docregistry' {
     type SaveState = 'started' | 'failed' | 'completed';
     interface IModel {
       dirty: boolean;
+      toJSON(): unknown;
       readonly stateChanged: Signal<this, { name: string }>;
     }
     interface IContext<T extends IModel> {
@@ -117,11 +118,25 @@ declare module '@jupyterlab/notebook' {
   import type { Kernel } from '@jupyterlab/services';
 
   export interface Cell {
+    readonly node: HTMLElement;
     readOnly: boolean;
     /** Whether `readOnly` is written into the notebook's metadata. */
     syncEditable: boolean;
   }
+  interface SharedCell {
+    readonly id: string;
+    getMetadata(key: string): unknown;
+    setSource(source: string): void;
+  }
+  interface NotebookModel {
+    readonly cells: { readonly changed: Signal<unknown, unknown> };
+    readonly sharedModel: {
+      readonly cells: readonly SharedCell[];
+      insertCell(index: number, cell: { cell_type: string; source: string; metadata: object }): SharedCell;
+    };
+  }
   export interface NotebookPanel {
+    readonly node: HTMLElement;
     readonly context: DocumentRegistry.IContext<DocumentRegistry.IModel & { readonly cells: { readonly changed: Signal<unknown, unknown> } }>;
     readonly content: Notebook;
     readonly sessionContext: SessionContext;
@@ -129,7 +144,12 @@ declare module '@jupyterlab/notebook' {
     readonly revealed: Promise<void>;
   }
   export interface Notebook {
+    readonly node: HTMLElement;
+    readonly model: NotebookModel | null;
     readonly widgets: readonly Cell[];
+    readonly activeCellChanged: Signal<unknown, unknown>;
+    readonly selectionChanged: Signal<unknown, unknown>;
+    isSelectedOrActive(cell: Cell): boolean;
     activeCellIndex: number;
     scrollToItem(index: number, align?: 'auto' | 'start', margin?: number): Promise<void>;
   }

@@ -3,6 +3,7 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { CookieMode, FrameMessage, Untagged } from '../../../frontend-snippet/src/protocol.js';
 import { type Bridge, FlushError, type Origin } from './bridge.js';
 import type { May } from './capabilities.js';
+import { insideOf } from './inside.js';
 
 type Context = DocumentRegistry.IContext<DocumentRegistry.IModel>;
 /** How the page is signed in, and what its user may do. */
@@ -62,6 +63,19 @@ export class Notebook {
     } finally {
       this.#requested--;
     }
+  }
+
+  /** The page goes away, with the frame that its host removed or with the whole tab: what is unsaved goes first. */
+  leave(): void {
+    const { model, path } = this.#context;
+    const { hash } = insideOf(this.#context).contentsModel ?? {};
+    if (model.dirty && hash && this.#standing.may.has('edit')) this.#bridge.leave(path, model.toJSON(), hash);
+  }
+
+  /** Say that the editor holds what the server's file does: a version was restored, or a conflict settled. */
+  loaded(): void {
+    this.#dirty = this.#context.model.dirty;
+    this.#report({ type: 'loaded', dirty: this.#dirty });
   }
 
   /** Take the saves until `done` for the user's own, not for autosaves. */

@@ -1,6 +1,7 @@
 /** One notebook open in two pages: what a page can't save, since the other has saved, is kept beside that. */
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import { type Bridge, FlushError } from './bridge.js';
+import { insideOf } from './inside.js';
 
 /** The content is in the database, and not in the file. Jupyter takes an error of this name for a save called off. */
 export class KeptBeside extends FlushError {
@@ -11,16 +12,9 @@ export class KeptBeside extends FlushError {
   }
 }
 
-/** What of JupyterLab's context no interface tells. */
-interface Inside {
-  contentsModel: { hash?: string | null } | null;
-  /** Asks whether to overwrite the file, which has changed on disk, or to lose what the page holds. */
-  _raiseConflict?: (onDisk: object, options: { content: unknown }) => Promise<object>;
-}
-
 /** Have the service keep both instead of the user choose blindly; where it can't, Jupyter asks as ever. */
 export function keepBeside(context: DocumentRegistry.IContext<DocumentRegistry.IModel>, bridge: Bridge): void {
-  const inside = context as unknown as Inside;
+  const inside = insideOf(context);
   const ask = inside._raiseConflict?.bind(context);
   if (!ask) return;
   let kept: { opened: string; hash: string; text: string } | undefined;

@@ -1,0 +1,12 @@
+/** What of JupyterLab's context no interface tells. */
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
+
+export interface Inside {
+  contentsModel: { hash?: string | null } | null;
+  /** Asks whether to overwrite the file, which has changed on disk, or to lose what the page holds. */
+  _raiseConflict?: (onDisk: object, options: { content: unknown }) => Promise<object>;
+}
+
+export function insideOf(context: DocumentRegistry.IContext<DocumentRegistry.IModel>): Inside {
+  return context as unknown as Inside;
+}
