@@ -122,6 +122,18 @@ async def test_a_public_key_verifies_and_is_never_taken_for_a_secret(anonymous, 
     assert problem(await anonymous.get(LIST, headers={"Authorization": f"Bearer {confused}"})) == "token-algorithm"
 
 
+async def test_a_token_that_was_verified_before_is_refused_once_its_key_is_another(anonymous, settings, host, tmp_path):
+    bearer = host.bearer("ada")
+    assert [(await anonymous.get(LIST, headers=bearer)).status_code for _ in range(2)] == [200, 200]
+
+    successor = TestHost(signing_key="another secret of the same name, longer than 32 characters")
+    async with open_database(settings.database_url) as database:
+        await apply_hosts(database, write_hosts_file(tmp_path / "successor.toml", successor))
+
+    assert problem(await anonymous.get(LIST, headers=bearer)) == "token-signature"
+    assert (await anonymous.get(LIST, headers=successor.bearer("ada"))).status_code == 200
+
+
 async def test_a_token_of_thousands_of_brackets_is_refused(anonymous, host):
     nested = (
         f"{_b64({'alg': 'HS256', 'kid': 'demo-1'})}.{base64.urlsafe_b64encode(b'[' * 20_000).decode().rstrip('=')}.x"
