@@ -1,8 +1,10 @@
 """Whether the service gets slower, and how much larger, as sessions grow from 10 to 1,000.
 
 Two replicas as processes on a PostgreSQL of their own, before a hub that starts nothing (the tests' fake at the wire).
-Sessions are opened for real, two for each user, and each is followed by an event stream. At each size: how long a
-status takes, and how long from opening until ready; in the end what a session costs in memory.
+The sessions, two for each user, stand in the database as if they had been opened, and each is followed by an event
+stream. At each size: how long a status takes, how long a session that is opened then takes until it is ready, and what
+either costs the replicas in CPU, which tells more on a machine that does other things; in the end, what a session
+costs in memory.
 """
 
 import argparse
@@ -19,9 +21,10 @@ import httpx
 import psutil
 
 from inset.cli import main as inset
-from inset.db import open_database
+from inset.db import Database, open_database
 from inset.hosts import apply_hosts
-from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
+from inset.models import Notebook, Server, ServerState, Session, SessionState
+from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub, FakeServer
 from tests.faults.replica import Replica
 from tests.service.conftest import events
 from tests.support.databases import Databases
@@ -29,15 +32,19 @@ from tests.support.hosts import TestHost, write_hosts_file
 from tests.support.real_hub import free_ports
 from tests.support.serving import served
 
-_AT_ONCE = 10
 _SEATS = 600
+_IDLE_SECONDS = 10
 
 
 class Bench:
     """The clients of the two replicas."""
 
-    def __init__(self, http: httpx.AsyncClient, urls: Sequence[str], host: TestHost) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, urls: Sequence[str], host: TestHost, hub: FakeHub, database: Database
+    ) -> None:
         self._http = http
+        self._hub = hub
+        self._database = database
         self._urls = urls
         self._host = host
         self.open: list[tuple[str, str]] = []
@@ -67,16 +74,33 @@ class Bench:
                     return
 
     async def grow(self, size: int) -> None:
-        limit = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(number: int) -> None:
-            async with limit:
-                user = f"user-{number // 2}"
-                id, _ = await self.new_session(number, user)
-                self.open.append((id, user))
-                self._streams.append(asyncio.create_task(self.heard(number, id, user, "ended")))
-
-        await asyncio.gather(*[one(number) for number in range(len(self.open), size)])
+        """Have so many sessions open and followed."""
+        numbers = range(len(self.open), size)
+        async with self._database.transaction() as db:
+            db.add_all(
+                Notebook(id=f"notebook-{number}", host_id=self._host.id, owner=_user(number), name="N")
+                for number in numbers
+            )
+            for number in numbers[::2]:
+                id, seat = f"server-{number}", self._hub.seats[-1 - number // 2]
+                url = f"{self._hub.public_url}/user/{seat}/"
+                kind = {"host_id": self._host.id, "owner": _user(number)}
+                db.add(Server(id=id, seat=seat, state=ServerState.RUNNING, url=url, **kind))
+                running = self._hub.servers[seat] = FakeServer(seat, {"server_id": id})
+                running.ready.set()
+        async with self._database.transaction() as db:
+            for number in numbers:
+                session = Session(
+                    host_id=self._host.id, owner=_user(number), notebook_id=f"notebook-{number}",
+                    server_id=f"server-{number // 2 * 2}", state=SessionState.READY, embeddable=True,
+                )  # fmt: skip
+                db.add(session)
+                self.open.append((session.id, session.owner))
+        for number in numbers:
+            followed = self.heard(number, *self.open[number], "ended")
+            self._streams.append(asyncio.create_task(followed))
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(2)
 
     async def status(self, samples: int) -> list[float]:
         took = []
@@ -133,40 +157,48 @@ async def measure(sizes: Sequence[int], samples: int) -> None:
         unlimited = httpx.Limits(max_connections=None)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=120, limits=unlimited))
         hub.service = await stack.enter_async_context(httpx.AsyncClient(base_url=replicas[0].url, timeout=120))
-        bench = Bench(http, [replica.url for replica in replicas], host)
+        database = await stack.enter_async_context(open_database(database_url))
+        bench = Bench(http, [replica.url for replica in replicas], host, hub, database)
         stack.callback(bench.close)
         await _report(bench, replicas, sizes, samples)
 
 
 async def _report(bench: Bench, replicas: Sequence[Replica], sizes: Sequence[int], samples: int) -> None:
-    first: tuple[float, float] | None = None
+    processes = [psutil.Process(replica.pid) for replica in replicas]
+    first: dict[str, float] = {}
     memory_at_first = 0
+    await bench.grow(sizes[0])
+    await bench.status(20)  # what is done once is no part of it
+    await bench.opening(2)
     for size in sizes:
-        began = time.perf_counter()
         await bench.grow(size)
-        grown = time.perf_counter() - began
-        status, opening = await bench.status(10 * samples), await bench.opening(samples)
-        medians = statistics.median(status), statistics.median(opening)
-        memory = sum(_rss(replica) for replica in replicas)
-        if first is None:
-            first, memory_at_first = medians, memory
-        print(
-            f"{size:5} sessions ({grown:.0f} s to open): status {_figures(status)}, ratio {medians[0] / first[0]:.2f}; "
-            f"opening until ready {_figures(opening)}, ratio {medians[1] / first[1]:.2f}; "
-            f"both replicas {memory / 1e6:.0f} MB",
-            flush=True,
-        )
-    each = (memory - memory_at_first) / (sizes[-1] - sizes[0])
+        before = _cpu(processes)
+        await asyncio.sleep(_IDLE_SECONDS)
+        idle = (_cpu(processes) - before) / _IDLE_SECONDS
+        memory = sum(process.memory_info().rss for process in processes)
+        memory_at_first = memory_at_first or memory
+        print(f"{size} sessions: both replicas {memory / 1e6:.0f} MB, {idle:.1%} of a core when idle", flush=True)
+        for name, measured, count in (("status", bench.status, 10 * samples), ("opening", bench.opening, samples)):
+            before, began = _cpu(processes), time.perf_counter()
+            took = await measured(count)
+            cpu = (_cpu(processes) - before - idle * (time.perf_counter() - began)) / count
+            median, late = statistics.median(took), statistics.quantiles(took, n=20)[-1]
+            ratios = [now / first.setdefault(f"{name} {of}", now) for of, now in (("time", median), ("cpu", cpu))]
+            print(
+                f"  {name}: {median * 1000:.0f} ms (95 %: {late * 1000:.0f} ms), ratio {ratios[0]:.2f}; "
+                f"CPU of the replicas {cpu * 1000:.1f} ms, ratio {ratios[1]:.2f}",
+                flush=True,
+            )
+    each = (memory - memory_at_first) / max(sizes[-1] - sizes[0], 1)
     print(f"memory for each session with an event stream: {each / 1024:.0f} KiB")
 
 
-def _rss(replica: Replica) -> int:
-    return int(psutil.Process(replica.pid).memory_info().rss)
+def _user(number: int) -> str:
+    return f"user-{number // 2}"
 
 
-def _figures(seconds: Sequence[float]) -> str:
-    median, late = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
-    return f"{median * 1000:.0f} ms (95 %: {late * 1000:.0f} ms)"
+def _cpu(processes: Sequence[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 if __name__ == "__main__":

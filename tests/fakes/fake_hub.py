@@ -206,7 +206,7 @@ class FakeHub:
             if server := self.servers.get(seat):
                 await self._send_owed(server)
                 if self.servers.pop(seat, None):
-                    self.stopped.append(server.options["server_id"])
+                    self.stopped.append(server.options.get("server_id", ""))
             return Response(status_code=204)
         if seat in self.servers:
             if not self.servers[seat].ready.is_set():
