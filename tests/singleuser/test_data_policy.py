@@ -36,10 +36,10 @@ async def test_the_policy_alone_takes_what_lets_data_out():
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def restricted(hub: RealHub, service: FakeService) -> AsyncIterator[Seat]:
     # As no service of ours would start it: with all capabilities.
-    await hub.start_server(RESTRICTED, origins=[HOST_ORIGIN], data_policy="restricted")
+    server_id = await hub.start_server(RESTRICTED, origins=[HOST_ORIGIN], data_policy="restricted")
     token = await hub.mint_token(RESTRICTED)
     async with hub.seat(RESTRICTED, token=token) as http, hub.seat(RESTRICTED) as anonymous:
-        yield Seat(hub, service, token, http, anonymous)
+        yield Seat(hub, service, token, http, anonymous, server_id)
     await hub.stop_server(RESTRICTED)
 
 
