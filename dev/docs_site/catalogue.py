@@ -23,12 +23,7 @@ _STATUS = {
     503: "Something behind the service is not available",
 }
 
-_HEAD = """---
-search:
-  boost: 4
----
-
-# Error catalogue
+_HEAD = """# Error catalogue
 
 Everything that can go wrong for a caller, by its code. Codes are stable: branch on them, and show your users words of
 your own.
