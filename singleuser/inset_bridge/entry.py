@@ -9,7 +9,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.web import HTTPError
 
-from inset_bridge import ahead, cookies, entry_page
+from inset_bridge import cookies, entry_page
 from inset_bridge.entries import Entries
 from inset_bridge.errors import BridgeError, RefusedByService, ServiceUnavailable, TicketRefused
 from inset_bridge.identity import authorization
@@ -51,9 +51,7 @@ class EnterHandler(JupyterHandler):
 
     @allow_unauthenticated
     def get(self) -> None:
-        # An edge lets nobody at a server's files who has not entered.
-        at_once = not self.inset.behind_edge
-        page = entry_page.enter(self.origins.host, ahead.addresses(self.base_url), at_once=at_once)
+        page = entry_page.enter(self.origins.host)
         entry_page.set_headers(self, page)
         self.finish(page.html)
 

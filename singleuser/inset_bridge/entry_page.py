@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
 
@@ -86,33 +85,22 @@ function storageDenied() {
   }
 }
 
-// What the notebook's page will ask for is on its way into the browser's cache meanwhile.
-function fetchAhead() {
-  for (const href of ahead) {
-    document.head.append(Object.assign(document.createElement('link'), { rel: 'preload', as: 'script', nonce, href }));
-  }
-}
-
 async function enter() {
   const ticket = new URLSearchParams(location.hash.slice(1)).get('ticket');
   history.replaceState(null, '', location.pathname);
   if (!ticket) return fail('ticket-invalid');
   await inTurn(async () => {
-    const answering = fetch('enter', {
+    const answer = await fetch('enter', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ ticket }),
-      priority: 'high',
     });
-    if (aheadAtOnce) fetchAhead();
-    const answer = await answering;
     const body = await answer.json();
     if (!answer.ok) return fail(body.code);
     if (body.needs_storage && storageDenied()) return fail('cookies-blocked');
     const asked = new URLSearchParams({ n: body.code, partitioned: await partitioned() });
     const probe = await fetch('probe?' + asked, { cache: 'no-store' });
     if (!probe.ok && body.needs_cookies) return fail('cookies-blocked');
-    if (!aheadAtOnce) fetchAhead();
     const next = new URL(body.next, location.origin);
     if (!probe.ok) next.searchParams.set('entry_code', body.code);
     location.replace(next);
@@ -128,13 +116,9 @@ class Page:
     nonce: str
 
 
-def enter(origins: tuple[str, ...], ahead: Sequence[str] = (), *, at_once: bool = True) -> Page:
-    """Takes the ticket from the fragment, trades it for a cookie, and goes on.
-
-    Fetches what is at the addresses `ahead` meanwhile: at once, or when the cookie is there.
-    """
-    known = f"const nonce = document.currentScript.nonce, ahead = {_to_script(list(ahead))};\n"
-    return _page(origins, f"{known}const aheadAtOnce = {_to_script(at_once)};\n{_ENTER}")
+def enter(origins: tuple[str, ...]) -> Page:
+    """Takes the ticket from the fragment, trades it for a cookie, and goes on."""
+    return _page(origins, _ENTER)
 
 
 def failed(reason: str, origins: tuple[str, ...]) -> Page:

@@ -113,16 +113,6 @@ async def test_a_save_of_the_host_is_a_version_of_the_service(interface: str, em
     assert saved == {"version": newest.number, "sha256": newest.sha256, "receipt": newest.receipt}
 
 
-async def test_what_the_entry_page_fetches_ahead_is_what_the_notebook_loads(embedded: Embedded):
-    entry = await embedded.seat.anonymous.get("inset/enter")
-    ahead = json.loads(entry.text.partition("ahead = ")[2].partition(";")[0])
-
-    frame = await embedded.open(embedded.way_in())
-
-    loaded = await frame.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
-    assert {embedded.seat.hub.seat_origin(SEAT) + address for address in ahead} <= set(loaded)
-
-
 async def test_a_frame_can_be_reloaded(embedded: Embedded):
     frame = await embedded.open(embedded.way_in())
 

@@ -1,4 +1,4 @@
-"""What a notebook's page is made of comes small, once, and ahead of time; what nobody can use does not come."""
+"""What a notebook's page is made of comes small, and once; what nobody can use does not come."""
 
 import gzip
 import json
@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.singleuser.conftest import SEAT, Seat
+from tests.singleuser.conftest import Seat
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _MAIN = re.compile(r"static/notebook/(main\.[0-9a-f]+\.js)\?v=[0-9a-f]+")
 _PAGE_CONFIG = re.compile(r'<script id="jupyter-config-data" type="application/json">(.*?)</script>', re.DOTALL)
-_AHEAD = re.compile(r"ahead = (\[.*?\]);")
 
 
 async def test_scripts_come_compressed_and_are_kept_for_good(seat: Seat):
@@ -54,21 +53,6 @@ async def test_page_extensions_are_kept_for_good_and_what_has_no_hash_is_asked_f
     assert script.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     for one in (described, theme):
         assert (one.status_code, one.headers["Cache-Control"]) == (200, "no-cache")
-
-
-async def test_the_entry_page_fetches_what_the_notebook_will_ask_for(seat: Seat):
-    entry = await seat.anonymous.get("inset/enter")
-    found = _AHEAD.search(entry.text)
-    assert found
-    ahead = json.loads(found[1])
-
-    assert len(ahead) > 20, "the list is not of this Notebook: load a page, and write down anew what it fetches"
-    assert all(one.startswith(f"/user/{SEAT}/static/notebook/") for one in ahead)
-    main = _MAIN.search((await seat.http.get("notebooks/any.ipynb")).text)
-    assert main
-    assert ahead[0].endswith(main[0]), "a browser's cache goes by the whole address"
-    # Whoever fetches it has not entered yet.
-    assert (await seat.anonymous.get(ahead[0].removeprefix(f"/user/{SEAT}/"))).status_code == 200
 
 
 async def test_what_nobody_can_use_in_a_frame_is_not_fetched(seat: Seat):
