@@ -28,7 +28,7 @@ class Facts:
 
 _HEAD = """# From the click to the first result, measured
 
-`make bench-story` writes this page. Inset {version}; {machine}. {rounds} rounds of each; load {load_before:.1f} when it
+`make bench-story` writes this page. Inset {version}; {machine}. Rounds of each: {rounds}; load {load_before:.1f} when it
 began and {load_after:.1f} when it ended, {minutes:.1f} minutes later. Beyond 2 others were at work: take the page for a
 sample of its form then, and its ratios for a hint.
 
