@@ -17,7 +17,7 @@ export const closures = {
   name: 'closures',
   setup: (builder) => {
     builder.onStart(async () => {
-      for (const name of await readdir(SOURCES)) {
+      for (const name of (await readdir(SOURCES)).filter((name) => name.endsWith('.ts'))) {
         for (const [, found] of (await readFile(SOURCES + name, 'utf8')).matchAll(/^(?:export )?class (\w+)(?:<.*>)? (?:implements \w+ )?\{/gm)) PLAIN.add(found);
       }
     });
