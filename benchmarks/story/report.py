@@ -29,8 +29,8 @@ class Facts:
 _HEAD = """# From the click to the first result, measured
 
 `make bench-story` writes this page. Inset {version}; {machine}. Rounds of each: {rounds}; load {load_before:.1f} when
-it began and {load_after:.1f} when it ended, {minutes:.1f} minutes later. Beyond 2 others were at work: take the page for a
-sample of its form then, and its ratios for a hint.
+it began and {load_after:.1f} when it ended, {minutes:.1f} minutes later. Beyond 2 others were at work: take the page
+for a sample of its form then, and its ratios for a hint.
 
 The same story in three ways, in turns, in an order by lot. In each round every way has users of its own; the first
 round is not counted. Figures are medians; ratios are medians of the rounds' ratios.
