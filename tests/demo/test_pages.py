@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 
 from inset_client.testkit import FakeInset, FakeProblem
 from tests.demo.conftest import FRONTEND, KEY
+from tests.support.axe import look
 from tests.support.chromium import chromium_page
 from tests.support.real_hub import free_ports
 from tests.support.serving import served
@@ -299,3 +300,21 @@ async def test_without_a_preview_there_is_no_empty_frame(page: Page, stack: Stac
 
     assert (await answering.value).status == 204
     await expect(page.locator(".inset-preview")).to_be_hidden()
+
+
+async def test_axe_finds_nothing_serious_on_any_page(page: Page, stack: Stack) -> None:
+    await page.goto(stack.url)
+    await look(page, "demo-login")
+    await log_in(page, stack)
+    await create(page, "Malaria grants in the north and in the south of the country")
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+    await type_into_the_notebook(page, "1 + 1")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await page.get_by_role("button", name="History").click()
+    await expect(page.get_by_test_id("versions").get_by_role("listitem")).to_have_count(2)
+    await look(page, "demo-analysis")
+    await page.get_by_role("button", name="View version 1").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await look(page, "demo-version")
+    await page.goto(stack.url)
+    await look(page, "demo-list")

@@ -1,21 +1,16 @@
 """What axe finds in the SDK's own chrome, in light and dark, on a phone too; with pictures to be looked at."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.sdk.test_opening import NOTEBOOK, preview
-from tests.support.axe import serious
+from tests.support.axe import look
 from tests.support.chromium import chromium_page
 from tests.support.host_page import SDK, HostPage, host_page
-from tests.support.real_hub import ROOT
 
 pytestmark = pytest.mark.browser
-
-PICTURES = ROOT / ".artifacts" / "screenshots"
-SIZES = {"desk": {"width": 1100, "height": 800}, "phone": {"width": 360, "height": 740}}
 
 
 @pytest.fixture
@@ -34,29 +29,12 @@ async def page() -> AsyncIterator[Page]:
         yield page
 
 
-async def look(page: Page, name: str) -> None:
-    """Have axe look at what is shown in every dress, and keep a picture of each."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    for size, viewport in SIZES.items():
-        await page.set_viewport_size(viewport)  # type: ignore[arg-type]
-        for scheme in ("light", "dark"):
-            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            assert await serious(page) == [], f"{name}, {size}, {scheme}"
-            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, f"{name} is wider than a {size}"
-            await page.screenshot(path=picture(f"sdk-{name}-{size}-{scheme}"))
-
-
-def picture(name: str) -> Path:
-    return PICTURES / f"{name}.png"
-
-
 async def test_nothing_serious_while_a_notebook_waits_and_opens(page: Page, host: HostPage) -> None:
     host.started.clear()
     await page.goto(host.url)
     await expect(page.get_by_text("Starting the notebook server")).to_be_visible()
     await expect(page.locator(".inset-preview")).to_be_visible()
-    await look(page, "starting")
+    await look(page, "sdk-starting")
 
     host.started.set()
     await page.evaluate("notebook.ready")
@@ -65,7 +43,7 @@ async def test_nothing_serious_while_a_notebook_waits_and_opens(page: Page, host
         await page.evaluate("getComputedStyle(document.querySelector('.inset-save'), '::before').animationName")
         == "none"
     )
-    await look(page, "open")
+    await look(page, "sdk-open")
 
 
 async def test_nothing_serious_where_a_notebook_can_not_be_shown(page: Page, host: HostPage) -> None:
@@ -73,7 +51,7 @@ async def test_nothing_serious_where_a_notebook_can_not_be_shown(page: Page, hos
     await page.goto(host.url)
     await expect(page.get_by_role("alert")).to_be_visible(timeout=30_000)
     await expect(page.locator(".inset-preview")).to_be_visible()
-    await look(page, "no-place")
+    await look(page, "sdk-no-place")
 
     # Everything can be reached and pressed by keyboard.
     await page.keyboard.press("Tab")
@@ -89,4 +67,4 @@ async def test_nothing_serious_where_there_is_no_saved_version_either(page: Page
     host.problem = (409, "session-limit", "End one of them first.")
     await page.goto(host.url)
     await expect(page.get_by_role("alert")).to_be_visible()
-    await look(page, "failed")
+    await look(page, "sdk-failed")
