@@ -131,16 +131,14 @@ class Queue:
             return None  # somebody took this seat who does not queue: `inset sweep`
 
     async def _look(self, db: AsyncSession) -> _Look:
-        wanted = select(
-            Session.id, *_kinds(Session), Session.created_at, col(Session.server_id).is_not(None)
-        ).where(Session.state == SessionState.QUEUED)  # type: ignore[call-overload]
-        rows = (await db.exec(wanted)).all()
+        columns = [Session.id, *_kinds(Session), Session.created_at, col(Session.server_id).is_not(None)]
+        rows = (await db.exec(select(*columns).where(Session.state == SessionState.QUEUED))).all()
         waiting = [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in rows]
         room = await self._room(db, waiting) if waiting else Room(seats=0)
         return _Look(waiting, room, turn(waiting, room))
 
     async def _room(self, db: AsyncSession, waiting: Sequence[Waiting] = ()) -> Room:
-        there = select(Server.seat, Server.state, *_kinds(Server)).where(Server.state != ServerState.STOPPED)  # type: ignore[call-overload]
+        there = select(*[Server.seat, Server.state, *_kinds(Server)]).where(Server.state != ServerState.STOPPED)
         servers = [(seat, state, Kind(*kind)) for seat, state, *kind in (await db.exec(there)).all()]
         taken = {seat for seat, _, _ in servers}
         last = select(func.max(Server.created_at)).where(Server.host_id == Host.id).scalar_subquery()
