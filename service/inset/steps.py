@@ -12,7 +12,7 @@ from inset.clock import now
 from inset.db import HELD, Database
 from inset.errors import HubBusy, ServerGone, Upstream, VersionConflict
 from inset.events import tell
-from inset.hub import HubClient, SpawnFailed
+from inset.hub import HubClient, HubServer, SpawnFailed
 from inset.lifecycle import AT_ONCE, bury, end, fail, move, report_progress
 from inset.metrics import Way
 from inset.models import STARTING, Host, Server, ServerState, Session, SessionState
@@ -61,20 +61,32 @@ class Steps:
                     case SessionState.QUEUED if session.server_id is None:
                         return
                     case SessionState.QUEUED:
-                        await self._leave_queue(session)
-                        asked = True
+                        asked = await self._leave_queue(session)
                         left_queue()
                     case SessionState.STARTING | SessionState.LOADING:
                         await self._start(session, asked=asked)
                     case _:
                         return
 
-    async def _leave_queue(self, session: Session) -> None:
+    async def _leave_queue(self, session: Session) -> bool:
         """Have the hub take on the start of a server in the seat that the session has, for as long as that may take.
 
         A hub that is full says so at once and is asked again every second, whatever its `Retry-After`: that is made
-        for people, and few ask at a time.
+        for people, and few ask at a time. Where another session's server runs, nothing is asked; tells whether it was.
         """
+        async with self._database.transaction(read_only=True) as db:
+            to_start = (await db.get_one(Server, session.server_id)).state is not ServerState.RUNNING
+        if to_start and (reason := await self._taken_on(session)):
+            await self._fail(session, reason)
+            return True
+        async with self._database.transaction() as db:
+            session = await db.get_one(Session, session.id, with_for_update=HELD)
+            if await move(db, session, to=SessionState.STARTING, expected=[SessionState.QUEUED], started_at=now()):
+                await report_progress(db, session, 10, "Starting the notebook server")
+        return to_start
+
+    async def _taken_on(self, session: Session) -> str | None:
+        """Ask for a server until the hub has taken on its start; gives the reason if it did not."""
         loop = asyncio.get_running_loop()
         in_queue = session.created_at + self._queue_timeout - now()
         longest = loop.time() + max(in_queue.total_seconds(), 0)
@@ -84,9 +96,9 @@ class Steps:
                 while True:
                     try:
                         await self._ask_hub(session)
-                        break
+                        return None
                     except SpawnFailed as exc:
-                        return await self._fail(session, exc.reason)
+                        return exc.reason
                     except HubBusy as exc:
                         reason = exc.slug
                         patience.reschedule(longest)
@@ -97,11 +109,7 @@ class Steps:
                         patience.reschedule(min(longest, answered + within))
                     await asyncio.sleep(_RETRY_SECONDS)
         except TimeoutError:
-            return await self._fail(session, reason)
-        async with self._database.transaction() as db:
-            session = await db.get_one(Session, session.id, with_for_update=HELD)
-            if await move(db, session, to=SessionState.STARTING, expected=[SessionState.QUEUED], started_at=now()):
-                await report_progress(db, session, 10, "Starting the notebook server")
+            return reason
 
     async def _start(self, session: Session, *, asked: bool) -> None:
         """Follow the start of a session's server, and load its notebook. `asked`: the hub has just taken it on."""
@@ -113,9 +121,7 @@ class Steps:
                     try:
                         if session.state is SessionState.LOADING:
                             return await self._load(session)
-                        if not asked:
-                            await self._ask_hub(session)
-                        return await self._follow_start(session)
+                        return await self._follow_start(session, asked=asked)
                     except SpawnFailed as exc:
                         return await self._fail(session, exc.reason)
                     except Upstream as exc:
@@ -147,14 +153,18 @@ class Steps:
             await self._hub.revoke_tokens(server.seat)
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _follow_start(self, session: Session) -> None:
+    async def _follow_start(self, session: Session, *, asked: bool) -> None:
         async with self._database.transaction(read_only=True) as db:
             server = await db.get_one(Server, session.server_id)
-        async for step in self._hub.progress(server.seat):
-            if step.outcome == "failed":
-                return await self._fail(session, step.reason)
-            await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
-        running = await self._hub.server(server.seat)
+        running = await self._found_running(server)
+        if running is None:
+            if not asked:
+                await self._ask_hub(session)
+            async for step in self._hub.progress(server.seat):
+                if step.outcome == "failed":
+                    return await self._fail(session, step.reason)
+                await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
+            running = await self._hub.server(server.seat)
         if running is None or running.server_id != server.id:
             return await self._fail(session, "spawn-failed")
         if not running.ready or not running.full_url:
@@ -169,6 +179,13 @@ class Steps:
                     server.state, server.url = ServerState.RUNNING, running.full_url
                 if await move(db, session, to=SessionState.LOADING, expected=[SessionState.STARTING]):
                     await report_progress(db, session, 80, "Loading the notebook")
+
+    async def _found_running(self, server: Server) -> HubServer | None:
+        """Look whether a server that another session has started is still there: all that a second one asks."""
+        if server.state is not ServerState.RUNNING:
+            return None
+        running = await self._hub.server(server.seat)
+        return running if running and running.ready and running.server_id == server.id else None
 
     async def _load(self, session: Session) -> None:
         while await self._still_ending_elsewhere(session):

@@ -81,10 +81,23 @@ async def test_two_requests_at_once_open_one_session(client, new_notebook):
 
 async def test_a_second_notebook_of_a_user_shares_his_server(client, hub, ready_session):
     await ready_session()
+    hub.requests.clear()
     await ready_session()
 
     assert list(hub.servers) == ["seat-001"]
     assert len(hub.server().documents) == 2
+    # One look, as every round takes one, and one token to load the notebook with; no start and no progress.
+    assert set(hub.requests) == {"GET /hub/api/users/seat-001", "POST /hub/api/users/seat-001/tokens"}
+    assert hub.requests.count("POST /hub/api/users/seat-001/tokens") == 1
+
+
+async def test_a_second_notebook_finds_a_server_that_is_gone_started_again(client, hub, ready_session):
+    await ready_session()
+    hub.servers.clear()
+
+    await ready_session()
+
+    assert list(hub.servers) == ["seat-001"]
 
 
 async def test_two_users_get_two_seats(client, anonymous, hub, host, ready_session, new_notebook):
