@@ -111,7 +111,7 @@ def test_the_next_server_of_a_seat_has_nothing_of_the_profile_before(file: Path)
 
 def test_what_a_server_is_cannot_be_overridden_by_its_profile_or_its_host(file: Path):
     offered = {"p": profiles.Profile(environment={"INSET_MAY": "all", "TZ": "UTC"}, allow_environment=["*"])}
-    spawner = SimpleNamespace(apply_profile=lambda profile: None)
+    spawner = SimpleNamespace(apply_profile=lambda profile: None, apply_data_policy=lambda policy: None)
     apply = profiles.applying(offered, {"INSET_SERVICE_URL": "http://service"})
 
     apply(spawner, {**OPTIONS, "profile": "p", "environment": {"TZ": "CET"}})
