@@ -330,6 +330,7 @@ class StoreMachine(RuleBasedStateMachine):
             may=frozenset(EVERY_CAPABILITY),
             backend=False,
             limits=Limits(),
+            data_policy="open",
             profiles=("default",),
             until=START,
         )
