@@ -118,7 +118,6 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.handlers.extend(
             [
                 (r"/logout", OverHandler, {"origins": self.origins}),
-                (r"/api/nbconvert", ExportersHandler),
                 (r"/inset/enter", EnterHandler, enter),
                 (r"/inset/probe", ProbeHandler, {"entries": self.entries}),
                 (r"/inset/api/documents/([A-Za-z0-9-]+)", DocumentHandler, api),
@@ -128,6 +127,8 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
                 (r"/inset/api/leave", LeaveHandler, api),
             ]
         )
+        if not self.inset.restricted:
+            self.handlers.append((r"/api/nbconvert", ExportersHandler))
         if not read_only:
             app.event_logger.add_listener(schema_id=_CONTENTS_EVENTS, listener=self._contents_changed)
 
