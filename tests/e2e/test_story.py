@@ -49,7 +49,7 @@ async def test_write_run_save_end_and_find_the_work_again(page: Page, stack, api
     # Tomorrow: the session is over, the server is gone, and its folder with it.
     await fieldnotes.end_session(page)
     await page.screenshot(path=pictures / "ended.png")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while list((stack.folder / "hub" / "seats").glob("*/*")):
             await asyncio.sleep(0.2)
 

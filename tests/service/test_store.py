@@ -328,6 +328,8 @@ async def test_saves_beside_packing_and_removal_lose_nothing(client, new_noteboo
         while not over.is_set():
             await pack(database, lambda line: None)
             await remove_unused_blobs(database)
+            # Where there is nothing to do, neither waits for anything: the saves would never have their turn.
+            await asyncio.sleep(0)
 
     maintenance = asyncio.create_task(maintain())
     await asyncio.gather(*map(save, ids))
