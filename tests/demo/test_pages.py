@@ -136,9 +136,11 @@ async def test_restoring_saves_unsaved_edits_first(page: Page, stack: Stack) -> 
     await type_into_the_notebook(page, "second")
     await page.get_by_role("button", name="Save", exact=True).click()
     await page.get_by_role("button", name="History").click()
+    versions = page.get_by_test_id("versions").get_by_role("listitem")
+    await expect(versions).to_have_count(2)
     await type_into_the_notebook(page, "not saved yet")
     await page.get_by_role("button", name="Restore version 1").click()
-    await expect(page.get_by_test_id("versions").get_by_role("listitem")).to_have_count(4)
+    await expect(versions).to_have_count(4)
     [notebook] = stack.inset.notebooks.values()
     assert b"not saved yet" in notebook.versions[2].content
 
