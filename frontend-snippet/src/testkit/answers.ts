@@ -150,7 +150,10 @@ function frameUrl(asked: Asked): Answer {
 function savedFromFrame(kept: Kept, url: URL, body: string): Answer {
   const found = kept.sessions.get(url.searchParams.get('session') ?? '');
   if (!found) throw missing('Session');
-  const { number, sha256 } = kept.save(found.notebook, written(parsed(body)), 'save');
+  const content = written(parsed(body));
+  const newest = current(found.notebook);
+  // What is as it was makes no version.
+  const { number, sha256 } = newest.content === content ? newest : kept.save(found.notebook, content, 'save');
   return { body: { version: number, sha256 } };
 }
 
