@@ -47,10 +47,12 @@ async def test_write_run_save_end_and_find_the_work_again(page: Page, stack, api
             told = (await api.get("/v1/webhooks/deliveries", params={"state": "delivered"})).json()
 
     # Tomorrow: the session is over, the server is gone, and its folder with it.
+    seats, its_folder = stack.folder / "hub" / "seats", f"*/*/work/{await fieldnotes.notebook_id(page)}"
+    assert list(seats.glob(its_folder))
     await fieldnotes.end_session(page)
     await page.screenshot(path=pictures / "ended.png")
     async with asyncio.timeout(90):
-        while list((stack.folder / "hub" / "seats").glob("*/*")):
+        while list(seats.glob(its_folder)):
             await asyncio.sleep(0.2)
 
     await page.get_by_role("link", name="Analyses").click()
