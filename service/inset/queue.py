@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
@@ -23,7 +22,7 @@ from inset.lifecycle import fail
 from inset.metrics import QUEUE_REFUSED
 from inset.models import Host, Server, ServerState, Session, SessionState
 from inset.profiles import Profiles
-from inset.servers import SERVING, seat_for
+from inset.servers import SERVING, kind_of, seat_for
 from inset.turns import Kind, Place, Room, Turn, Waiting, estimated, pace, turn
 
 _ASKED_AT_ONCE = 5
@@ -102,7 +101,7 @@ class Queue:
             return
         room = await self._room(db)
         # Those for whom there is a seat only wait for the next round.
-        if count >= most + room.seats and _kind(session) not in room.serving:
+        if count >= most + room.seats and Kind(*kind_of(session)) not in room.serving:
             QUEUE_REFUSED.labels(session.host_id).inc()
             raise QueueFull(most)
 
@@ -131,14 +130,14 @@ class Queue:
             return None  # somebody took this seat who does not queue: `inset sweep`
 
     async def _look(self, db: AsyncSession) -> _Look:
-        columns = [Session.id, *_kinds(Session), Session.created_at, col(Session.server_id).is_not(None)]
+        columns = [Session.id, *kind_of(Session), Session.created_at, col(Session.server_id).is_not(None)]
         rows = (await db.exec(select(*columns).where(Session.state == SessionState.QUEUED))).all()
         waiting = [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in rows]
         room = await self._room(db, waiting) if waiting else Room(seats=0)
         return _Look(waiting, room, turn(waiting, room))
 
     async def _room(self, db: AsyncSession, waiting: Sequence[Waiting] = ()) -> Room:
-        there = select(*[Server.seat, Server.state, *_kinds(Server)]).where(Server.state != ServerState.STOPPED)
+        there = select(*[Server.seat, Server.state, *kind_of(Server)]).where(Server.state != ServerState.STOPPED)
         servers = [(seat, state, Kind(*kind)) for seat, state, *kind in (await db.exec(there)).all()]
         taken = {seat for seat, _, _ in servers}
         last = select(func.max(Server.created_at)).where(Server.host_id == Host.id).scalar_subquery()
@@ -188,12 +187,3 @@ class Queue:
         if places and time.monotonic() > self._told_at + _TOLD_SECONDS:
             self._told_at = time.monotonic()
             self._feed.tell_places(places)
-
-
-def _kind(session: Session) -> Kind:
-    return Kind(*(getattr(session, name) for name in Kind._fields))
-
-
-def _kinds(table: type[Session] | type[Server]) -> list[Any]:
-    """Name the columns that say of which kind a row is."""
-    return [getattr(table, name) for name in Kind._fields]

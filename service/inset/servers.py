@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,11 +14,11 @@ from inset.errors import ServerGone
 from inset.hub import HubClient
 from inset.models import OVER, Server, ServerState, Session
 from inset.notebook_server import NotebookServer
+from inset.turns import Kind
 
 SERVING = (ServerState.STARTING, ServerState.RUNNING)
 """The states of a server that further sessions of its kind can use."""
 
-_KIND = {"host_id", "owner", "may", "data_policy", "profile", "environment", "environment_key"}
 _CALL_TOKEN_LIFETIME = timedelta(minutes=5)
 
 
@@ -52,20 +53,18 @@ def frame_note(session_id: str) -> str:
     return f"inset: frame of {session_id}"
 
 
+def kind_of(row: Session | Server | type[Session] | type[Server]) -> list[Any]:
+    """Give what says of which kind a session or a server is: a row's values, or a table's columns."""
+    return [getattr(row, name) for name in Kind._fields]
+
+
 async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> Server | None:
     """Find the user's server of the session's kind, or take a free seat for a new one; None if all are taken.
 
     Servers are of one kind if their capabilities, their data policy, their profile and their environment are the same.
     """
-    mine = select(Server).where(
-        Server.host_id == session.host_id,
-        Server.owner == session.owner,
-        Server.may == session.may,
-        Server.data_policy == session.data_policy,
-        Server.profile == session.profile,
-        Server.environment_key == session.environment_key,
-        col(Server.state).in_(SERVING),
-    )
+    same_kind = (column == value for column, value in zip(kind_of(Server), kind_of(session), strict=True))
+    mine = select(Server).where(*same_kind, col(Server.state).in_(SERVING))
     # Held until the session is seen to use it: whoever would let it go waits.
     server = (await db.exec(mine.with_for_update(key_share=True))).one_or_none()
     if server is None:
@@ -73,7 +72,7 @@ async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> 
         seat = next((seat for seat in seats if seat not in taken), None)
         if seat is None:
             return None
-        kind = session.model_dump(include=_KIND)
+        kind = session.model_dump(include={*Kind._fields, "environment"})
         server = Server(**kind, seat=seat)
         db.add(server)
         await db.flush()
