@@ -18,8 +18,9 @@ import httpx
 import psutil
 
 from inset.cli import main as inset
-from inset.db import open_database, upgrade
+from inset.db import open_database
 from inset.models import Host, Server, ServerState
+from inset.schema import upgrade
 from inset.signing import Signer
 from tests.support.real_hub import free_ports
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inset.cli import main as inset
-from inset.db import open_database, upgrade
+from inset.db import open_database
 from inset.hosts import apply_hosts
+from inset.schema import upgrade
 from tests.support.hosts import TestHost, write_hosts_file
 from tests.support.real_hub import free_ports
 

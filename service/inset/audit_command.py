@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import get_args
 
 from inset.audit import AuditFilter, export_audit
-from inset.db import open_database, require_upgraded
+from inset.db import open_database
 from inset.models import Action
+from inset.schema import require_upgraded
 from inset.settings import Settings
 
 

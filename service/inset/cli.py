@@ -20,7 +20,7 @@ from inset.acting import Acting, acting_as
 from inset.app import create_app
 from inset.audit_command import add_audit_command
 from inset.database_commands import add_database_commands
-from inset.db import Database, open_database, require_upgraded
+from inset.db import Database, open_database
 from inset.doctor import Doctor
 from inset.doctor.egress import add_egress_options, examine_egress, outside_of
 from inset.doctor.report import written
@@ -34,6 +34,7 @@ from inset.models.capabilities import read
 from inset.profiles import read_profiles
 from inset.progress import Progress
 from inset.retention import Policy, Removed, purge_notebooks, thin_versions
+from inset.schema import require_upgraded
 from inset.servers import has_own_origin, seat_names
 from inset.serving import serve
 from inset.settings import Settings

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from inset.checking import check_database
-from inset.db import Database, open_database, require_upgraded, upgrade
+from inset.db import Database, open_database
 from inset.encryption import Encryption, MasterKeys, encryption_of
 from inset.progress import Progress
+from inset.schema import require_upgraded, upgrade
 from inset.settings import Settings
 from inset.store.encrypting import encrypt_store, rewrap_keys, rotate_data_key
 from inset.store.garbage import remove_unused_blobs

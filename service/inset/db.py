@@ -1,15 +1,10 @@
-"""The database: its transactions, its migrations."""
+"""The database: its transactions."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Executable, Insert, Table, UpdateBase, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -20,7 +15,7 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.encryption import Encryption
-from inset.engines import is_away, is_no_text, is_postgres, make_folder, new_engine, reading
+from inset.engines import is_away, is_no_text, is_postgres, new_engine, reading
 from inset.engines.sqlite import empty_log
 from inset.errors import DatabaseUnavailable, InvalidRequest
 from inset.settings import DatabaseSettings
@@ -182,45 +177,7 @@ async def open_database(
         await engine.dispose()
 
 
-def upgrade(url: str) -> None:
-    """Bring a database to the newest schema; one that is a file is created if it does not exist."""
-    make_folder(url)
-    command.upgrade(migrations(url), "head")
-
-
-async def require_upgraded(url: str) -> None:
-    """Raise `ValueError` if a database is not at the newest schema."""
-    engine = new_engine(url, _AS_USUAL)
-    try:
-        async with engine.connect() as connection:
-            heads = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads())
-    finally:
-        await engine.dispose()
-    if set(heads) != {newest_schema()}:
-        raise ValueError("the database is not at the newest schema: run `inset db upgrade` first")
-
-
-def newest_schema() -> str:
-    """Name the newest schema."""
-    [head] = ScriptDirectory.from_config(migrations("")).get_heads()
-    return head
-
-
-def older_schemas() -> set[str]:
-    """Name the schemas that this release replaces by its own."""
-    newest, *older = ScriptDirectory.from_config(migrations("")).walk_revisions()
-    return {revision.revision for revision in older} - {newest.revision}
-
-
 def upsert(db: AsyncSession, table: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:
     """Begin an `INSERT … ON CONFLICT` in the database's own dialect; both of them spell it alike."""
     insert = postgresql.insert if is_postgres(db.get_bind()) else sqlite.insert
     return insert(table)
-
-
-def migrations(url: str) -> Config:
-    """Give Alembic's configuration for a database."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    config.attributes["url"] = url
-    return config

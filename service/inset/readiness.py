@@ -8,11 +8,12 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from inset.db import Database, older_schemas
+from inset.db import Database
 from inset.departure import Departure
 from inset.driver import Driver
 from inset.errors import DatabaseUnavailable, HubBusy, HubUnavailable, NotReady
 from inset.hub import HubClient
+from inset.schema import older_schemas
 
 CheckName = Literal["database", "hub", "driver", "shutdown"]
 Reason = Literal["unreachable", "schema-outdated", "busy", "token-refused", "silent", "timed-out", "leaving"]

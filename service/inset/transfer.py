@@ -21,8 +21,9 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
-from inset.db import Database, newest_schema
+from inset.db import Database
 from inset.engines.counters import go_on_after, has_counter, last_id
+from inset.schema import newest_schema
 
 _FORMAT = {"format": "inset-export", "format_version": 1}
 _BATCH_ROWS = 500

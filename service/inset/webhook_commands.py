@@ -11,8 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.audit_command import moment
 from inset.clock import now
-from inset.db import open_database, require_upgraded
+from inset.db import open_database
 from inset.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+from inset.schema import require_upgraded
 from inset.seals import Seal
 from inset.settings import Settings
 from inset.webhooks import PURPOSE, Poster, list_deliveries, new_secret, resend, resend_failed

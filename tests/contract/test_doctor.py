@@ -13,9 +13,10 @@ import pytest
 
 from inset.cli import main
 from inset.clock import now
-from inset.db import open_database, upgrade
+from inset.db import open_database
 from inset.hosts import apply_hosts
 from inset.models import Server, ServerState
+from inset.schema import upgrade
 from tests.support.hosts import AUDIENCE, TestHost, write_hosts_file
 from tests.support.real_hub import ROOT, RealHub, real_hub
 

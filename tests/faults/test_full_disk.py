@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from inset.db import open_database, upgrade
+from inset.db import open_database
 from inset.hosts import apply_hosts
+from inset.schema import upgrade
 from tests.faults.ledger import Ledger, Writer, audit, exact
 from tests.service.conftest import document, problem
 from tests.support.hosts import write_hosts_file

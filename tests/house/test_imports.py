@@ -30,7 +30,7 @@ LAYERS = [
     ["receipts", "checking", "vault"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
     ["store", "transfer", "audit"],
-    ["notebook_server", "hub", "jwks", "tokens", "db"],
+    ["notebook_server", "hub", "jwks", "tokens", "db", "schema"],
     ["diffs", "diff_page", "merging"],
     ["documents", "keys", "paging", "failures", "offload", "progress"],
     ["encryption", "seals", "engines", "profiles", "turns"],

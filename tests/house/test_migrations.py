@@ -11,12 +11,14 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
 import inset.models  # noqa: F401  (fills SQLModel.metadata)
-from inset.db import migrations, open_database, upgrade
+from inset.db import open_database
 from inset.engines import new_engine
+from inset.schema import migrations, newest_schema, older_schemas, upgrade
 from tests.support.databases import KINDS, Databases
 from tests.support.rows import everything, fill
 
@@ -56,6 +58,11 @@ async def url(request: pytest.FixtureRequest, databases: Databases, tmp_path: Pa
     """A database without a table."""
     async with databases.empty(request.param, tmp_path) as url:
         yield url
+
+
+def test_the_schemas_are_those_that_the_migrations_make() -> None:
+    newest, *older = (script.revision for script in ScriptDirectory.from_config(migrations("")).walk_revisions())
+    assert (newest_schema(), older_schemas()) == (newest, set(older))
 
 
 async def _migrate(url: str, revision: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 
-from inset.db import migrations, upgrade
+from inset.schema import migrations, upgrade
 from inset.store.blobs import name
 from inset.store.compression import pack_hard, patch, unpack
 from inset.store.decoding import decode, encode

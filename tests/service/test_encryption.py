@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from sqlmodel import col, select, update
 
 from inset.cli import main
-from inset.db import migrations, open_database
+from inset.db import open_database
 from inset.encryption import DataKey, MasterKeys, Sealed, encryption_of, new_key
 from inset.models import Blob, BlobBase, Body, DataKeyRow, Host
+from inset.schema import migrations
 from inset.store.compression import unpack
 from inset.store.garbage import remove_unused_blobs, remove_versions
 from tests.service.conftest import document, problem, running_service

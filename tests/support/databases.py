@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inset.db import upgrade
+from inset.schema import upgrade
 from tests.support.postgres import PostgresServer
 
 KINDS = ("sqlite", "postgresql")

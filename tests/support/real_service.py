@@ -13,8 +13,9 @@ from starlette.routing import Mount
 
 from inset.app import create_app
 from inset.cli import main
-from inset.db import open_database, upgrade
+from inset.db import open_database
 from inset.hosts import apply_hosts
+from inset.schema import upgrade
 from inset.settings import Settings
 from inset_client.testkit.serving import listening, served
 from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub

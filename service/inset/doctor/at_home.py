@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
-from inset.db import Database, open_database, require_upgraded
+from inset.db import Database, open_database
 from inset.doctor.addresses import is_local
 from inset.doctor.findings import Finding, error, ok, skipped, warning
 from inset.encryption import encryption_of
@@ -15,6 +15,7 @@ from inset.engines import is_postgres
 from inset.errors import DatabaseUnavailable
 from inset.models import Host
 from inset.models.data_policy import stricter
+from inset.schema import require_upgraded
 from inset.settings import Settings
 from inset.signing import Signer
 from inset.store.sealing import require_keys

@@ -1,4 +1,4 @@
-"""Runs the migrations on the database whose URL `inset.db` hands over."""
+"""Runs the migrations on the database whose URL `inset.schema` hands over."""
 
 import asyncio
 from typing import Any
