@@ -33,11 +33,11 @@ check:  ## format, lint, types, imports, fast tests
 	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
 	@$(BIN)/python -m pytest -q -x tests/house tests/service/test_callers.py tests/service/test_notebooks.py
 
-soak:  ## the long form of the faults: services and servers killed during thousands of saves
+soak:  ## the long form: services and servers killed during thousands of saves, frames opened fifty times
 	@$(PYTHON) dev/install.py test
-	@INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} INSET_FAULT_KILLS=$${INSET_FAULT_KILLS:-30} \
+	@INSET_FRAME_ROUNDS=$${INSET_FRAME_ROUNDS:-50} INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} INSET_FAULT_KILLS=$${INSET_FAULT_KILLS:-30} \
 		INSET_MODEL_EXAMPLES=$${INSET_MODEL_EXAMPLES:-300} \
-		$(BIN)/python -m pytest -q --timeout 3600 tests/faults tests/service/test_store_model.py
+		$(BIN)/python -m pytest -q --timeout 3600 tests/faults tests/service/test_store_model.py tests/security/test_users.py
 
 bench:  ## measure the notebook store beside jupyter_server and git; writes docs/store-benchmark.md
 	@$(PYTHON) dev/install.py test
