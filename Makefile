@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
 WORKERS ?= 2
 
-.PHONY: help run up down test check soak bench bench-requests bench-story docs lint openapi
+.PHONY: help run up down test check soak bench bench-check bench-requests bench-story docs lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -42,6 +42,10 @@ soak:  ## the long form: services and servers killed during thousands of saves, 
 bench:  ## measure the notebook store beside jupyter_server and git; writes docs/store-benchmark.md
 	@$(PYTHON) dev/install.py test
 	@$(BIN)/python -m benchmarks.store $(if $(CORPUS),--corpus $(CORPUS))
+
+bench-check:  ## fail if a request takes more calls of Python functions than in the last release; in the tests too
+	@$(PYTHON) dev/install.py test
+	@$(BIN)/python -m benchmarks.check
 
 bench-requests:  ## measure what the service's own path takes beside a trivial FastAPI app; prints tables
 	@$(PYTHON) dev/install.py test

@@ -1,20 +1,16 @@
 """What is measured: Inset's service on a SQLite database of its own, and jupyter_server, each a process."""
 
-import asyncio
 import contextlib
 import http.client
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from inset.cli import main as inset
-from inset.db import open_database
-from inset.hosts import apply_hosts
-from inset.schema import upgrade
 from tests.support.hosts import TestHost, write_hosts_file
 from tests.support.real_hub import free_ports
 
@@ -42,12 +38,24 @@ class Server:
 
         return call
 
+    def counter(self) -> Callable[..., int]:
+        """Keep one connection open, and give what tells how many calls of functions an answer took (`counted.py`)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+
+        def count(method: str, path: str, body: bytes | None = None, more: dict[str, str] | None = None) -> int:
+            connection.request(method, path, body, {**self.headers, **(more or {})})
+            answer = connection.getresponse()
+            answer.read()
+            return int(answer.headers["X-Calls"])
+
+        return count
+
 
 class Inset:
     """A database of Inset's, and the service on it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make the database, empty but for one host application."""
+    def __init__(self, folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Make the database, empty but for one host application. The environment may lead to another release."""
         folder.mkdir()
         [port] = free_ports(1)
         host = TestHost()
@@ -56,6 +64,7 @@ class Inset:
         self._port = port
         self._environment = {
             **os.environ,
+            **environment,
             "INSET_PUBLIC_URL": host.audience,
             "INSET_DATABASE_URL": f"sqlite:///{self.database}",
             "INSET_SIGNING_KEY_FILE": f"{folder}/signing.pem",
@@ -64,24 +73,21 @@ class Inset:
             "INSET_CHECK_INTERVAL": "3600",
             "INSET_TOKEN_MAX_LIFETIME": "3600",
         }
-        inset(["keygen", self._environment["INSET_SIGNING_KEY_FILE"]])
-        upgrade(self._environment["INSET_DATABASE_URL"])
-        asyncio.run(self._register(write_hosts_file(folder / "hosts.toml", host)))
-
-    async def _register(self, file: Path) -> None:
-        async with open_database(self._environment["INSET_DATABASE_URL"]) as database:
-            await apply_hosts(database, file)
+        self.inset("keygen", self._environment["INSET_SIGNING_KEY_FILE"])
+        self.inset("db", "upgrade")
+        self.inset("hosts", "apply", str(write_hosts_file(folder / "hosts.toml", host)))
 
     @contextlib.contextmanager
-    def serving(self) -> Iterator[Server]:
-        """Run the service."""
-        with _process([sys.executable, "-m", "inset", "serve"], self._port, self._environment) as pid:
+    def serving(self, *command: str) -> Iterator[Server]:
+        """Run the service, as it is or by another module."""
+        arguments = command or ("inset", "serve")
+        with _process([sys.executable, "-m", *arguments], self._port, self._environment) as pid:
             yield Server(self._port, pid, self.headers)
 
-    def pack(self) -> None:
-        """Run `inset db pack`."""
-        command = [sys.executable, "-m", "inset", "db", "pack"]
-        subprocess.run(command, env=self._environment, check=True, stdout=subprocess.DEVNULL)
+    def inset(self, *arguments: str) -> None:
+        """Run `inset …`."""
+        command = [sys.executable, "-m", "inset", *arguments]
+        subprocess.run(command, env=self._environment, check=True, capture_output=True)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def histories(database: Inset, server: Server, given: Sequence[tuple[str, list[b
         for base, state in enumerate(states, start=1):
             save(call, id, state, base)
         stored.append((id, size_of(database, id)))
-    database.pack()
+    database.inset("db", "pack")
     sizes = []
     for (label, states), (id, saved) in zip(given, stored, strict=True):
         for number, state in enumerate(states, start=2):
@@ -62,7 +62,7 @@ def curve(
         for call, id in zip(calls, ids, strict=True):
             save(call, id, state, number)
         if number in steps:
-            packed.pack()
+            packed.inset("db", "pack")
             so_far = states[:number]
             sizes = size_of(unpacked, ids[0]), size_of(packed, ids[1]), git(so_far), git(so_far, threads=1)
             measured.append(Sizes("", number, len(states[0]), sum(map(len, so_far)), *sizes))
