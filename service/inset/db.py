@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -16,6 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session as OrmSession
+from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
 from sqlmodel import Session as SyncSession
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -30,6 +33,7 @@ from inset.settings import DatabaseSettings
 
 Row = Mapping[str, Any]
 Rows = Row | Sequence[Row]
+Model = TypeVar("Model", bound=SQLModel)
 
 _AS_USUAL = DatabaseSettings()
 _AT_COMMIT = "inset_at_commit"
@@ -50,8 +54,10 @@ class Database:
         self._engine = engine
 
     @asynccontextmanager
-    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, read_only: bool = False, durable: bool = True) -> AsyncIterator[AsyncSession]:
         """Open a transaction that is committed on leaving, or rolled back if the body raised.
+
+        One that is not `durable` outlives any process that is killed; on SQLite the power's failure may take it back.
 
         One that only reads sees one state of the database throughout. One that writes sees with each statement what
         was committed before it: what must not change under it has to be locked (`HELD`).
@@ -60,7 +66,7 @@ class Database:
         is given that it cannot hold.
         """
         try:
-            async with _Session(Direct(self._engine, read_only=read_only), self._info) as db:
+            async with _Session(Direct(self._engine, read_only=read_only, durable=durable), self._info) as db:
                 yield db
                 await db.commit()
         except (DBAPIError, NoConnectionFree) as exc:
@@ -119,6 +125,20 @@ async def ask(db: AsyncSession, statement: Executable | Prepared, **given: Any) 
     if isinstance(statement, Prepared):
         return await (await _direct(db)).ask(statement, given)
     return await db.run_sync(lambda sync: _connection(sync).execute(statement, given).all())
+
+
+def known(db: AsyncSession, model: type[Model], row: Row) -> Model:
+    """Give the ORM's object of a row that `ask` has found with all its columns, as it is now."""
+    key = identity_key(model, tuple(row[column.key] for column in table(model).primary_key))
+    found = db.sync_session.identity_map.get(key)
+    if found is None:
+        found = model(**row)
+        make_transient_to_detached(found)
+        db.add(found)
+    else:
+        for name, value in row.items():
+            set_committed_value(found, name, value)
+    return found
 
 
 async def write(db: AsyncSession, statement: UpdateBase | Prepared, given: Rows) -> None:

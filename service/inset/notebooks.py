@@ -14,7 +14,7 @@ from inset import paging
 from inset.audit import record
 from inset.callers import Caller
 from inset.clock import now
-from inset.db import ask
+from inset.db import ask, known, table
 from inset.diffs import compare
 from inset.documents import Document
 from inset.engines.prepared import Prepared
@@ -77,8 +77,8 @@ _CONTENT = Prepared(
     )
     .where(*_MINE, col(Notebook.id) == bindparam("id"))
 )
-_FOUND = select(Notebook).where(*_MINE, Notebook.id == bindparam("id"))
-_HELD = _FOUND.with_for_update(key_share=True)
+_ROW = select_columns(*table(Notebook).columns).where(*_MINE, col(Notebook.id) == bindparam("id"))
+_FOUND, _HELD = Prepared(_ROW), Prepared(_ROW.with_for_update(key_share=True))
 
 
 @dataclass(frozen=True)
@@ -236,11 +236,8 @@ class Notebooks:
 
     async def find(self, id: str, *, held: bool = False) -> Notebook:
         """Find a notebook's row, and hold it if what follows depends on what it is now."""
-        asked = {"id": id, "host_id": self._caller.host_id, "owner": self._caller.user}
-        notebook = (await self._db.exec(_HELD if held else _FOUND, params=asked)).one_or_none()
-        if notebook is None:
-            raise NotebookNotFound
-        return notebook
+        row = await self._one(_HELD if held else _FOUND, id=id)
+        return known(self._db, Notebook, row._asdict())
 
     async def _one(self, statement: Prepared, **given: Any) -> Any:
         found = await ask(self._db, statement, host_id=self._caller.host_id, owner=self._caller.user, **given)

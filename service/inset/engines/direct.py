@@ -19,9 +19,9 @@ from inset.engines.prepared import Given, Prepared
 class Direct:
     """One transaction after the other, each begun when it is first asked for something."""
 
-    def __init__(self, engine: AsyncEngine, *, read_only: bool) -> None:
+    def __init__(self, engine: AsyncEngine, *, read_only: bool, durable: bool = True) -> None:
         self._engine = engine.sync_engine
-        self._read_only = read_only
+        self._begins = {"read_only": read_only, "durable": durable}
         self.on_postgres = engine.dialect.name == "postgresql"
         self._driver: ModuleType = postgres if self.on_postgres else sqlite
         self._held: PoolProxiedConnection | None = None
@@ -77,19 +77,22 @@ class Direct:
     async def _begin(self) -> PoolProxiedConnection:
         held = await self._connected()
         try:
-            await self._done(held, "BEGIN", self._driver.begin(held, read_only=self._read_only))
+            await self._done(held, "BEGIN", self._driver.begin(held, **self._begins))
         except DBAPIError as exc:
             if not exc.connection_invalidated:
                 raise
-            # It was lost while nobody had it, and so are those beside it: one that is new says whether that is all.
+            # It was lost in the moment before: another one says whether that is all.
             await self._release()
             held = await self._connected()
-            await self._done(held, "BEGIN", self._driver.begin(held, read_only=self._read_only))
+            await self._done(held, "BEGIN", self._driver.begin(held, **self._begins))
         return held
 
     async def _connected(self) -> PoolProxiedConnection:
         try:
             held = self._held = await greenlet_spawn(self._engine.pool.connect)
+            while self._driver.is_lost(held):  # while nobody had it
+                await greenlet_spawn(held.invalidate)
+                held = self._held = await greenlet_spawn(self._engine.pool.connect)
         except (self._engine.dialect.loaded_dbapi.Error, OSError) as exc:
             raise DBAPIError("connect", None, exc, connection_invalidated=True) from exc
         return held

@@ -68,8 +68,9 @@ ERRORS: tuple[type[Exception], ...] = (
 """What the driver raises where the database refuses something, or is not there."""
 
 
-async def begin(held: PoolProxiedConnection, *, read_only: bool) -> None:
+async def begin(held: PoolProxiedConnection, *, read_only: bool, durable: bool) -> None:
     """Begin; a transaction that only reads sees one snapshot, whatever is committed meanwhile, and may not write."""
+    # Always durable: what its server has not written yet, PostgreSQL loses with its server.
     adapter: Any = held.dbapi_connection
     adapter.isolation_level = "repeatable_read" if read_only else "read_committed"
     adapter.readonly = read_only

@@ -38,7 +38,8 @@ class _Compiled:
         self._values = self._taken(compiled.positiontup or [], compiled._bind_processors)
         entries = compiled._result_columns
         # Named as in a result of SQLAlchemy's: by their labels.
-        self._make = namedtuple("Row", [entry.keyname for entry in entries], rename=True)._make if entries else None
+        row: Any = namedtuple("Row", [entry.keyname for entry in entries], rename=True) if entries else None
+        self._make = row and row._make
         processors = [entry.type._cached_result_processor(dialect, None) for entry in entries]
         self._results = [(place, process) for place, process in enumerate(processors) if process]
 

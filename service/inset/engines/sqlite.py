@@ -54,13 +54,13 @@ ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
 """What the driver raises where the database refuses something."""
 
 
-async def begin(held: PoolProxiedConnection, *, read_only: bool) -> None:
-    """Begin a transaction.
+async def begin(held: PoolProxiedConnection, *, read_only: bool, durable: bool) -> None:
+    """Begin a transaction; one that is not `durable` survives the end of any process, but maybe not that of the power.
 
     A writer takes the lock at once: one that starts by reading and writes later would fail instead of waiting whenever
     another has written in between.
     """
-    await _driver(held).run("BEGIN" if read_only else "BEGIN IMMEDIATE", ())
+    await _driver(held).begin(read_only=read_only, durable=durable)
 
 
 async def run(held: PoolProxiedConnection, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

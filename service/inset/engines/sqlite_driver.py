@@ -57,6 +57,8 @@ class _Cursor:
 class Connection(aiosqlite.Connection):
     """One that can be asked on the event loop and in its thread, one at a time."""
 
+    _durable = True
+    """Whether its commits wait for the disk, as `sqlite.py` has configured it."""
     _asked = _done = _changes = 0
     """How often the thread was asked for something, by the loop, and has done it; the changes that are committed."""
 
@@ -87,6 +89,20 @@ class Connection(aiosqlite.Connection):
         size = sum(map(_size, parameters)) if many else _size(parameters)
         long = size > _LARGE_VALUES or statement.startswith(("BEGIN IMMEDIATE", "PRAGMA")) or LARGE in statement
         return await self.do(done, long=long)
+
+    async def begin(self, *, read_only: bool, durable: bool) -> None:
+        """Begin a transaction: in the thread if it has to wait for the writer's lock."""
+        if read_only:
+            await self.do(lambda: self._conn.execute("BEGIN"), long=False)
+        elif durable == self._durable:
+            await self.do(lambda: self._conn.execute("BEGIN IMMEDIATE"), long=True)
+        else:
+            await self.do(lambda: self._begin_otherwise(durable), long=True)
+
+    def _begin_otherwise(self, durable: bool) -> None:
+        self._conn.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        self._durable = durable
+        self._conn.execute("BEGIN IMMEDIATE")
 
     async def do(self, work: Callable[[], Done], *, long: bool) -> Done:
         """Do it here, unless it may take long or the thread is still at what a cancelled request has left it."""
