@@ -10,6 +10,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.db import ask
+from inset.engines.prepared import Prepared
 from inset.errors import NotAllowed, TokenClaims, TokenIssuer, TokenRevoked
 from inset.jwks import JwksCache
 from inset.models import Capability, Host, HostKey, Limits, Revocation
@@ -91,7 +92,7 @@ class CallerReader:
         return key
 
 
-_REGISTRATION = (
+_REGISTRATION = Prepared(
     select(
         col(Host.id),
         col(Host.origins),

@@ -3,30 +3,38 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Executable, Insert, Table, UpdateBase, insert, text
+from sqlalchemy import Connection, Executable, Table, UpdateBase, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import Session as SyncSession
+from sqlalchemy.orm import Session as OrmSession
+from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
+from sqlmodel import Session as SyncSession
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.encryption import Encryption
-from inset.engines import is_away, is_no_text, is_postgres, new_engine, reading
+from inset.engines import is_away, is_no_text, is_postgres, new_engine
+from inset.engines.direct import Direct
+from inset.engines.prepared import Prepared
 from inset.engines.sqlite import empty_log
 from inset.errors import DatabaseUnavailable, InvalidRequest
 from inset.settings import DatabaseSettings
 
 Row = Mapping[str, Any]
 Rows = Row | Sequence[Row]
+Model = TypeVar("Model", bound=SQLModel)
 
 _AS_USUAL = DatabaseSettings()
 _AT_COMMIT = "inset_at_commit"
 _COMMITTED = "inset_committed"
 _ENCRYPTION = "inset_encryption"
+_DIRECT = "inset_direct"
 _WRITES_IN_ORDER = 0x1_15E7
 """The advisory lock under which rows get their growing ids, on PostgreSQL."""
 _GIVES_PLACES = 0x1_15E8
@@ -38,12 +46,13 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, encryption: Encryption | None = None) -> None:
         self._info = {_ENCRYPTION: encryption}
-        self._writing = engine
-        self._reading = reading(engine)
+        self._engine = engine
 
     @asynccontextmanager
-    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, read_only: bool = False, durable: bool = True) -> AsyncIterator[AsyncSession]:
         """Open a transaction that is committed on leaving, or rolled back if the body raised.
+
+        One that is not `durable` outlives any process that is killed; on SQLite the power's failure may take it back.
 
         One that only reads sees one state of the database throughout. One that writes sees with each statement what
         was committed before it: what must not change under it has to be locked (`HELD`).
@@ -52,8 +61,7 @@ class Database:
         is given that it cannot hold.
         """
         try:
-            engine = self._reading if read_only else self._writing
-            async with _Session(engine, expire_on_commit=False, info=self._info) as db:
+            async with _Session(Direct(self._engine, read_only=read_only, durable=durable), self._info) as db:
                 yield db
                 await db.commit()
         except (DBAPIError, NoConnectionFree) as exc:
@@ -70,16 +78,22 @@ class Database:
 
     async def forget_replaced(self) -> None:
         """Leave nothing of what was overwritten in SQLite's log. PostgreSQL's vacuum is its operator's."""
-        if not is_postgres(self._writing):
-            await empty_log(self._writing)
+        if not is_postgres(self._engine):
+            await empty_log(self._engine)
 
 
 async def alone(db: AsyncSession) -> bool:
     """Have this transaction be the only one that gives places out; tells whether it is, without waiting for another."""
-    if not is_postgres(db.get_bind()):
+    if not on_postgres(db):
         return True  # SQLite has one writer
     asked = await db.exec(text(f"SELECT pg_try_advisory_xact_lock({_GIVES_PLACES})"))  # type: ignore[call-overload]
     return bool(asked.scalar_one())
+
+
+def on_postgres(db: AsyncSession) -> bool:
+    """Tell whether a transaction is one of PostgreSQL's, without having it begin."""
+    direct: Direct = db.info[_DIRECT]
+    return direct.on_postgres
 
 
 HELD: dict[str, bool] = {"key_share": True}
@@ -101,18 +115,46 @@ def table(model: type[SQLModel]) -> Table:
     return SQLModel.metadata.tables[str(model.__tablename__)]
 
 
-async def ask(db: AsyncSession, statement: Executable, **given: Any) -> Sequence[Any]:
+async def ask(db: AsyncSession, statement: Executable | Prepared, **given: Any) -> Sequence[Any]:
     """Give the rows of columns that a statement asks for, past the ORM, which takes longer than the database."""
+    if isinstance(statement, Prepared):
+        return await (await _direct(db)).ask(statement, given)
     return await db.run_sync(lambda sync: _connection(sync).execute(statement, given).all())
 
 
-async def write(db: AsyncSession, statement: UpdateBase, given: Rows) -> None:
+def known(db: AsyncSession, model: type[Model], row: Row) -> Model:
+    """Give the ORM's object of a row that `ask` has found with all its columns, as it is now."""
+    key = identity_key(model, tuple(row[column.key] for column in table(model).primary_key))
+    found = db.sync_session.identity_map.get(key)
+    if found is None:
+        found = model(**row)
+        make_transient_to_detached(found)
+        db.add(found)
+    else:
+        for name, value in row.items():
+            set_committed_value(found, name, value)
+    return found
+
+
+async def write(db: AsyncSession, statement: UpdateBase | Prepared, given: Rows) -> None:
     """Execute a statement that changes rows, past the ORM: its objects keep what they have."""
-    await db.run_sync(lambda sync: _connection(sync).execute(statement, given))
+    if not isinstance(statement, Prepared):
+        await db.run_sync(lambda sync: _connection(sync).execute(statement, given))
+    elif isinstance(given, Mapping):
+        await (await _direct(db)).ask(statement, given)
+    else:
+        await (await _direct(db)).write_all(statement, given)
 
 
-def _connection(sync: SyncSession) -> Connection:
-    sync.flush()  # what was changed of the ORM's objects comes first, if anything was
+async def _direct(db: AsyncSession) -> Direct:
+    if db.new or db.dirty or db.deleted:
+        await db.flush()  # what was changed of the ORM's objects comes first
+    direct: Direct = db.info[_DIRECT]
+    return direct
+
+
+def _connection(sync: OrmSession) -> Connection:
+    sync.flush()
     return sync.connection()
 
 
@@ -130,39 +172,66 @@ def once_committed(db: AsyncSession, tell: Callable[[], None]) -> None:
     db.info.setdefault(_COMMITTED, []).append(tell)
 
 
+class _Joining(SyncSession):
+    """An ORM's session in a transaction that is there already, or begins with what it is first asked for."""
+
+    def get_bind(self, *_: Any, **__: Any) -> Connection:
+        direct: Direct = self.info[_DIRECT]
+        return direct.joined()
+
+
 class _Session(AsyncSession):
+    sync_session_class = _Joining
+
+    def __init__(self, direct: Direct, info: Mapping[str, Any]) -> None:
+        super().__init__(expire_on_commit=False, info={**info, _DIRECT: direct})
+        self._direct = direct
+
     async def __aexit__(self, *raised: Any) -> None:
-        if self.in_transaction():
+        if self._direct.begun or self.in_transaction():
             await super().__aexit__(*raised)
         else:
             self.sync_session.close()  # which asks nothing of the database, and so needs no task of its own
 
+    async def close(self) -> None:
+        try:
+            await super().close()
+        finally:
+            await self._direct.rollback()
+
     async def commit(self) -> None:
         rows = self.info.pop(_AT_COMMIT, [])
         if rows:
-            await self.run_sync(_write_in_order, rows)
-        await super().commit()
+            await _write_in_order(self, rows)
+        if self.in_transaction():
+            await super().commit()
+        await self._direct.commit()
         for tell in self.info.pop(_COMMITTED, []):
             tell()
 
     async def rollback(self) -> None:
         self.info.pop(_AT_COMMIT, None)
         self.info.pop(_COMMITTED, None)
-        await super().rollback()
+        try:
+            await super().rollback()
+        finally:
+            await self._direct.rollback()
 
 
-def _write_in_order(sync: SyncSession, rows: Sequence[tuple[type[SQLModel], Callable[[], Row]]]) -> None:
-    connection = _connection(sync)
-    if is_postgres(connection):
+async def _write_in_order(db: AsyncSession, rows: Sequence[tuple[type[SQLModel], Callable[[], Row]]]) -> None:
+    if on_postgres(db):
         # A sequence gives its numbers in the order of asking, not of committing.
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITES_IN_ORDER})"))
+        await ask(db, _ORDERED)
     for model, make in rows:
-        connection.execute(_inserting(model), make())
+        await write(db, _inserting(model), make())
+
+
+_ORDERED = Prepared(select(func.pg_advisory_xact_lock(_WRITES_IN_ORDER)))
 
 
 @lru_cache
-def _inserting(model: type[SQLModel]) -> Insert:
-    return insert(table(model)).inline()
+def _inserting(model: type[SQLModel]) -> Prepared:
+    return Prepared(insert(table(model)).inline())
 
 
 @asynccontextmanager
@@ -179,5 +248,5 @@ async def open_database(
 
 def upsert(db: AsyncSession, table: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:
     """Begin an `INSERT … ON CONFLICT` in the database's own dialect; both of them spell it alike."""
-    insert = postgresql.insert if is_postgres(db.get_bind()) else sqlite.insert
+    insert = postgresql.insert if on_postgres(db) else sqlite.insert
     return insert(table)

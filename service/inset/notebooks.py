@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Integer, Select, and_, bindparam, func
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, func
 from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -14,9 +14,10 @@ from inset import paging
 from inset.audit import record
 from inset.callers import Caller
 from inset.clock import now
-from inset.db import ask
+from inset.db import ask, known, table
 from inset.diffs import compare
 from inset.documents import Document
+from inset.engines.prepared import Prepared
 from inset.errors import DiffTooLarge, NotebookInUse, NotebookNotFound, NotebookTooLarge, VersionNotFound
 from inset.models import (
     OVER,
@@ -56,8 +57,8 @@ _SHOWN: Select[*tuple[Any, ...]] = select_columns(
     col(Version.size),
     col(Version.sha256),
 ).join(Version, and_(col(Version.notebook_id) == Notebook.id, col(Version.number) == Notebook.current))
-_SHOWN_BY_ID = _SHOWN.where(*_MINE, col(Notebook.id) == bindparam("id"))
-_CONTENT: Select[*tuple[Any, ...]] = (
+_SHOWN_BY_ID = Prepared(_SHOWN.where(*_MINE, col(Notebook.id) == bindparam("id")))
+_CONTENT = Prepared(
     select_columns(
         col(Notebook.name),
         col(Notebook.id).label("notebook_id"),
@@ -76,8 +77,8 @@ _CONTENT: Select[*tuple[Any, ...]] = (
     )
     .where(*_MINE, col(Notebook.id) == bindparam("id"))
 )
-_FOUND = select(Notebook).where(*_MINE, Notebook.id == bindparam("id"))
-_HELD = _FOUND.with_for_update(key_share=True)
+_ROW = select_columns(*table(Notebook).columns).where(*_MINE, col(Notebook.id) == bindparam("id"))
+_FOUND, _HELD = Prepared(_ROW), Prepared(_ROW.with_for_update(key_share=True))
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Notebooks:
 
     async def get(self, id: str) -> NotebookPublic:
         """Describe a notebook."""
-        return NotebookPublic(**(await self._one(_SHOWN_BY_ID, id=id))._mapping)
+        return NotebookPublic(**(await self._one(_SHOWN_BY_ID, id=id))._asdict())
 
     async def rename(self, id: str, name: str) -> NotebookPublic:
         """Give a notebook another name."""
@@ -235,13 +236,10 @@ class Notebooks:
 
     async def find(self, id: str, *, held: bool = False) -> Notebook:
         """Find a notebook's row, and hold it if what follows depends on what it is now."""
-        asked = {"id": id, "host_id": self._caller.host_id, "owner": self._caller.user}
-        notebook = (await self._db.exec(_HELD if held else _FOUND, params=asked)).one_or_none()
-        if notebook is None:
-            raise NotebookNotFound
-        return notebook
+        row = await self._one(_HELD if held else _FOUND, id=id)
+        return known(self._db, Notebook, row._asdict())
 
-    async def _one(self, statement: Executable, **given: Any) -> Any:
+    async def _one(self, statement: Prepared, **given: Any) -> Any:
         found = await ask(self._db, statement, host_id=self._caller.host_id, owner=self._caller.user, **given)
         if not found:
             raise NotebookNotFound

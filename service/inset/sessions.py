@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
+from sqlalchemy import select as select_columns
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -16,8 +17,9 @@ from inset import paging
 from inset.acting import acting
 from inset.audit import record
 from inset.callers import Caller
-from inset.db import HELD
+from inset.db import HELD, ask, known, table
 from inset.documents import document_from_jupyter, file_name
+from inset.engines.prepared import Prepared
 from inset.errors import (
     BackendOnly,
     NotEmbeddable,
@@ -64,6 +66,14 @@ from inset.servers import ServerDialler
 from inset.signing import Signer
 from inset.vault import Vault
 from inset.versions import Stored, get_version, read_document, store
+
+_FOUND = Prepared(
+    select_columns(*table(Session).columns).where(
+        col(Session.id) == bindparam("id"),
+        col(Session.host_id) == bindparam("host_id"),
+        col(Session.owner) == bindparam("owner"),
+    )
+)
 
 
 class Sessions:
@@ -226,9 +236,10 @@ class Sessions:
 
     async def find(self, id: str) -> Session:
         """Find a session's row."""
-        session = await self._db.get(Session, id)
-        if session is None or (session.host_id, session.owner) != (self._caller.host_id, self._caller.user):
+        found = await ask(self._db, _FOUND, id=id, host_id=self._caller.host_id, owner=self._caller.user)
+        if not found:
             raise SessionNotFound
+        session = known(self._db, Session, found[0]._asdict())
         acting().session_id = session.id
         return session
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, insert, or_, update
+from sqlalchemy import and_, bindparam, insert, or_, update
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.audit import record_save
 from inset.db import ask, once_committed, table, write
 from inset.documents import Document
+from inset.engines.prepared import Prepared
 from inset.errors import VersionConflict, VersionNotFound
 from inset.metrics import SAVE_BYTES, SAVE_SECONDS, SAVES
 from inset.models import Host, Notebook, Origin, Version
@@ -137,15 +138,15 @@ async def read_document(db: AsyncSession, version: Version) -> Document:
 
 
 # Asked with every save, and so built once.
-_LOCKED: Select[*tuple[Any, ...]] = (
+_LOCKED = Prepared(
     select_columns(*table(Notebook).columns, col(Host.store_key))
     .join(Host, col(Host.id) == Notebook.host_id)
     .where(col(Notebook.id) == bindparam("id"))
     .with_for_update(of=Notebook, key_share=True)
 )
-_APPENDED = insert(table(Version))
-_FOLLOWED = update(table(Notebook)).where(table(Notebook).c.id == bindparam("notebook"))
-_KNOWN = (
+_APPENDED = Prepared(insert(table(Version)).inline())
+_FOLLOWED = Prepared(update(table(Notebook)).where(table(Notebook).c.id == bindparam("notebook")))
+_KNOWN = Prepared(
     select(Version.number, Version.sha256, Version.origin, Version.aside, Version.created_at)  # type: ignore[call-overload]
     .where(
         Version.notebook_id == bindparam("id"),

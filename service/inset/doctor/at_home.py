@@ -7,11 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
-from inset.db import Database, open_database
+from inset.db import Database, on_postgres, open_database
 from inset.doctor.addresses import is_local
 from inset.doctor.findings import Finding, error, ok, skipped, warning
 from inset.encryption import encryption_of
-from inset.engines import is_postgres
 from inset.errors import DatabaseUnavailable
 from inset.models import Host
 from inset.models.data_policy import stricter
@@ -46,7 +45,7 @@ class Home:
     async def _as_set_up(self) -> list[Finding]:
         """Look at how PostgreSQL is set up. SQLite is as the service opens it."""
         async with self._database.transaction(read_only=True) as db:
-            if not is_postgres(db.get_bind()):
+            if not on_postgres(db):
                 return []
             shown = [(await db.exec(text(f"SHOW {name}"))).scalar_one() for name in _DURABLE]  # type: ignore[call-overload]
             connections = int((await db.exec(text("SHOW max_connections"))).scalar_one())  # type: ignore[call-overload]

@@ -46,11 +46,6 @@ def is_postgres(bind: AsyncEngine | Engine | Connection) -> bool:
     return bind.dialect.name == "postgresql"
 
 
-def reading(engine: AsyncEngine) -> AsyncEngine:
-    """Give an engine whose transactions read one state of the database and write nothing."""
-    return postgres.reading(engine) if is_postgres(engine) else sqlite.reading(engine)
-
-
 def is_away(exc: DBAPIError | NoConnectionFree, *, read_only: bool) -> bool:
     """Tell whether an error says nothing against what was asked, so that the same may work in a moment."""
     if isinstance(exc, NoConnectionFree) or exc.connection_invalidated:

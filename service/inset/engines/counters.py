@@ -3,8 +3,6 @@
 from sqlalchemy import Table, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.engines import is_postgres
-
 _POSTGRES = """
     SELECT last_value FROM pg_sequences
     WHERE to_regclass(format('%I.%I', schemaname, sequencename)) = to_regclass(pg_get_serial_sequence(:table, :column))
@@ -21,7 +19,7 @@ async def last_id(db: AsyncSession, table: Table) -> int:
     """Tell the last id that a table's counter has given, whether its row is still there or not; 0 if none."""
     column = table.autoincrement_column
     assert column is not None
-    postgres = is_postgres(db.get_bind())
+    postgres = await _on_postgres(db)
     names = {"table": table.name, "column": column.name} if postgres else {"table": table.name}
     found = await db.exec(text(_POSTGRES if postgres else _SQLITE), params=names)  # type: ignore[call-overload]
     return int(found.scalar() or 0)
@@ -31,7 +29,7 @@ async def go_on_after(db: AsyncSession, table: Table, id: int) -> None:
     """Have the next id of a table be greater than this one."""
     column = table.autoincrement_column
     assert column is not None
-    if is_postgres(db.get_bind()):
+    if await _on_postgres(db):
         if id:
             set_value = text("SELECT setval(pg_get_serial_sequence(:table, :column), :id)")
             named = {"table": table.name, "column": column.name, "id": id}
@@ -44,3 +42,7 @@ async def go_on_after(db: AsyncSession, table: Table, id: int) -> None:
     ):
         named = {"table": table.name, "id": id} if ":id" in statement else {"table": table.name}
         await db.exec(text(statement), params=named)  # type: ignore[call-overload]
+
+
+async def _on_postgres(db: AsyncSession) -> bool:
+    return (await db.connection()).dialect.name == "postgresql"

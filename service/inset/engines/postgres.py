@@ -3,11 +3,12 @@
 `docs/decisions/0011-postgresql.md` says why they are as they are.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, event
+from sqlalchemy import URL, PoolProxiedConnection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -44,7 +45,8 @@ def new_engine(url: URL, settings: DatabaseSettings | None) -> AsyncEngine:
             pool_size=settings.pool_size,
             max_overflow=settings.pool_overflow,
             pool_timeout=settings.pool_timeout.total_seconds(),
-            pool_pre_ping=True,
+            # Instead of a ping, which is three ways there and back: `direct.py` begins anew where one was lost.
+            pool_reset_on_return=None,
             connect_args=_connecting(times, timeout=settings.connect_timeout.total_seconds()),
             **common,
         )
@@ -57,13 +59,67 @@ def new_engine(url: URL, settings: DatabaseSettings | None) -> AsyncEngine:
     return engine
 
 
-def reading(engine: AsyncEngine) -> AsyncEngine:
-    """Give an engine whose transactions see one snapshot, whatever is committed meanwhile, and may not write."""
-    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+ERRORS: tuple[type[Exception], ...] = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""What the driver raises where the database refuses something, or is not there."""
+
+
+async def begin(held: PoolProxiedConnection, *, read_only: bool, durable: bool) -> None:
+    """Begin; a transaction that only reads sees one snapshot, whatever is committed meanwhile, and may not write."""
+    # Always durable: what its server has not written yet, PostgreSQL loses with its server.
+    adapter: Any = held.dbapi_connection
+    adapter.isolation_level = "repeatable_read" if read_only else "read_committed"
+    adapter.readonly = read_only
+    transaction = adapter._connection.transaction(isolation=adapter.isolation_level, readonly=read_only)
+    await transaction.start()
+    adapter._transaction = transaction  # as if SQLAlchemy had begun it, which then can go on in it and end it
+
+
+async def run(held: PoolProxiedConnection, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    """Execute a statement, which the server prepares the first time, and give all its rows."""
+    rows: Sequence[Sequence[Any]] = await _driver(held).fetch(text, *values)
+    return rows
+
+
+async def run_many(held: PoolProxiedConnection, text: str, values: Sequence[Sequence[Any]]) -> None:
+    """Execute a statement for each of these values, on one way to the server."""
+    await _driver(held).executemany(text, values)
+
+
+async def commit(held: PoolProxiedConnection) -> None:
+    """Commit, if there is a transaction."""
+    await _end(held, "commit")
+
+
+async def rollback(held: PoolProxiedConnection) -> None:
+    """Roll back, if there is a transaction."""
+    await _end(held, "rollback")
+
+
+async def _end(held: PoolProxiedConnection, how: str) -> None:
+    adapter: Any = held.dbapi_connection
+    transaction, adapter._transaction = adapter._transaction, None
+    if transaction is not None:
+        await getattr(transaction, how)()
+
+
+def is_lost(held: PoolProxiedConnection) -> bool:
+    """Tell whether a connection is of no use any more."""
+    return not held.is_valid or _driver(held).is_closed()
+
+
+def _driver(held: PoolProxiedConnection) -> Any:
+    return held.driver_connection
 
 
 def is_away(error: BaseException | None, *, read_only: bool) -> bool:
     """Tell whether an error of the driver says nothing against what was asked."""
+    if isinstance(error, OSError):
+        return True
     state = getattr(error, "sqlstate", None) or ""
     if state == _READ_ONLY_TRANSACTION:
         # A standby, or a disk that is being repaired. In a transaction that we began to read it is our mistake.

@@ -1,15 +1,13 @@
 """SQLite, the embedded database, with the manners of a server."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import URL, event
-from sqlalchemy.engine import Connection
+from sqlalchemy import URL, Connection, PoolProxiedConnection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from inset.engines import sqlite_driver
-
-_READ_ONLY = "inset_read_only"
 
 _AWAY = frozenset(
     {
@@ -29,29 +27,71 @@ def new_engine(url: URL, *, streams: bool) -> AsyncEngine:
 
     One that `streams` can give rows one by one; another is faster at giving all at once.
     """
-    driver = {} if streams else {"async_creator_fn": sqlite_driver.connect}
+    driver = {"async_creator_fn": sqlite_driver.connect_streaming if streams else sqlite_driver.connect}
     pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"]
     if streams:
         # `inset db encrypt` is among the long work: what it has replaced must not be left in pages that are free.
         pragmas.append("secure_delete=ON")
-    engine = create_async_engine(url, connect_args=driver)
+    # A transaction is over when its connection comes back (`direct.py`).
+    engine = create_async_engine(url, connect_args=driver, pool_reset_on_return=None)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is below
+        connection.isolation_level = None  # the driver's own BEGIN comes too late
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A writer takes the lock at once: one that starts by reading and writes later would fail instead of waiting
-        # whenever another has written in between.
-        read_only = connection.get_execution_options().get(_READ_ONLY, False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    def begin_alone(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # migrations, which nothing else asks past `direct.py`
 
     return engine
+
+
+ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
+"""What the driver raises where the database refuses something."""
+
+
+async def begin(held: PoolProxiedConnection, *, read_only: bool, durable: bool) -> None:
+    """Begin a transaction; one that is not `durable` survives the end of any process, but maybe not that of the power.
+
+    A writer takes the lock at once: one that starts by reading and writes later would fail instead of waiting whenever
+    another has written in between.
+    """
+    await _driver(held).begin(read_only=read_only, durable=durable)
+
+
+async def run(held: PoolProxiedConnection, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Execute a statement, and give all its rows."""
+    return await _driver(held).run(text, values)
+
+
+async def run_many(held: PoolProxiedConnection, text: str, values: Sequence[Sequence[Any]]) -> None:
+    """Execute a statement for each of these values."""
+    await _driver(held).run(text, values, many=True)
+
+
+async def commit(held: PoolProxiedConnection) -> None:
+    """Commit, if there is a transaction."""
+    await _driver(held).commit()
+
+
+async def rollback(held: PoolProxiedConnection) -> None:
+    """Roll back, if there is a transaction."""
+    await _driver(held).rollback()
+
+
+def is_lost(held: PoolProxiedConnection) -> bool:
+    """Tell whether a connection is of no use any more."""
+    return not held.is_valid
+
+
+def _driver(held: PoolProxiedConnection) -> sqlite_driver.Connection:
+    driver = held.driver_connection
+    assert isinstance(driver, sqlite_driver.Connection)
+    return driver
 
 
 async def empty_log(engine: AsyncEngine) -> None:
@@ -61,11 +101,6 @@ async def empty_log(engine: AsyncEngine) -> None:
         assert raw is not None
         for pragma in ("busy_timeout=1000", "wal_checkpoint(TRUNCATE)", "busy_timeout=15000"):
             await (await raw.execute(f"PRAGMA {pragma}")).fetchall()
-
-
-def reading(engine: AsyncEngine) -> AsyncEngine:
-    """Give an engine whose transactions wait for no writer."""
-    return engine.execution_options(**{_READ_ONLY: True})
 
 
 def is_away(error: BaseException | None) -> bool:

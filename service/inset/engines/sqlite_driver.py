@@ -6,7 +6,7 @@ waits for. What can block does go: waiting for the writer's lock, a commit that 
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import aiosqlite
 
@@ -17,6 +17,7 @@ _LARGE_VALUES = 64 * 1024
 """Bytes that are handed over and written in about the time of the way to the thread."""
 
 Rows = list[tuple[Any, ...]]
+Done = TypeVar("Done")
 
 
 class _Cursor:
@@ -24,7 +25,7 @@ class _Cursor:
 
     arraysize = 1
 
-    def __init__(self, connection: "_Connection") -> None:
+    def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         self._rows: Rows = []
         self.description: Any = None
@@ -35,10 +36,10 @@ class _Cursor:
         return self
 
     async def execute(self, statement: str, parameters: Any = ()) -> None:
-        await self._execute(sqlite3.Cursor.execute, statement, parameters, size=_size(parameters))
+        await self._run(statement, parameters)
 
     async def executemany(self, statement: str, parameters: Any) -> None:
-        await self._execute(sqlite3.Cursor.executemany, statement, parameters, size=sum(map(_size, parameters)))
+        await self._run(statement, parameters, many=True)
 
     async def fetchall(self) -> Rows:
         return self._rows
@@ -46,46 +47,79 @@ class _Cursor:
     async def close(self) -> None:
         """It is closed already."""
 
-    async def _execute(self, how: Any, statement: str, parameters: Any, *, size: int) -> None:
-        long = size > _LARGE_VALUES or statement.startswith(("BEGIN IMMEDIATE", "PRAGMA")) or LARGE in statement
-        await self._connection.do(lambda: self._run(how, statement, parameters), long=long)
+    async def _run(self, statement: str, parameters: Any, *, many: bool = False) -> None:
+        def told(cursor: sqlite3.Cursor) -> None:
+            self.description, self.rowcount, self.lastrowid = cursor.description, cursor.rowcount, cursor.lastrowid
 
-    def _run(self, how: Any, statement: str, parameters: Any) -> None:
-        cursor = self._connection.cursor_here()
-        try:
-            how(cursor, statement, parameters)
-            self.description = cursor.description
-            self._rows = cursor.fetchall() if cursor.description else []
-            self.rowcount, self.lastrowid = cursor.rowcount, cursor.lastrowid
-        finally:
-            cursor.close()
+        self._rows = await self._connection.run(statement, parameters, many=many, told=told)
 
 
-class _Connection(aiosqlite.Connection):
+class Connection(aiosqlite.Connection):
+    """One that can be asked on the event loop and in its thread, one at a time."""
+
+    _durable = True
+    """Whether its commits wait for the disk, as `sqlite.py` has configured it."""
     _asked = _done = _changes = 0
     """How often the thread was asked for something, by the loop, and has done it; the changes that are committed."""
 
     def cursor(self) -> Any:
+        """Give a cursor to SQLAlchemy."""
         return _Cursor(self)
 
-    async def do(self, work: Callable[[], object], *, long: bool) -> None:
+    async def run(
+        self,
+        statement: str,
+        parameters: Any,
+        *,
+        many: bool = False,
+        told: Callable[[sqlite3.Cursor], None] | None = None,
+    ) -> Rows:
+        """Execute a statement, with each of its parameters if there are `many`, and give all its rows."""
+
+        def done() -> Rows:
+            cursor = self._conn.cursor()
+            try:
+                (cursor.executemany if many else cursor.execute)(statement, parameters)
+                if told:
+                    told(cursor)
+                return cursor.fetchall() if cursor.description else []
+            finally:
+                cursor.close()
+
+        size = sum(map(_size, parameters)) if many else _size(parameters)
+        long = size > _LARGE_VALUES or statement.startswith(("BEGIN IMMEDIATE", "PRAGMA")) or LARGE in statement
+        return await self.do(done, long=long)
+
+    async def begin(self, *, read_only: bool, durable: bool) -> None:
+        """Begin a transaction: in the thread if it has to wait for the writer's lock."""
+        if read_only:
+            await self.do(lambda: self._conn.execute("BEGIN"), long=False)
+        elif durable == self._durable:
+            await self.do(lambda: self._conn.execute("BEGIN IMMEDIATE"), long=True)
+        else:
+            await self.do(lambda: self._begin_otherwise(durable), long=True)
+
+    def _begin_otherwise(self, durable: bool) -> None:
+        self._conn.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        self._durable = durable
+        self._conn.execute("BEGIN IMMEDIATE")
+
+    async def do(self, work: Callable[[], Done], *, long: bool) -> Done:
         """Do it here, unless it may take long or the thread is still at what a cancelled request has left it."""
         if long or self._asked != self._done:
-            await self._execute(work)
-        else:
-            work()
+            return cast("Done", await self._execute(work))
+        return work()
 
     async def commit(self) -> None:
+        """Commit: in the thread if that writes anything."""
         changes = self.total_changes
         await self.do(self._conn.commit, long=changes != self._changes)
         self._changes = changes
 
     async def rollback(self) -> None:
+        """Roll back, likewise."""
         await self.do(self._conn.rollback, long=self.total_changes != self._changes)
         self._changes = self.total_changes
-
-    def cursor_here(self) -> sqlite3.Cursor:
-        return self._conn.cursor()
 
     async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         def counted() -> Any:
@@ -98,11 +132,25 @@ class _Connection(aiosqlite.Connection):
         return await super()._execute(counted)  # type: ignore[no-untyped-call]
 
 
+class _Streaming(Connection):
+    def cursor(self) -> Any:
+        return aiosqlite.Connection.cursor(self)
+
+
 def connect(database: str, **options: Any) -> aiosqlite.Connection:
     """Connect as `aiosqlite.connect` does."""
+    return _connected(Connection, database, options)
+
+
+def connect_streaming(database: str, **options: Any) -> aiosqlite.Connection:
+    """Connect likewise, with cursors that give their rows one by one."""
+    return _connected(_Streaming, database, options)
+
+
+def _connected(kind: type[Connection], database: str, options: dict[str, Any]) -> aiosqlite.Connection:
     # Two threads may use it, one at a time.
     options["check_same_thread"] = False
-    connection = _Connection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
+    connection = kind(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
     # As SQLAlchemy does it: a process may end without having closed.
     connection._thread.daemon = True
     return connection

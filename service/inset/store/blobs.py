@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.db import ask, table, upsert, write
 from inset.encryption import DataKey
+from inset.engines.prepared import Prepared
 from inset.engines.sqlite_driver import LARGE
 from inset.models import Blob, BlobBase, BlobUse
 from inset.offload import offload
@@ -71,7 +72,7 @@ async def fetch(
     below: dict[str, set[bytes]] = {}
     for begin in range(0, len(wanted), _ASKED_AT_ONCE):
         asked = {"notebook_id": notebook_id, "keys": wanted[begin : begin + _ASKED_AT_ONCE]}
-        for host_id, *row in await ask(db, _FETCHED if brief else _LARGE_FETCHED, **asked):
+        for host_id, *row in await ask(db, _BRIEF_FETCHED if brief else _LARGE_FETCHED, **asked):
             found[row[0]] = row
             below.setdefault(host_id, set()).add(row[-1])
     there = list(found)
@@ -107,15 +108,16 @@ async def _lock_known(db: AsyncSession, host_id: str, notebook_id: str, keys: li
 
 
 # Asked with every save or load, and so built once.
-_USED = insert(table(BlobUse))
+_USED = Prepared(insert(table(BlobUse)).inline())
 _FETCHED = (
     select(Blob.host_id, *chains.COLUMNS)
     .join(BlobUse, and_(col(BlobUse.host_id) == Blob.host_id, col(BlobUse.key) == Blob.key))
     .join(BlobBase, chains.HAS_BASE, isouter=True)
     .where(BlobUse.notebook_id == bindparam("notebook_id"), col(BlobUse.key).in_(bindparam("keys", expanding=True)))
 )
-_LARGE_FETCHED = _FETCHED.prefix_with(LARGE, dialect="sqlite")
-_KNOWN = (
+_BRIEF_FETCHED = Prepared(_FETCHED)
+_LARGE_FETCHED = Prepared(_FETCHED.prefix_with(LARGE, dialect="sqlite"))
+_KNOWN = Prepared(
     select(Blob.key, col(BlobUse.notebook_id).is_not(None))
     .join(
         BlobUse,

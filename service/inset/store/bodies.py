@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.db import ask, table, write
 from inset.encryption import DataKey
+from inset.engines.prepared import Prepared
 from inset.engines.sqlite_driver import LARGE
 from inset.errors import ContentDamaged
 from inset.models import Body, BodyFormat, Notebook, Version
@@ -75,9 +76,9 @@ def _chain() -> Any:
 
 
 # Asked with every load or save, and so built once.
-_CHAIN = _chain()
-_LARGE_CHAIN = _CHAIN.prefix_with(LARGE, dialect="sqlite")
-_INSERTED = insert(table(Body))
+_CHAIN = Prepared(_chain())
+_LARGE_CHAIN = Prepared(_chain().prefix_with(LARGE, dialect="sqlite"))
+_INSERTED = Prepared(insert(table(Body)).inline())
 
 
 async def read_bodies(db: AsyncSession, notebook_id: str, number: int, *, brief: bool = False) -> dict[int, Written]:
