@@ -9,7 +9,8 @@ import httpx
 from inset.doctor.findings import Finding, error, ok, skipped, warning
 from inset.errors import Upstream
 from inset.hub import HubClient
-from inset.servers import has_own_origin, seat_names
+from inset.hubs import seat_names
+from inset.servers import has_own_origin
 from inset.settings import Settings
 
 _SUPPORTED = 6
