@@ -101,7 +101,7 @@ def create_app(
             jwks = JwksCache(await stack.enter_async_context(httpx.AsyncClient()))
             traced = tracer or (otlp_tracer(settings.otlp_endpoint) if settings.otlp_endpoint else Tracer())
             stack.callback(traced.close)
-            hubs = Hubs(settings, http, traced)
+            hubs = Hubs(settings.every_hub, http, traced)
             servers = ServerDialler(http, hubs)
             feed = EventFeed(database)
             profiles = read_profiles(

@@ -156,7 +156,7 @@ async def _require_isolation(settings: Settings) -> None:
     if settings.allow_shared_origin:
         return
     async with httpx.AsyncClient() as http:
-        for hub in Hubs(settings, http):
+        for hub in Hubs(settings.every_hub, http):
             seat = hub.seats[0]
             with contextlib.suppress(Upstream, TimeoutError):
                 async with asyncio.timeout(_ISOLATION_SECONDS):
@@ -192,7 +192,7 @@ async def _sweep(settings: Settings, *, dry_run: bool) -> int:
         open_database(settings.database_url, encryption=encryption_of(settings)) as database,
         httpx.AsyncClient() as http,
     ):
-        async for orphan in sweep(database, Hubs(settings, http), dry_run=dry_run):
+        async for orphan in sweep(database, Hubs(settings.every_hub, http), dry_run=dry_run):
             left += not orphan.done
             print(orphan if dry_run else f"{orphan}: {'swept' if orphan.done else 'left, for it is in use by now'}")
     print(f"{left} are left" if left else "Nothing is left that belongs to nobody.")

@@ -5,7 +5,7 @@ A server's row names its hub. Whoever calls a hub for a server asks here which o
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -13,7 +13,7 @@ import httpx
 from inset.errors import HubUnavailable, Upstream
 from inset.hub import HubClient
 from inset.models import Server
-from inset.settings import HubSettings, Settings
+from inset.settings import HubSettings
 from inset.traces import Tracer
 
 _LOOKS_EVERY = 2.0
@@ -47,10 +47,12 @@ class Hub:
 class Hubs:
     """Gives each server its hub. Iterated over in the order in which the hubs are set."""
 
-    def __init__(self, settings: Settings, http: httpx.AsyncClient, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self, settings: Mapping[str, HubSettings], http: httpx.AsyncClient, tracer: Tracer | None = None
+    ) -> None:
         self._hubs = {
             name: Hub(name, hub, HubClient.of(hub, http, name=name, tracer=tracer))
-            for name, hub in settings.every_hub.items()
+            for name, hub in settings.items()
         }
 
     def __iter__(self) -> Iterator[Hub]:

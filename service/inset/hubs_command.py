@@ -43,7 +43,7 @@ def add_hubs_command(parser: argparse.ArgumentParser) -> None:
 async def _list(settings: Settings) -> None:
     await require_upgraded(settings.database_url)
     async with open_database(settings.database_url) as database, httpx.AsyncClient() as http:
-        hubs = Hubs(settings, http)
+        hubs = Hubs(settings.every_hub, http)
         async with database.transaction(read_only=True) as db:
             drained = await drains(db)
             seated = select(Server.hub).where(Server.state != ServerState.STOPPED)

@@ -28,7 +28,7 @@ class Doctor:
         self, settings: Settings, database: Database, http: httpx.AsyncClient, *, patience: timedelta | None = None
     ) -> None:
         """Give each check `patience`: twice what a call to a hub may take, unless told."""
-        hubs = Hubs(settings, http)
+        hubs = Hubs(settings.every_hub, http)
         self._home = at_home.Home(settings, database)
         self._hubs = {hub.name: at_the_hub.Hub(settings.with_only(hub.name), http, hub.client) for hub in hubs}
         self._ways = {hub.name: on_the_way.Way(settings.with_only(hub.name), http, hub.client) for hub in hubs}
@@ -51,7 +51,7 @@ class Doctor:
         return [finding for findings in found for finding in findings]
 
     def _at_hubs(self, host_id: str | None) -> dict[str, Check]:
-        """Give the checks of each hub and of the way to it, which say of which hub they tell where there are several."""
+        """Give the checks of each hub and of the way to it; where there are several, they say of which they tell."""
         checks: dict[str, Check] = {}
         for name, hub in self._hubs.items():
             way = self._ways[name]

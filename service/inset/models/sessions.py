@@ -249,7 +249,8 @@ class SessionPublic(SQLModel):
     )
     failure: Failure | None
     ending_reason: str | None = Field(
-        description="Why the session ends or ended: `closed`, `idle`, `expired`, `revoked`, `policy-changed` or `maintenance`."
+        description="Why the session ends or ended: `closed`, `idle`, `expired`, `revoked`, `policy-changed` or "
+        "`maintenance`, as its hub was emptied."
     )
     may: list[Capability] = Field(description="What the user may do in it.")
     data_policy: DataPolicy = Field(description="`restricted`: what is in it stays inside (`docs/restricted-data.md`).")

@@ -46,7 +46,7 @@ async def examine(settings: Settings, database: Database, *, host_id: str | None
     ):
         if first.server is None or not first.ready:
             return [_not_started(first)]
-        hubs = Hubs(settings, http)
+        hubs = Hubs(settings.every_hub, http)
         kernel = await _kernel(hubs, http, first.server, first)
         neighbour = await _kernel(hubs, http, second.server, second) if second.server and second.ready else None
         seen = await from_a_kernel.look(settings.with_only(first.server.hub), outside, kernel, neighbour)
