@@ -38,7 +38,7 @@ class HubServer(BaseModel):
 
 
 FailedBecause = Literal["spawn-failed", "policy-not-enforceable"]
-_REFUSES_SECONDS = 5.0
+_REFUSES_SECONDS = 3.0
 """For how long a hub that has refused a start is taken to have no room, if another one has."""
 _NOT_ENFORCEABLE = "policy-not-enforceable"
 """The one reason that is taken from the hub's message: its own configuration says it in this word."""
