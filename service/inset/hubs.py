@@ -51,8 +51,7 @@ class Hubs:
         self, settings: Mapping[str, HubSettings], http: httpx.AsyncClient, tracer: Tracer | None = None
     ) -> None:
         self._hubs = {
-            name: Hub(name, hub, HubClient.of(hub, http, name=name, tracer=tracer))
-            for name, hub in settings.items()
+            name: Hub(name, hub, HubClient.of(hub, http, name=name, tracer=tracer)) for name, hub in settings.items()
         }
 
     def __iter__(self) -> Iterator[Hub]:

@@ -97,7 +97,8 @@ async def give_back(db: AsyncSession, server_id: str) -> bool:
         return False
     server.state = ServerState.STOPPING
     for session in sessions:
-        session.server_id = None
+        # Whoever drives it leaves it to the queue: the next one need not wait for the end of that lease.
+        session.server_id = session.lease_until = None
     return True
 
 

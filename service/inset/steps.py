@@ -19,7 +19,7 @@ from inset.metrics import Way
 from inset.models import STARTING, Host, Server, ServerState, Session, SessionState
 from inset.models.capabilities import read
 from inset.queue import Queue
-from inset.servers import ServerDialler, frame_note, has_own_origin
+from inset.servers import SERVING, ServerDialler, frame_note, has_own_origin
 from inset.sessions import load_session, save_session
 
 log = logging.getLogger(__name__)
@@ -152,10 +152,15 @@ class Steps:
             await self._fail(session, reason)
 
     async def _ask_hub(self, session: Session) -> None:
-        """Ask for a session's server until the hub has taken its start on; to ask for one that runs is harmless."""
+        """Ask for a session's server until the hub has taken its start on; to ask for one that runs is harmless.
+
+        Raises `_PlacedAnew` if the seat in which it was to start has been given back meanwhile.
+        """
         async with self._database.transaction(read_only=True) as db:
             server = await db.get_one(Server, session.server_id)
             origins = (await db.get_one(Host, session.host_id)).origins
+        if session.state is SessionState.QUEUED and server.state not in SERVING:
+            raise _PlacedAnew  # by who drives another session of this kind
         hub = self._hubs.called_for(server)
         while not await hub.start(
             server.seat,
