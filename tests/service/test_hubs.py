@@ -174,7 +174,8 @@ async def test_a_hub_that_does_not_answer_costs_no_session_and_is_used_again_whe
     client, hub, north, opened, reached, trouble
 ):
     hub.trouble = trouble
-    first = [(user, await opened(user)) for user in ("ada", "grace", "mary")]
+    # Two of them share a server, and with it the way to the other hub.
+    first = [(user, await opened(user)) for user in ("ada", "ada", "grace", "mary")]
     for user, id in first:
         await reached(user, id)
     assert _used(hub, north) == [0, 3]
@@ -348,10 +349,19 @@ async def test_the_doctor_examines_each_hub(client, host, north):
         "error",
         "Hub north: The hub is JupyterHub 5.2.1, which is too old.",
     )
+    assert "hubs" in {finding["code"] for finding in told}
     assert {finding["message"][:12] for finding in told if finding["code"] == "token"} == {
         "Hub default:",
         "Hub north: T",
     }
+
+
+async def test_two_hubs_at_one_address_are_told(client, host, hub, north):
+    north.public_url = hub.public_url
+
+    told = (await client.get("/v1/doctor", headers=host.backend_bearer("ada"))).json()["findings"]
+
+    assert "hubs-share-origin" in {finding["code"] for finding in told if finding["level"] == "error"}
 
 
 async def test_two_replicas_place_a_crowd_on_every_seat_once(settings, hub, north, host, reached, opened):

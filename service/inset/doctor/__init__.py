@@ -28,7 +28,7 @@ class Doctor:
         self, settings: Settings, database: Database, http: httpx.AsyncClient, *, patience: timedelta | None = None
     ) -> None:
         """Give each check `patience`: twice what a call to a hub may take, unless told."""
-        hubs = Hubs(settings.every_hub, http)
+        self._all = hubs = Hubs(settings.every_hub, http)
         self._home = at_home.Home(settings, database)
         self._hubs = {hub.name: at_the_hub.Hub(settings.with_only(hub.name), http, hub.client) for hub in hubs}
         self._ways = {hub.name: on_the_way.Way(settings.with_only(hub.name), http, hub.client) for hub in hubs}
@@ -44,6 +44,7 @@ class Doctor:
             "the host applications": lambda: self._home.hosts(host_id),
             "the data policy": lambda: self._home.data_policy(host_id),
             **self._at_hubs(host_id),
+            "the hubs' origins": lambda: at_the_hub.apart(self._all),
             "websockets": lambda: self._server.websocket(host_id),
             "framing": lambda: self._server.framing(host_id),
         }
