@@ -97,7 +97,7 @@ async def give_back(db: AsyncSession, server_id: str) -> bool:
         return False
     server.state = ServerState.STOPPING
     for session in sessions:
-        # Whoever drives it leaves it to the queue, and renews its lease no more: the next one need not wait for its end.
+        # Whoever drives it leaves it to the queue and renews its lease no more: nobody has to wait for its end.
         session.server_id = session.lease_owner = session.lease_until = None
     return True
 

@@ -14,7 +14,7 @@ from tests.fakes.fake_hub import FakeHub, FakeServer
 from tests.service.conftest import document, events, problem, running_service, until
 from tests.support.serving import served
 
-PATIENCE = 60
+PATIENCE = 90
 NORTHS_TOKEN = "the-northern-hubs-service-token"
 EDGE_TOKEN = "the edge's secret"
 
