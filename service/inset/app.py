@@ -33,7 +33,7 @@ from inset.errors import (
 )
 from inset.events import EventFeed
 from inset.gauges import Gauges
-from inset.hub import HubClient
+from inset.hubs import Hubs
 from inset.jwks import JwksCache
 from inset.middleware import BodyLimit, HostOrigins, Unforeseen
 from inset.observing import Observed
@@ -46,7 +46,7 @@ from inset.receipts import Receipts
 from inset.routes import audit, bridge, edge, notebooks, operations, previews, sessions, users, versions
 from inset.routes import webhooks as webhook_routes
 from inset.seals import Seal
-from inset.servers import ServerDialler, seat_names
+from inset.servers import ServerDialler
 from inset.settings import Settings
 from inset.signing import Signer
 from inset.steps import Steps
@@ -101,8 +101,8 @@ def create_app(
             jwks = JwksCache(await stack.enter_async_context(httpx.AsyncClient()))
             traced = tracer or (otlp_tracer(settings.otlp_endpoint) if settings.otlp_endpoint else Tracer())
             stack.callback(traced.close)
-            hub = HubClient.of(settings.hub, http, traced)
-            servers = ServerDialler(http, hub, proxy_url=settings.hub.proxy_url)
+            hubs = Hubs(settings.every_hub, http, traced)
+            servers = ServerDialler(http, hubs)
             feed = EventFeed(database)
             profiles = read_profiles(
                 settings.profiles_file, idle_timeout=settings.idle_timeout, max_age=settings.max_age
@@ -111,21 +111,22 @@ def create_app(
                 database,
                 feed,
                 profiles,
-                seats=seat_names(settings.hub.seats),
+                hubs,
                 longest_wait=settings.queue_timeout,
                 length=settings.queue_length,
             )
             steps = Steps(
                 database,
-                hub,
+                hubs,
                 servers,
+                queue,
                 start_timeout=settings.start_timeout,
                 queue_timeout=settings.queue_timeout,
                 allow_shared_origin=settings.allow_shared_origin,
             )
             upkeep = Upkeep(
                 database,
-                hub,
+                hubs,
                 check_interval=settings.check_interval,
                 profiles=profiles,
                 longest_token=settings.token_max_lifetime + 2 * settings.clock_skew,
@@ -146,7 +147,7 @@ def create_app(
             state = State(
                 settings=settings,
                 database=database,
-                hub=hub,
+                hubs=hubs,
                 servers=servers,
                 signer=signer,
                 receipts=receipts,
@@ -165,11 +166,12 @@ def create_app(
                 vault=Vault(signing_pem),
                 queue=queue,
                 previews=await stack.enter_async_context(Previews.opened(render_within=settings.preview_timeout)),
-                readiness=Readiness(database, hub, driver, departure),
-                gauges=Gauges(database, driver, seats=settings.hub.seats),
+                readiness=Readiness(database, hubs, driver, departure),
+                gauges=Gauges(database, driver, hubs),
                 tracer=traced,
             )
             await stack.enter_async_context(_running(driver.run()))
+            await stack.enter_async_context(_running(hubs.watch()))
             await stack.enter_async_context(_running(upkeep.run()))
             await stack.enter_async_context(_running(webhooks.run()))
             await stack.enter_async_context(_running(feed.watch()))

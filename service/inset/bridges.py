@@ -25,7 +25,7 @@ from inset.errors import (
     UnknownServer,
 )
 from inset.events import tell
-from inset.hub import HubClient
+from inset.hubs import Hubs
 from inset.models import (
     NAME_LENGTH,
     OVER,
@@ -66,15 +66,18 @@ class Entry(BaseModel):
 
 
 async def credential_for(
-    db: AsyncSession, hub: HubClient, signer: Signer, *, server_id: str, hub_token: str, lifetime: timedelta
+    db: AsyncSession, hubs: Hubs, signer: Signer, *, server_id: str, hub_token: str, lifetime: timedelta
 ) -> Credential:
-    """Give a bridge its credential, if the hub says that its token is the one of the server in this seat.
+    """Give a bridge its credential, if its hub says that its token is the one of the server in this seat.
 
-    Raises `UnknownServer`.
+    Asked is the hub at which the server is, and no other: a token is shown to nobody who has not made it. Raises
+    `UnknownServer`.
     """
-    seat = await hub.seat_of(hub_token)
-    server = await db.get(Server, server_id)
-    if server is None or server.seat != seat or server.state is ServerState.STOPPED:
+    server = await calling_server(db, server_id)
+    await db.commit()
+    seat = await hubs.called_for(server).seat_of(hub_token)
+    await db.refresh(server)
+    if server.seat != seat or server.state is ServerState.STOPPED:
         raise UnknownServer
     token = signer.credential(server_id=server.id, lifetime=lifetime)
     return Credential(access_token=token, expires_in=int(lifetime.total_seconds()))
@@ -88,7 +91,7 @@ class Bridge:
         self._server = server
         self._receipts = receipts
 
-    async def redeem(self, token: str, hub: HubClient, signer: Signer, *, lifetime: timedelta) -> Entry:
+    async def redeem(self, token: str, hubs: Hubs, signer: Signer, *, lifetime: timedelta) -> Entry:
         """Exchange a frame's ticket, once, for a hub token that opens this server and nothing else.
 
         Raises `TicketExpired`, `TicketInvalid`, `TicketForAnotherServer`, `TicketUsed` or `SessionOver`.
@@ -106,7 +109,7 @@ class Bridge:
             session_id=session.id,
         )  # fmt: skip
         await self._consume(ticket.jti, ticket.expires_at)
-        note = frame_note(session.id)
+        note, hub = frame_note(session.id), hubs.called_for(self._server)
         hub_token = await hub.mint(self._server.seat, lifetime=lifetime, note=note)
         await self._db.refresh(session)
         if session.state is not SessionState.READY:

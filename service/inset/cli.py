@@ -27,7 +27,8 @@ from inset.doctor.report import written
 from inset.encryption import encryption_of, write_master_key
 from inset.errors import Problem, Upstream
 from inset.hosts import add_key, apply_hosts, list_hosts, remove_host, retire_key
-from inset.hub import HubClient
+from inset.hubs import Hubs
+from inset.hubs_command import add_hubs_command
 from inset.logs import install_logs
 from inset.models import Algorithm
 from inset.models.capabilities import read
@@ -35,7 +36,7 @@ from inset.profiles import read_profiles
 from inset.progress import Progress
 from inset.retention import Policy, Removed, purge_notebooks, thin_versions
 from inset.schema import require_upgraded
-from inset.servers import has_own_origin, seat_names
+from inset.servers import has_own_origin
 from inset.serving import serve
 from inset.settings import Settings
 from inset.signing import Signer
@@ -43,6 +44,8 @@ from inset.store.sealing import require_keys
 from inset.sweeping import sweep
 from inset.users import revoke_user
 from inset.webhook_commands import add_webhook_commands
+
+_ISOLATION_SECONDS = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -106,6 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     add_audit_command(commands.add_parser("audit", help="print who did what, as JSON lines, oldest first"))
 
+    add_hubs_command(commands.add_parser("hubs", help="list the hubs, drain one, let it take new servers again"))
+
     add_webhook_commands(commands.add_parser("webhooks", help="look after what host applications are told"))
 
     sweeping = commands.add_parser("sweep", help="find what belongs to nobody, at the hub and here, and remove it")
@@ -151,16 +156,17 @@ async def _require_isolation(settings: Settings) -> None:
     """Raise `ValueError` if seats share an origin. While the hub is away, each session's start looks for itself."""
     if settings.allow_shared_origin:
         return
-    async with httpx.AsyncClient(timeout=5) as http:
-        hub = HubClient.of(settings.hub, http)
-        [seat] = seat_names(1)
-        with contextlib.suppress(Upstream):
-            url = await hub.public_url(seat)
-            if url and not has_own_origin(seat, url):
-                raise ValueError(
-                    "the seats share one origin, where each user's notebook can read the others': "
-                    "set INSET_ISOLATION=on at the hub, or INSET_ALLOW_SHARED_ORIGIN=1 here if you know better"
-                )
+    async with httpx.AsyncClient() as http:
+        for hub in Hubs(settings.every_hub, http):
+            seat = hub.seats[0]
+            with contextlib.suppress(Upstream, TimeoutError):
+                async with asyncio.timeout(_ISOLATION_SECONDS):
+                    url = await hub.client.public_url(seat)
+                if url and not has_own_origin(seat, url):
+                    raise ValueError(
+                        "the seats share one origin, where each user's notebook can read the others': "
+                        "set INSET_ISOLATION=on at the hub, or INSET_ALLOW_SHARED_ORIGIN=1 here if you know better"
+                    )
 
 
 async def _doctor(settings: Settings, given: argparse.Namespace) -> int:
@@ -185,10 +191,9 @@ async def _sweep(settings: Settings, *, dry_run: bool) -> int:
     left = 0
     async with (
         open_database(settings.database_url, encryption=encryption_of(settings)) as database,
-        httpx.AsyncClient(timeout=settings.hub.timeout.total_seconds()) as http,
+        httpx.AsyncClient() as http,
     ):
-        hub = HubClient.of(settings.hub, http)
-        async for orphan in sweep(database, hub, seat_names(settings.hub.seats), dry_run=dry_run):
+        async for orphan in sweep(database, Hubs(settings.every_hub, http), dry_run=dry_run):
             left += not orphan.done
             print(orphan if dry_run else f"{orphan}: {'swept' if orphan.done else 'left, for it is in use by now'}")
     print(f"{left} are left" if left else "Nothing is left that belongs to nobody.")

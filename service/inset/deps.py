@@ -19,7 +19,7 @@ from inset.driver import Driver
 from inset.errors import BackendOnly, OriginNotAllowed, TokenMissing, UnknownServer
 from inset.events import EventFeed
 from inset.gauges import Gauges
-from inset.hub import HubClient
+from inset.hubs import Hubs
 from inset.models import Action, Capability, Server, Session
 from inset.notebooks import Notebooks
 from inset.once import Once
@@ -60,7 +60,7 @@ class State(TypedDict):
 
     settings: Settings
     database: Database
-    hub: HubClient
+    hubs: Hubs
     servers: ServerDialler
     signer: Signer
     receipts: Receipts

@@ -79,8 +79,10 @@ async def check(db: AsyncSession, *, method: str, host: str, uri: str) -> None:
     stopped: BindParameter[ServerState] = bindparam("stopped", ServerState.STOPPED, literal_execute=True)
     opened = and_(col(Session.server_id) == Server.id, col(Session.state).not_in(OVER))
     running = select(Server, Session.notebook_id).outerjoin(Session, opened)
-    found = (await db.exec(running.where(Server.seat == at[1], col(Server.state) != stopped))).all()
-    if not found or not _is_at(found[0][0].url, seat=at[1], host=host):
+    named = (await db.exec(running.where(Server.seat == at[1], col(Server.state) != stopped))).all()
+    # Every hub has seats of these names, each at addresses of its own.
+    found = [(server, notebook_id) for server, notebook_id in named if _is_at(server.url, seat=at[1], host=host)]
+    if len({server.id for server, _ in found}) != 1:
         raise Forbidden("No notebook is at this address.")
     may = read(found[0][0].may)
     require(method, at[2], may=may, notebooks=[notebook_id for _, notebook_id in found if notebook_id])

@@ -17,11 +17,15 @@ from inset.clock import now
 from inset.db import Database
 from inset.driver import Driver
 from inset.errors import DatabaseUnavailable
+from inset.hubs import Hubs
 from inset.metrics import COUNTED
-from inset.models import OVER, Notebook, Server, ServerState, Session, SessionState, Version, WebhookDelivery
+from inset.models import OVER, Drain, Notebook, Server, ServerState, Session, SessionState, Version, WebhookDelivery
 
 _STORE_FRESH_SECONDS = 300.0
 """Counting all versions reads an index of the largest table; it need not be new."""
+
+
+_AT_HUB = "server at "
 
 
 @dataclass
@@ -30,7 +34,9 @@ class _Seen:
 
     up: bool = False
     sessions: dict[str, int] = field(default_factory=dict)
-    servers: dict[str, int] = field(default_factory=dict)
+    servers: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How many stand how, by hub and state."""
+    drained: frozenset[str] = frozenset()
     waiting: float = 0.0
     queues: dict[str, int] = field(default_factory=dict)
     """How many wait, by host application."""
@@ -43,10 +49,10 @@ class _Seen:
 class Gauges(Collector):
     """The gauges of this replica, and all that it has counted."""
 
-    def __init__(self, database: Database, driver: Driver, *, seats: int) -> None:
+    def __init__(self, database: Database, driver: Driver, hubs: Hubs) -> None:
         self._database = database
         self._driver = driver
-        self._seats = seats
+        self._hubs = hubs
         self._seen = _Seen()
         self._read_at = self._store_read_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -72,9 +78,12 @@ class Gauges(Collector):
             select(literal("session"), sql_cast(Session.state, String), func.count(), func.min(Session.created_at))
             .where(col(Session.state).not_in(OVER))
             .group_by(col(Session.state)),
-            select(literal("server"), sql_cast(Server.state, String), func.count(), func.min(Server.created_at))
+            select(
+                literal(_AT_HUB) + Server.hub, sql_cast(Server.state, String), func.count(), func.min(Server.created_at)
+            )
             .where(Server.state != ServerState.STOPPED)
-            .group_by(col(Server.state)),
+            .group_by(col(Server.hub), col(Server.state)),
+            select(literal("drain"), Drain.hub, func.count(), func.min(Drain.since)).group_by(col(Drain.hub)),
             select(literal("queue"), Session.host_id, func.count(), func.min(Session.created_at))
             .where(col(Session.state) == SessionState.QUEUED)
             .group_by(col(Session.host_id)),
@@ -91,7 +100,10 @@ class Gauges(Collector):
                 self._store_read_at = time.monotonic()
         self._seen.up = True
         self._seen.sessions = {state: count for kind, state, count, _ in rows if kind == "session"}
-        self._seen.servers = {state: count for kind, state, count, _ in rows if kind == "server"}
+        self._seen.servers = {
+            (kind.removeprefix(_AT_HUB), state): count for kind, state, count, _ in rows if kind.startswith(_AT_HUB)
+        }
+        self._seen.drained = frozenset(hub for kind, hub, *_ in rows if kind == "drain")
         self._seen.queues = {host_id: count for kind, host_id, count, _ in rows if kind == "queue"}
         queued = [since for kind, _, _, since in rows if kind == "queue"]
         [self._seen.webhooks] = [
@@ -114,9 +126,13 @@ class Gauges(Collector):
             "Sessions that are not over. The same at every replica, as all below.",
             {state.value: seen.sessions.get(state, 0) for state in SessionState if state not in OVER},
         )
-        used = {state.value: seen.servers.get(state, 0) for state in ServerState if state is not ServerState.STOPPED}
-        free = {"free": max(self._seats - sum(used.values()), 0)}
-        yield _each("inset_seats", "Seats, free or by the state of the server in them.", free | used)
+        yield self._seats()
+        yield _each(
+            "inset_hub_away",
+            "Whether a hub did not answer this replica's last call.",
+            {hub.name: int(hub.client.away) for hub in self._hubs},
+            "hub",
+        )
         yield _one("inset_queue_oldest_seconds", "How long the session waits that has waited longest.", seen.waiting)
         yield _each("inset_queue_sessions", "Sessions that wait for a place, by host application.", seen.queues, "host")
         waiting, oldest = seen.webhooks
@@ -127,6 +143,19 @@ class Gauges(Collector):
             yield _one("inset_notebooks", "Notebooks stored, deleted ones included until they are purged.", notebooks)
             yield _one("inset_versions", "Versions stored; counted every five minutes.", versions)
             yield _one("inset_versions_bytes", "What all versions hold, as it was given.", size)
+
+    def _seats(self) -> Metric:
+        told = "Seats by hub: free, drained (free, and given to nobody), or the state of the server in them."
+        family = GaugeMetricFamily("inset_seats", told, labels=["hub", "state"])
+        for hub in self._hubs:
+            states = [state for state in ServerState if state is not ServerState.STOPPED]
+            used = {state.value: self._seen.servers.get((hub.name, state), 0) for state in states}
+            unused = max(hub.settings.seats - sum(used.values()), 0)
+            is_drained = hub.name in self._seen.drained
+            idle = {"free": 0 if is_drained else unused, "drained": unused if is_drained else 0}
+            for state, count in (idle | used).items():
+                family.add_metric([hub.name, state], count)
+        return family
 
 
 def _one(name: str, told: str, value: float, **labels: str) -> Metric:

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from inset.acting import acting
 from inset.errors import HubBusy, HubUnavailable, UnknownServer
 from inset.metrics import HUB_SECONDS
-from inset.settings import DataPolicy, HubSettings
+from inset.settings import DEFAULT_HUB, DataPolicy, HubSettings
 from inset.traces import Tracer
 
 
@@ -38,6 +38,8 @@ class HubServer(BaseModel):
 
 
 FailedBecause = Literal["spawn-failed", "policy-not-enforceable"]
+_REFUSES_SECONDS = 3.0
+"""For how long a hub that has refused a start is taken to have no room, if another one has."""
 _NOT_ENFORCEABLE = "policy-not-enforceable"
 """The one reason that is taken from the hub's message: its own configuration says it in this word."""
 
@@ -62,16 +64,45 @@ class SpawnFailed(Exception):
 class HubClient:
     """Calls the hub with the service's token, whose scopes are `servers!group=seats` and `tokens!group=seats`."""
 
-    def __init__(self, http: httpx.AsyncClient, *, api_url: str, token: str, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        api_url: str,
+        token: str,
+        timeout: timedelta | None = None,
+        name: str = DEFAULT_HUB,
+        tracer: Tracer | None = None,
+    ) -> None:
+        """`timeout` is for each call, if it is to be another one than the client's own."""
+        self.away = False
+        """Whether the last call had no answer, or one of a hub in trouble, or of one that does not take the token."""
+        self._refused_at = float("-inf")
+        self._name = name
         self._http = http
+        self._timeout = timeout.total_seconds() if timeout else http.timeout
         self._api = api_url
         self._tracer = tracer or Tracer()
         self._authorization = {"Authorization": f"token {token}"}
 
     @classmethod
-    def of(cls, settings: HubSettings, http: httpx.AsyncClient, tracer: Tracer | None = None) -> Self:
+    def of(
+        cls, settings: HubSettings, http: httpx.AsyncClient, *, name: str = DEFAULT_HUB, tracer: Tracer | None = None
+    ) -> Self:
         """Call the hub that an operator has set."""
-        return cls(http, api_url=settings.api_url, token=settings.token.get_secret_value(), tracer=tracer)
+        return cls(
+            http,
+            api_url=settings.api_url,
+            token=settings.token.get_secret_value(),
+            timeout=settings.timeout,
+            name=name,
+            tracer=tracer,
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether it has refused a start a moment ago, for it is at its limits."""
+        return time.monotonic() < self._refused_at + _REFUSES_SECONDS
 
     async def start(
         self,
@@ -101,8 +132,10 @@ class HubClient:
             status = response.status_code
             reason = _reason(response.text) if status == 400 else "spawn-failed"
         if status in (201, 202):
+            self._refused_at = float("-inf")
             return True
         if status == 429:
+            self._refused_at = time.monotonic()
             raise HubBusy
         # 400 stands for "running already", "being stopped" and "refused" alike, 500 for a spawn that failed at once
         # and for a hub in trouble: only a look tells.
@@ -207,6 +240,11 @@ class HubClient:
             _parsed(response)
         return True
 
+    async def version(self) -> str:
+        """Give the version that it says it is. Raises `HubUnavailable`."""
+        async with self._call("GET", "/") as response:
+            return str(_parsed(response).get("version", "unknown"))[:20]
+
     async def _tokens(self, seat: str) -> list[dict[str, Any]]:
         async with self._call("GET", f"/users/{seat}/tokens") as response:
             if response.status_code == 404:
@@ -216,7 +254,9 @@ class HubClient:
 
     @asynccontextmanager
     async def _call(self, method: str, path: str, **options: Any) -> AsyncIterator[httpx.Response]:
+        ours = "headers" not in options
         headers = {**self._authorization, **options.pop("headers", {})}
+        options = {"timeout": self._timeout, **options}
         call, began, outcome = f"{method} {_template(path)}", time.perf_counter(), "left"
         try:
             with self._tracer.span(call, kind="client") as span:
@@ -226,16 +266,18 @@ class HubClient:
                     if "event-stream" not in response.headers.get("Content-Type", ""):
                         await response.aread()
                     outcome = _outcome(response.status_code)
-                    HUB_SECONDS.labels(call, outcome).observe(time.perf_counter() - began)
+                    self.away = outcome == "error" or (ours and response.status_code in (401, 403))
+                    HUB_SECONDS.labels(call, outcome, self._name).observe(time.perf_counter() - began)
                     span.name(call, status=response.status_code)
                     yield response
         except httpx.HTTPError as exc:
             outcome = "unreachable" if outcome == "left" else outcome
+            self.away = True
             raise HubUnavailable from exc
         finally:
             # What was answered is noted already: a stream goes on for long after.
             if outcome in ("left", "unreachable"):
-                HUB_SECONDS.labels(call, outcome).observe(time.perf_counter() - began)
+                HUB_SECONDS.labels(call, outcome, self._name).observe(time.perf_counter() - began)
 
 
 def _template(path: str) -> str:

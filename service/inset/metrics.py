@@ -30,7 +30,7 @@ STREAMS = Gauge(
 HUB_SECONDS = Histogram(
     "inset_hub_call_seconds",
     "Calls to the hub: until its answer was read, or began where it is a stream.",
-    ["call", "outcome"],
+    ["call", "outcome", "hub"],
     buckets=_BRIEF,
     registry=COUNTED,
 )

@@ -5,6 +5,7 @@ what it last read, to answer from.
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,17 +17,19 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
 from inset.db import Database, alone
+from inset.draining import drains
 from inset.errors import QueueFull
 from inset.events import EventFeed
+from inset.hubs import Hubs
 from inset.lifecycle import fail
 from inset.metrics import QUEUE_REFUSED
 from inset.models import Host, Server, ServerState, Session, SessionState
 from inset.profiles import Profiles
-from inset.servers import SERVING, kind_of, seat_for
-from inset.turns import Kind, Place, Room, Turn, Waiting, estimated, pace, turn
+from inset.servers import SERVING, give_back, kind_of, seat_for
+from inset.turns import HubRoom, Kind, Place, Room, Turn, Waiting, estimated, pace, turn
 
 _ASKED_AT_ONCE = 5
-"""How many starts the hub is asked for at once. If it has no room for them, no more than these hold a seat."""
+"""How many starts a hub is asked for at once. If it has no room for them, no more than these hold a seat."""
 _GIVEN_AT_ONCE = 50
 _LONG = 50
 _LONG_READ_SECONDS = 0.25
@@ -56,8 +59,8 @@ class Queue:
         database: Database,
         feed: EventFeed,
         profiles: Profiles,
+        hubs: Hubs,
         *,
-        seats: Sequence[str],
         longest_wait: timedelta,
         length: int,
     ) -> None:
@@ -65,7 +68,7 @@ class Queue:
         self._database = database
         self._feed = feed
         self._profiles = profiles
-        self._seats = seats
+        self._hubs = hubs
         self._longest_wait = longest_wait
         self._length = length
         self._places: Mapping[str, Place] = {}
@@ -101,9 +104,21 @@ class Queue:
             return
         room = await self._room(db)
         # Those for whom there is a seat only wait for the next round.
-        if count >= most + room.seats and Kind(*kind_of(session)) not in room.serving:
+        if count >= most + room.seats_for(session.host_id) and Kind(*kind_of(session)) not in room.serving:
             QUEUE_REFUSED.labels(session.host_id).inc()
             raise QueueFull(most)
+
+    async def reconsider(self, session_id: str) -> bool:
+        """Take a seat back from a session whose start its hub has just refused, if another hub may take it sooner.
+
+        Tells whether it waits for its next turn now.
+        """
+        async with self._database.transaction() as db:
+            session = await db.get_one(Session, session_id)
+            server = await db.get(Server, session.server_id) if session.server_id else None
+            if server is None or not (await self._room(db)).is_better_without(server.hub, session.host_id):
+                return False
+            return await give_back(db, server.id)
 
     async def _give_out(self) -> _Look | None:
         """Do what a reading has found to be due, having read again; None if another replica is just doing it."""
@@ -122,7 +137,8 @@ class Queue:
                         await fail(db, session, self._reason(look, session))
                 for id in given:
                     session = sessions.get(id)
-                    if session and (server := await seat_for(db, session, self._seats)):
+                    hub = self._hubs.named(look.turn.hubs.get(id))
+                    if session and (server := await seat_for(db, session, hub)):
                         session.server_id = server.id
             async with self._database.transaction(read_only=True) as db:
                 return await self._look(db)
@@ -133,23 +149,36 @@ class Queue:
         columns = [Session.id, *kind_of(Session), Session.created_at, col(Session.server_id).is_not(None)]
         rows = (await db.exec(select(*columns).where(Session.state == SessionState.QUEUED))).all()
         waiting = [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in rows]
-        room = await self._room(db, waiting) if waiting else Room(seats=0)
+        room = await self._room(db, waiting) if waiting else Room()
         return _Look(waiting, room, turn(waiting, room))
 
     async def _room(self, db: AsyncSession, waiting: Sequence[Waiting] = ()) -> Room:
-        there = select(*[Server.seat, Server.state, *kind_of(Server)]).where(Server.state != ServerState.STOPPED)
-        servers = [(seat, state, Kind(*kind)) for seat, state, *kind in (await db.exec(there)).all()]
-        taken = {seat for seat, _, _ in servers}
+        columns = [Server.hub, Server.seat, Server.state, *kind_of(Server)]
+        rows = (await db.exec(select(*columns).where(Server.state != ServerState.STOPPED))).all()
+        taken = {(hub, seat) for hub, seat, *_ in rows}
+        servers = [(hub, state, Kind(*kind)) for hub, _, state, *kind in rows]
         last = select(func.max(Server.created_at)).where(Server.host_id == Host.id).scalar_subquery()
         hosts = {one.kind.host_id for one in waiting}
         served = (await db.exec(select(Host.id, last).where(col(Host.id).in_(hosts)))).all() if hosts else []
-        asked = {one.kind for one in waiting if one.seated}
+        asking = {one.kind for one in waiting if one.seated}
+        asked = Counter(hub for hub, state, kind in servers if kind in asking and state in SERVING)
+        drained = await drains(db)
         bounded = self._profiles.places
         return Room(
-            seats=sum(seat not in taken for seat in self._seats),
+            hubs=[
+                HubRoom(
+                    name=hub.name,
+                    seats=sum((hub.name, seat) not in taken for seat in hub.seats),
+                    starts=_ASKED_AT_ONCE - asked[hub.name],
+                    hosts=hub.hosts,
+                    busy=hub.client.busy,
+                    away=hub.client.away,
+                )
+                for hub in self._hubs
+                if hub.name not in drained
+            ],
             profiles={name: most - sum(kind.profile == name for _, _, kind in servers) for name, most in bounded},
             serving=frozenset(kind for _, state, kind in servers if state in SERVING),
-            starts=_ASKED_AT_ONCE - len(asked),
             served_at={host: at for host, at in served if at},
         )
 
@@ -175,7 +204,7 @@ class Queue:
     def _reason(self, look: _Look, session: Session) -> str:
         if session.profile in look.turn.full:
             return "profile-full"
-        return "no-seat" if look.room.seats <= 0 else "hub-busy"
+        return "no-seat" if look.room.seats_for(session.host_id) <= 0 else "hub-busy"
 
     def _publish(self, look: _Look) -> None:
         profiles = {one.id: one.kind.profile for one in look.waiting}

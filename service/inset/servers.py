@@ -1,6 +1,5 @@
 """The servers that the service has started: whose they are, how they are reached, when they are let go."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,9 +9,11 @@ from sqlalchemy import func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.db import HELD
+from inset.draining import emptied
 from inset.errors import ServerGone
-from inset.hub import HubClient
-from inset.models import OVER, Server, ServerState, Session
+from inset.hubs import Hub, Hubs
+from inset.models import OVER, Server, ServerState, Session, SessionState
 from inset.notebook_server import NotebookServer
 from inset.turns import Kind
 
@@ -20,11 +21,6 @@ SERVING = (ServerState.STARTING, ServerState.RUNNING)
 """The states of a server that further sessions of its kind can use."""
 
 _CALL_TOKEN_LIFETIME = timedelta(minutes=5)
-
-
-def seat_names(count: int) -> list[str]:
-    """Name the seats, as the hub's configuration does."""
-    return [f"seat-{number:03}" for number in range(1, count + 1)]
 
 
 def has_own_origin(seat: str, url: str) -> bool:
@@ -35,17 +31,17 @@ def has_own_origin(seat: str, url: str) -> bool:
 class ServerDialler:
     """Opens calls to running servers, each with a short-lived token for that server alone."""
 
-    def __init__(self, http: httpx.AsyncClient, hub: HubClient, *, proxy_url: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, hubs: Hubs) -> None:
         self._http = http
-        self._hub = hub
-        self._proxy_url = proxy_url
+        self._hubs = hubs
 
     async def dial(self, server: Server | None) -> NotebookServer:
         """Prepare calls to a server. Raises `ServerGone` if it is not running."""
         if server is None or server.state is not ServerState.RUNNING or server.url is None:
             raise ServerGone
-        token = await self._hub.mint(server.seat, lifetime=_CALL_TOKEN_LIFETIME, note="inset: load and save")
-        return NotebookServer(self._http, dial=self._proxy_url, url=server.url, token=token)
+        hub = self._hubs.of(server)
+        token = await hub.client.mint(server.seat, lifetime=_CALL_TOKEN_LIFETIME, note="inset: load and save")
+        return NotebookServer(self._http, dial=hub.settings.proxy_url, url=server.url, token=token)
 
 
 def frame_note(session_id: str) -> str:
@@ -58,25 +54,52 @@ def kind_of(row: Session | Server | type[Session] | type[Server]) -> list[Any]:
     return [getattr(row, name) for name in Kind._fields]
 
 
-async def seat_for(db: AsyncSession, session: Session, seats: Sequence[str]) -> Server | None:
-    """Find the user's server of the session's kind, or take a free seat for a new one; None if all are taken.
+async def seat_for(db: AsyncSession, session: Session, hub: Hub | None) -> Server | None:
+    """Find the user's server of the session's kind, or take a free seat of a hub for a new one.
 
-    Servers are of one kind if their capabilities, their data policy, their profile and their environment are the same.
+    None if there is neither, or if the user's server is at a hub that is just being emptied. Servers are of one kind if
+    their capabilities, their data policy, their profile and their environment are the same.
     """
     same_kind = (column == value for column, value in zip(kind_of(Server), kind_of(session), strict=True))
     mine = select(Server).where(*same_kind, col(Server.state).in_(SERVING))
     # Held until the session is seen to use it: whoever would let it go waits.
     server = (await db.exec(mine.with_for_update(key_share=True))).one_or_none()
+    if server and server.hub in await emptied(db):
+        return None
     if server is None:
-        taken = set((await db.exec(select(Server.seat).where(Server.state != ServerState.STOPPED))).all())
-        seat = next((seat for seat in seats if seat not in taken), None)
-        if seat is None:
+        seat = await _free_seat(db, hub) if hub else None
+        if hub is None or seat is None:
             return None
         kind = session.model_dump(include={*Kind._fields, "environment"})
-        server = Server(**kind, seat=seat)
+        server = Server(**kind, hub=hub.name, seat=seat)
         db.add(server)
         await db.flush()
     return server
+
+
+async def _free_seat(db: AsyncSession, hub: Hub) -> str | None:
+    seated = select(Server.seat).where(Server.hub == hub.name, Server.state != ServerState.STOPPED)
+    taken = set((await db.exec(seated)).all())
+    return next((seat for seat in hub.seats if seat not in taken), None)
+
+
+async def give_back(db: AsyncSession, server_id: str) -> bool:
+    """Have the sessions that wait for a server's start wait for another place; tells whether they do.
+
+    What the hub may have begun all the same is stopped, and its seat is free when that is done. Nothing is given back
+    that a session has begun to start with.
+    """
+    # Sessions are held before their server, as everywhere.
+    using = select(Session).where(Session.server_id == server_id, col(Session.state).not_in(OVER))
+    sessions = (await db.exec(using.order_by(col(Session.id)).with_for_update(key_share=True))).all()
+    server = await db.get_one(Server, server_id, with_for_update=HELD)
+    if server.state is not ServerState.STARTING or any(one.state is not SessionState.QUEUED for one in sessions):
+        return False
+    server.state = ServerState.STOPPING
+    for session in sessions:
+        # Whoever drives it leaves it to the queue and renews its lease no more: nobody has to wait for its end.
+        session.server_id = session.lease_owner = session.lease_until = None
+    return True
 
 
 async def let_go(db: AsyncSession, server_id: str | None) -> None:

@@ -4,10 +4,10 @@ import os
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -42,8 +42,14 @@ DataPolicy = Literal["open", "restricted"]
 """How far data may go: `inset.models.data_policy` says what follows from it."""
 
 
+DEFAULT_HUB = "default"
+"""The name of the hub that every deployment has."""
+
+HubName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+
 class HubSettings(BaseModel, frozen=True):
-    """How the service reaches its JupyterHub."""
+    """How the service reaches a JupyterHub."""
 
     token: SecretStr
     """The API token of the hub's `inset` service. It never leaves the service."""
@@ -59,6 +65,9 @@ class HubSettings(BaseModel, frozen=True):
 
     timeout: Duration = timedelta(seconds=20)
     """How long one call to the hub may take."""
+
+    hosts: list[str] | None = None
+    """The host applications whose sessions may be there; None is all of them."""
 
 
 class DatabaseSettings(BaseModel, frozen=True):
@@ -117,7 +126,10 @@ class Settings(BaseSettings):
     """A PEM file with the P-256 private key that signs tickets, bridges' credentials and receipts (ES256)."""
 
     hub: HubSettings
-    """How the service reaches its JupyterHub."""
+    """How the service reaches its JupyterHub, or the first of several."""
+
+    hubs: dict[HubName, HubSettings] = {}
+    """Further hubs by their names, each with a token, an API, a proxy and seats of its own."""
 
     database_url: str = "sqlite:///inset.db"
     """`postgresql://user:password@host/name`, the production database, or `sqlite:///file`, the embedded one."""
@@ -223,6 +235,24 @@ class Settings(BaseSettings):
 
     preview_timeout: Duration = timedelta(seconds=30)
     """How long a notebook's preview may take to make."""
+
+    @property
+    def every_hub(self) -> dict[str, HubSettings]:
+        """All hubs by their names, in the order in which they are set."""
+        return {DEFAULT_HUB: self.hub, **self.hubs}
+
+    def with_only(self, hub: str) -> Self:
+        """Give what would be set if this hub were the only one."""
+        return self.model_copy(update={"hub": self.every_hub[hub], "hubs": {}})
+
+    @model_validator(mode="after")
+    def _hubs_differ(self) -> Self:
+        if DEFAULT_HUB in self.hubs:
+            raise ValueError(f"hubs: {DEFAULT_HUB!r} is the name of the hub at INSET_HUB__…")
+        addresses = [hub.api_url for hub in self.every_hub.values()]
+        if len(set(addresses)) < len(addresses):
+            raise ValueError("hubs: two of them have the same api_url")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -12,12 +12,14 @@ from inset.clock import now
 from inset.db import HELD, Database
 from inset.errors import HubBusy, ServerGone, Upstream, VersionConflict
 from inset.events import tell
-from inset.hub import HubClient, HubServer, SpawnFailed
+from inset.hub import HubServer, SpawnFailed
+from inset.hubs import Hubs
 from inset.lifecycle import AT_ONCE, bury, end, fail, move, report_progress
 from inset.metrics import Way
 from inset.models import STARTING, Host, Server, ServerState, Session, SessionState
 from inset.models.capabilities import read
-from inset.servers import ServerDialler, frame_note, has_own_origin
+from inset.queue import Queue
+from inset.servers import SERVING, ServerDialler, frame_note, has_own_origin
 from inset.sessions import load_session, save_session
 
 log = logging.getLogger(__name__)
@@ -26,22 +28,28 @@ _RETRY_SECONDS = 1.0
 _LAST_SAVE_TIMEOUT = timedelta(seconds=60)
 
 
+class _PlacedAnew(Exception):
+    """A session's hub did not take its start on, and it waits for a place at another one."""
+
+
 class Steps:
     """Takes a session from where it stands to where it waits for somebody, or is over."""
 
     def __init__(
         self,
         database: Database,
-        hub: HubClient,
+        hubs: Hubs,
         servers: ServerDialler,
+        queue: Queue,
         *,
         start_timeout: timedelta,
         queue_timeout: timedelta,
         allow_shared_origin: bool,
     ) -> None:
         self._database = database
-        self._hub = hub
+        self._hubs = hubs
         self._servers = servers
+        self._queue = queue
         self._start_timeout = start_timeout
         self._queue_timeout = queue_timeout
         self._allow_shared_origin = allow_shared_origin
@@ -72,13 +80,17 @@ class Steps:
         """Have the hub take on the start of a server in the seat that the session has, for as long as that may take.
 
         A hub that is full says so at once and is asked again every second, whatever its `Retry-After`: that is made
-        for people, and few ask at a time. Where another session's server runs, nothing is asked; tells whether it was.
+        for people, and few ask at a time. Where another hub has room the session goes back into the queue, whose turn
+        places it there. Where another session's server runs, nothing is asked; tells whether it was.
         """
         async with self._database.transaction(read_only=True) as db:
             to_start = (await db.get_one(Server, session.server_id)).state is not ServerState.RUNNING
-        if to_start and (reason := await self._taken_on(session)):
-            await self._fail(session, reason)
-            return True
+        try:
+            if to_start and (reason := await self._taken_on(session)):
+                await self._fail(session, reason)
+                return True
+        except _PlacedAnew:
+            return False
         async with self._database.transaction() as db:
             session = await db.get_one(Session, session.id, with_for_update=HELD)
             if await move(db, session, to=SessionState.STARTING, expected=[SessionState.QUEUED], started_at=now()):
@@ -86,7 +98,10 @@ class Steps:
         return to_start
 
     async def _taken_on(self, session: Session) -> str | None:
-        """Ask for a server until the hub has taken on its start; gives the reason if it did not."""
+        """Ask for a server until the hub has taken on its start; gives the reason if it did not.
+
+        Raises `_PlacedAnew` if another hub may take it sooner.
+        """
         loop = asyncio.get_running_loop()
         in_queue = session.created_at + self._queue_timeout - now()
         longest = loop.time() + max(in_queue.total_seconds(), 0)
@@ -107,6 +122,8 @@ class Steps:
                         reason = exc.slug
                         log.warning("session %s: %s, trying again", session.id, exc.slug)
                         patience.reschedule(min(longest, answered + within))
+                    if await self._queue.reconsider(session.id):
+                        raise _PlacedAnew
                     await asyncio.sleep(_RETRY_SECONDS)
         except TimeoutError:
             return reason
@@ -135,11 +152,17 @@ class Steps:
             await self._fail(session, reason)
 
     async def _ask_hub(self, session: Session) -> None:
-        """Ask for a session's server until the hub has taken its start on; to ask for one that runs is harmless."""
+        """Ask for a session's server until the hub has taken its start on; to ask for one that runs is harmless.
+
+        Raises `_PlacedAnew` if the seat in which it was to start has been given back meanwhile.
+        """
         async with self._database.transaction(read_only=True) as db:
             server = await db.get_one(Server, session.server_id)
             origins = (await db.get_one(Host, session.host_id)).origins
-        while not await self._hub.start(
+        if session.state is SessionState.QUEUED and server.state not in SERVING:
+            raise _PlacedAnew  # by who drives another session of this kind
+        hub = self._hubs.called_for(server)
+        while not await hub.start(
             server.seat,
             server_id=server.id,
             origins=origins,
@@ -149,8 +172,8 @@ class Steps:
             environment=server.environment,
         ):
             # Left over from before the service knew of this seat, or not yet gone: and so may be what opened it.
-            await self._hub.stop(server.seat)
-            await self._hub.revoke_tokens(server.seat)
+            await hub.stop(server.seat)
+            await hub.revoke_tokens(server.seat)
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow_start(self, session: Session, *, asked: bool) -> None:
@@ -160,11 +183,12 @@ class Steps:
         if running is None:
             if not asked:
                 await self._ask_hub(session)
-            async for step in self._hub.progress(server.seat):
+            hub = self._hubs.called_for(server)
+            async for step in hub.progress(server.seat):
                 if step.outcome == "failed":
                     return await self._fail(session, step.reason)
                 await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
-            running = await self._hub.server(server.seat)
+            running = await hub.server(server.seat)
         if running is None or running.server_id != server.id:
             return await self._fail(session, "spawn-failed")
         if not running.ready or not running.full_url:
@@ -184,7 +208,7 @@ class Steps:
         """Look whether a server that another session has started is still there: all that a second one asks."""
         if server.state is not ServerState.RUNNING:
             return None
-        running = await self._hub.server(server.seat)
+        running = await self._hubs.called_for(server).server(server.seat)
         return running if running and running.ready and running.server_id == server.id else None
 
     async def _load(self, session: Session) -> None:
@@ -239,14 +263,14 @@ class Steps:
         async with self._database.transaction(read_only=True) as db:
             server = await db.get_one(Server, session.server_id)
         try:
-            await self._hub.revoke_tokens(server.seat, note=frame_note(session.id))
+            await self._hubs.called_for(server).revoke_tokens(server.seat, note=frame_note(session.id))
         except Upstream:
             return False
         return True
 
     async def _is_down(self, server: Server) -> bool:
         try:
-            running = await self._hub.server(server.seat)
+            running = await self._hubs.called_for(server).server(server.seat)
         except Upstream:
             return False
         return running is None or running.server_id != server.id

@@ -6,8 +6,8 @@ restored, a seat was started by hand, something went wrong that nobody foresaw.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 from uuid import uuid4
@@ -18,7 +18,8 @@ from sqlmodel import col, select
 
 from inset.clock import now
 from inset.db import HELD, Database
-from inset.hub import HubClient
+from inset.errors import HubUnavailable
+from inset.hubs import Hub, Hubs
 from inset.lifecycle import fail
 from inset.models import OPEN, OVER, Host, Server, ServerState, Session
 from inset.servers import let_go
@@ -36,7 +37,7 @@ class Orphan:
 
     kind: Literal["server", "tokens", "session", "unused"]
     name: str
-    """The seat, or the id of the session or of the server."""
+    """The seat with its hub, or the id of the session or of the server."""
 
     done: bool = False
     """Whether it is gone now, or on its way."""
@@ -51,10 +52,11 @@ class Orphan:
         return told[self.kind].format(self.name)
 
 
-async def sweep(
-    database: Database, hub: HubClient, seats: Sequence[str], *, dry_run: bool = False
-) -> AsyncIterator[Orphan]:
-    """Find every orphan, and put it in order unless it is only to be told. Raises `HubUnavailable`."""
+async def sweep(database: Database, hubs: Hubs, *, dry_run: bool = False) -> AsyncIterator[Orphan]:
+    """Find every orphan, and put it in order unless it is only to be told.
+
+    Raises `HubUnavailable` if a hub does not answer, when all others are swept.
+    """
     async for id in _ids(database, Session.id, _bereft()):
         yield Orphan("session", id, done=not dry_run and await _fail(database, id))
     async for id in _ids(database, Server.id, _unused()):
@@ -62,15 +64,28 @@ async def sweep(
             async with database.transaction() as db:
                 await let_go(db, id)
         yield Orphan("unused", id, done=not dry_run)
+    away: HubUnavailable | None = None
+    for hub in hubs:
+        try:
+            async for orphan in _sweep_seats(database, hub, dry_run=dry_run):
+                yield orphan if len(hubs) == 1 else replace(orphan, name=f"{orphan.name} of {hub.name}")
+        except HubUnavailable as exc:
+            away = exc
+    if away:
+        raise away
+
+
+async def _sweep_seats(database: Database, hub: Hub, *, dry_run: bool) -> AsyncIterator[Orphan]:
     async with database.transaction(read_only=True) as db:
-        taken = set((await db.exec(select(Server.seat).where(Server.state != ServerState.STOPPED))).all())
-    for seat in seats:
+        seated = select(Server.seat).where(Server.hub == hub.name, Server.state != ServerState.STOPPED)
+        taken = set((await db.exec(seated)).all())
+    for seat in hub.seats:
         if seat in taken:
             continue
-        running = await hub.server(seat)
+        running = await hub.client.server(seat)
         if running:
             yield Orphan("server", seat, done=not dry_run and await _clear(database, hub, seat, running.server_id))
-        elif await hub.has_tokens(seat):
+        elif await hub.client.has_tokens(seat):
             yield Orphan("tokens", seat, done=not dry_run and await _clear(database, hub, seat, None))
 
 
@@ -101,20 +116,20 @@ async def _fail(database: Database, session_id: str) -> bool:
         return session is not None
 
 
-async def _clear(database: Database, hub: HubClient, seat: str, server_id: str | None) -> bool:
+async def _clear(database: Database, hub: Hub, seat: str, server_id: str | None) -> bool:
     """Empty a seat that nobody has, and nobody gets meanwhile; tells whether it is empty.
 
     Its bridge, if the database still knows the server, sends what it owes when it is stopped.
     """
-    claimed = await _claim(database, seat, server_id)
+    claimed = await _claim(database, hub, seat, server_id)
     if claimed is None:
         return False
     try:
         async with asyncio.timeout(_CLAIMED.total_seconds() / 2):
-            while await hub.server(seat):
-                await hub.stop(seat)
+            while await hub.client.server(seat):
+                await hub.client.stop(seat)
                 await asyncio.sleep(_LOOKS_EVERY)
-            await hub.revoke_tokens(seat)
+            await hub.client.revoke_tokens(seat)
     except TimeoutError:
         return False
     async with database.transaction() as db:
@@ -122,19 +137,20 @@ async def _clear(database: Database, hub: HubClient, seat: str, server_id: str |
     return True
 
 
-async def _claim(database: Database, seat: str, server_id: str | None) -> str | None:
+async def _claim(database: Database, hub: Hub, seat: str, server_id: str | None) -> str | None:
     """Take a seat as a session does, so that none can; None if one has it, or there is no host application at all."""
     try:
         async with database.transaction() as db:
             server = await db.get(Server, server_id, with_for_update=HELD) if server_id else None
-            if server and (server.seat != seat or server.state is not ServerState.STOPPED):
+            if server and ((server.hub, server.seat) != (hub.name, seat) or server.state is not ServerState.STOPPED):
                 return None
             if server is None:
                 host_id = (await db.exec(select(Host.id).order_by(col(Host.id)).limit(1))).first()
                 if host_id is None:
                     return None
                 # Of no user: the empty name is nobody's.
-                server = Server(id=server_id or uuid4().hex, host_id=host_id, owner="", may="", seat=seat)
+                id = server_id or uuid4().hex
+                server = Server(id=id, host_id=host_id, owner="", may="", hub=hub.name, seat=seat)
             server.state, server.checked_at = ServerState.STOPPING, now() + _CLAIMED
             db.add(server)
             await db.flush()

@@ -48,11 +48,36 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class HubRoom:
+    """What one hub has to give out."""
+
+    name: str
+    seats: int
+    """Seats that nobody has."""
+
+    starts: int = 1
+    """How many more starts it may be asked for at this moment."""
+
+    hosts: frozenset[str] | None = None
+    """The host applications that may be there; None is all."""
+
+    busy: bool = False
+    """Whether it has just refused a start."""
+
+    away: bool = False
+    """Whether it did not answer when it was asked last."""
+
+    def admits(self, host_id: str) -> bool:
+        """Tell whether a host application's sessions may be there."""
+        return self.hosts is None or host_id in self.hosts
+
+
+@dataclass(frozen=True)
 class Room:
     """What there is to give out."""
 
-    seats: int
-    """Seats that nobody has."""
+    hubs: Sequence[HubRoom] = ()
+    """Those that take new servers, in the order in which they are set."""
 
     profiles: Mapping[str, int] = field(default_factory=dict)
     """For each profile whose servers are bounded: how many more there may be."""
@@ -60,11 +85,25 @@ class Room:
     serving: frozenset[Kind] = frozenset()
     """The kinds whose server is there already."""
 
-    starts: int = 1
-    """How many more starts the hub may be asked for at this moment."""
-
     served_at: Mapping[str, datetime] = field(default_factory=dict)
     """When each host application was last given a seat."""
+
+    def hubs_for(self, host_id: str) -> list[HubRoom]:
+        """Give the hubs where a host application's sessions can go now: those that are away only if all of them are."""
+        admitting = [hub for hub in self.hubs if hub.admits(host_id)]
+        return [hub for hub in admitting if not hub.away] or admitting
+
+    def is_better_without(self, hub: str, host_id: str) -> bool:
+        """Tell whether who waits at a hub that does not take his start on had better wait for another one."""
+        here = next((one for one in self.hubs if one.name == hub and one.admits(host_id)), None)
+        if here is None:
+            return True  # it takes no new servers any more
+        others = [one for one in self.hubs_for(host_id) if one is not here and not one.away]
+        return (here.away and bool(others)) or (here.busy and any(one.seats and not one.busy for one in others))
+
+    def seats_for(self, host_id: str) -> int:
+        """Count the seats that a host application's sessions could have now."""
+        return sum(hub.seats for hub in self.hubs_for(host_id))
 
 
 @dataclass(frozen=True)
@@ -73,6 +112,9 @@ class Turn:
 
     admitted: Sequence[str]
     """The sessions that get a place now, in this order."""
+
+    hubs: Mapping[str, str]
+    """The hub for each of them whose server is not there yet."""
 
     positions: Mapping[str, int]
     """Where those who wait stand; 1 is next."""
@@ -84,6 +126,8 @@ class Turn:
 def turn(waiting: Iterable[Waiting], room: Room) -> Turn:
     """Give out what there is: to the host applications in turn, and in each to who came first.
 
+    A new server is placed on the hub with the most free seats, of several the one that is set first; on one that has
+    just refused a start only if no other has a seat.
     Whose server is there already takes nothing from anybody. Who wants a profile without room holds nobody else up.
     """
     kinds: dict[Kind, list[Waiting]] = defaultdict(list)
@@ -95,24 +139,50 @@ def turn(waiting: Iterable[Waiting], room: Room) -> Turn:
     full = frozenset(profile for profile, left in room.profiles.items() if left <= 0)
 
     order = _round_robin([kind for kind in rest if kind.profile not in full], kinds, room.served_at)
-    seats, starts, left = room.seats, room.starts, dict(room.profiles)
-    given: list[Kind] = []
+    hubs, left = _Hubs(room), dict(room.profiles)
+    given: dict[Kind, str] = {}
     for kind in order:
-        if seats <= 0 or starts <= 0:
+        if not hubs.left:
             break
-        if left.get(kind.profile, 1) > 0:
-            given.append(kind)
-            seats, starts = seats - 1, starts - 1
+        if left.get(kind.profile, 1) > 0 and (hub := hubs.take(kind.host_id)):
+            given[kind] = hub
             if kind.profile in left:
                 left[kind.profile] -= 1
 
-    positions = _count(asking + order, kinds)
+    positions = _count_by_hubs(asking + order, kinds, room)
     for profile in full:
         ahead = [kind for kind in asking if kind.profile == profile]
         lane = [kind for kind in rest if kind.profile == profile]
-        positions |= _count(ahead + _round_robin(lane, kinds, room.served_at), kinds)
+        positions |= _count_by_hubs(ahead + _round_robin(lane, kinds, room.served_at), kinds, room)
     admitted = [one.id for kind in (*asking, *joining, *given) for one in kinds[kind] if not one.seated]
-    return Turn(admitted, positions, full)
+    placed = {one.id: hub for kind, hub in given.items() for one in kinds[kind]}
+    return Turn(admitted, placed, positions, full)
+
+
+class _Hubs:
+    """The hubs' seats and starts, while they are given out."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._seats = {hub.name: hub.seats for hub in room.hubs}
+        self._starts = {hub.name: hub.starts for hub in room.hubs}
+
+    @property
+    def left(self) -> bool:
+        """Tell whether anybody could be given anything."""
+        return any(seats > 0 and self._starts[name] > 0 for name, seats in self._seats.items())
+
+    def take(self, host_id: str) -> str | None:
+        """Take a seat for a host application at the best hub; None if none has one."""
+        free = [hub for hub in self._room.hubs_for(host_id) if self._seats[hub.name] > 0]
+        welcome = [hub for hub in free if not hub.busy] or free
+        fitting = [hub.name for hub in welcome if self._starts[hub.name] > 0]
+        if not fitting:
+            return None
+        best = max(fitting, key=lambda name: self._seats[name])
+        self._seats[best] -= 1
+        self._starts[best] -= 1
+        return best
 
 
 def _round_robin(
@@ -128,6 +198,17 @@ def _round_robin(
 
 def _count(order: Iterable[Kind], kinds: Mapping[Kind, Sequence[Waiting]]) -> dict[str, int]:
     return {one.id: position for position, kind in enumerate(order, start=1) for one in kinds[kind]}
+
+
+def _count_by_hubs(order: Sequence[Kind], kinds: Mapping[Kind, Sequence[Waiting]], room: Room) -> dict[str, int]:
+    """Say where each stands among those who could take a seat from it: all, unless hubs are for some hosts alone."""
+    lanes = {host: frozenset(hub.name for hub in room.hubs_for(host)) for host in {kind.host_id for kind in order}}
+    positions: dict[str, int] = {}
+    for lane in set(lanes.values()):
+        rivals = [kind for kind in order if lanes[kind.host_id] == lane or lanes[kind.host_id] & lane]
+        counted = _count(rivals, kinds)
+        positions |= {one.id: counted[one.id] for kind in rivals if lanes[kind.host_id] == lane for one in kinds[kind]}
+    return positions
 
 
 def pace(

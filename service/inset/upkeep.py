@@ -12,8 +12,10 @@ from sqlmodel import col, select
 from inset import audit, webhooks
 from inset.clock import now
 from inset.db import Database
+from inset.draining import emptied
 from inset.errors import Upstream
-from inset.hub import HubClient, SpawnFailed
+from inset.hub import SpawnFailed
+from inset.hubs import Hubs
 from inset.lifecycle import begin_ending, bury, end_sessions
 from inset.models import (
     OPEN,
@@ -26,6 +28,7 @@ from inset.models import (
     ServerState,
     Session,
     SessionEvent,
+    SessionState,
     UsedTicket,
 )
 from inset.models.capabilities import read
@@ -50,7 +53,7 @@ class Upkeep:
     def __init__(
         self,
         database: Database,
-        hub: HubClient,
+        hubs: Hubs,
         *,
         check_interval: timedelta,
         profiles: Profiles,
@@ -60,7 +63,7 @@ class Upkeep:
     ) -> None:
         """`longest_token` is for how long after its signing a host's JWT can be good."""
         self._database = database
-        self._hub = hub
+        self._hubs = hubs
         self._check_interval = check_interval
         self._profiles = profiles
         self._longest_token = longest_token
@@ -84,13 +87,15 @@ class Upkeep:
         running = await self._take(ServerState.RUNNING, self._check_interval)
         await asyncio.gather(*map(self._stop, stopping), *map(self._recover, recovering), *map(self._check, running))
         await self._end_expired()
+        await self._empty_hubs()
         if self._swept_at + _SWEEP_INTERVAL < now():
             await self._sweep()
 
     async def _take(self, state: ServerState, interval: timedelta) -> Sequence[Server]:
-        """Take the servers that nobody has looked after for a while."""
+        """Take the servers that nobody has looked after for a while, but those at a hub that does not answer now."""
         time = now()
-        due = (col(Server.state) == state, col(Server.checked_at) < time - interval)
+        away = [hub.name for hub in self._hubs if hub.client.away]
+        due = (col(Server.state) == state, col(Server.checked_at) < time - interval, col(Server.hub).not_in(away))
         async with self._database.transaction(read_only=True) as db:
             ids = (await db.exec(select(Server.id).where(*due))).all()
         if not ids:
@@ -103,11 +108,12 @@ class Upkeep:
 
     async def _stop(self, server: Server) -> None:
         try:
-            running = await self._hub.server(server.seat)
+            hub = self._hubs.called_for(server)
+            running = await hub.server(server.seat)
             ours = running is not None and running.server_id == server.id
-            stopped = await self._hub.stop(server.seat) if ours else True
+            stopped = await hub.stop(server.seat) if ours else True
             if stopped:
-                await self._hub.revoke_tokens(server.seat)
+                await hub.revoke_tokens(server.seat)
         except Upstream as exc:
             log.warning("server %s: could not be stopped yet (%s)", server.id, exc.slug)
             return
@@ -117,7 +123,7 @@ class Upkeep:
 
     async def _check(self, server: Server) -> None:
         try:
-            running = await self._hub.server(server.seat)
+            running = await self._hubs.called_for(server).server(server.seat)
         except Upstream as exc:
             log.warning("server %s: could not be looked up (%s)", server.id, exc.slug)
             return
@@ -149,13 +155,12 @@ class Upkeep:
         """Tell whether to wait for a dead server's next start, asking for it where there is none."""
         if _given_up(server):
             return False
-        running = await self._hub.server(server.seat)
+        hub = self._hubs.called_for(server)
+        running = await hub.server(server.seat)
         if running is None:
             # Its old frames must not come back in; nor may anybody frame it.
-            await self._hub.revoke_tokens(server.seat)
-            await self._hub.start(
-                server.seat, server_id=server.id, origins=[], may=read(server.may), profile=server.profile
-            )
+            await hub.revoke_tokens(server.seat)
+            await hub.start(server.seat, server_id=server.id, origins=[], may=read(server.may), profile=server.profile)
             return True
         return not running.ready
 
@@ -182,6 +187,22 @@ class Upkeep:
                 return
         async with self._database.transaction() as db:
             await end_sessions(db, *expired, reason="expired")
+
+    async def _empty_hubs(self) -> None:
+        """Have every session saved and closed that is still at a hub from which all are to be gone by now."""
+        async with self._database.transaction(read_only=True) as db:
+            hubs = await emptied(db)
+            there = (
+                col(Session.server_id).in_(
+                    select(Server.id).where(col(Server.hub).in_(hubs), Server.state != ServerState.STOPPED)
+                ),
+                # Who only waits for a start there is placed on another.
+                col(Session.state).in_(OPEN) & (col(Session.state) != SessionState.QUEUED),
+            )
+            if not hubs or (await db.exec(select(Session.id).where(*there).limit(1))).first() is None:
+                return
+        async with self._database.transaction() as db:
+            await end_sessions(db, *there, reason="maintenance")
 
     async def _sweep(self) -> None:
         self._swept_at = now()

@@ -14,7 +14,9 @@ import psutil
 import pytest
 
 from inset.hub import HubClient
+from inset.hubs import Hubs
 from inset.servers import ServerDialler
+from inset.settings import DEFAULT_HUB, HubSettings
 from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
 from tests.support.insets import (
     access,
@@ -117,8 +119,9 @@ async def _real(folder: Path, environment: dict[str, str], config: Path = HUB_CO
 
 
 def _hub(http: httpx.AsyncClient, api_url: str, proxy_url: str, token: str, kill_server: Callable[[], None]) -> Hub:
-    client = HubClient(http, api_url=api_url, token=token)
-    return Hub(client, ServerDialler(http, client, proxy_url=proxy_url), api_url, token, kill_server)
+    hubs = Hubs({DEFAULT_HUB: HubSettings(token=token, api_url=api_url, proxy_url=proxy_url)}, http)
+    [only] = hubs
+    return Hub(only.client, ServerDialler(http, hubs), api_url, token, kill_server)
 
 
 def _kill_server(real: RealHub) -> None:

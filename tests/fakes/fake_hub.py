@@ -65,9 +65,13 @@ class FakeServer:
 class FakeHub:
     """The hub, and what a test can do to it."""
 
-    def __init__(self, *, seats: int = 3, bridged: bool = True) -> None:
+    def __init__(self, *, seats: int = 3, bridged: bool = True, token: str = SERVICE_TOKEN) -> None:
         self.seats = [f"seat-{number:03}" for number in range(1, seats + 1)]
         self.bridged = bridged
+        self.token = token
+        """The service's."""
+        self.shown: set[str] = set()
+        """The tokens that callers have shown."""
         self.servers: dict[str, FakeServer] = {}
         self.dead: dict[str, FakeServer] = {}
         """Those that were killed, by their id: the next start of one finds its folder."""
@@ -177,10 +181,11 @@ class FakeHub:
         if trouble := await self._troubled():
             return trouble
         token = _token(request)
+        self.shown.add(token)
         seat = self.tokens.get(token) or next((s.seat for s in self.servers.values() if s.own_token == token), None)
         if seat:
             return JSONResponse({"kind": "user", "name": seat, "scopes": [f"access:servers!server={seat}/"]})
-        if token == SERVICE_TOKEN:
+        if token == self.token:
             return JSONResponse({"kind": "service", "name": "inset", "scopes": self.scopes})
         return JSONResponse({"status": 403, "message": "Missing or invalid credentials."}, 403)
 
@@ -299,10 +304,11 @@ class FakeHub:
 
     async def _refused(self, request: Request) -> Response | None:
         self.requests.append(f"{request.method} {request.url.path}")
+        self.shown.add(_token(request))
         self._note_cookies(request)
         if trouble := await self._troubled():
             return trouble
-        if _token(request) != SERVICE_TOKEN:
+        if _token(request) != self.token:
             return JSONResponse({"status": 403, "message": "Forbidden"}, 403)
         if request.path_params["seat"] not in self.seats:
             return JSONResponse({"status": 404, "message": "Not Found"}, 404)
@@ -331,6 +337,7 @@ class FakeHub:
     async def _proxied(self, request: Request) -> Response:
         seat, rest = request.path_params["seat"], request.path_params["rest"]
         server = self.servers.get(seat)
+        self.shown.add(_token(request))
         self._note_cookies(request)
         if server is None or server.deaf:
             return HTMLResponse("<h1>503 : Service Unavailable</h1>", 503)

@@ -47,7 +47,7 @@ async def test_sessions_and_seats_are_counted_by_their_states(client, new_notebo
 
     assert told["inset_sessions", "ready"] == 1
     assert told["inset_sessions", "queued"] == 0
-    assert (told["inset_seats", "running"], told["inset_seats", "free"]) == (1, 2)
+    assert (told["inset_seats", "default", "running"], told["inset_seats", "default", "free"]) == (1, 2)
     assert told["inset_versions",] >= 1
     assert told["inset_versions_bytes",] > 0
     assert told["inset_database_up",] == 1
@@ -66,7 +66,7 @@ async def test_who_waits_for_a_seat_is_seen_waiting(client, host):
 
     told = await scraped(client)
 
-    assert (told["inset_sessions", "queued"], told["inset_seats", "free"]) == (1, 0)
+    assert (told["inset_sessions", "queued"], told["inset_seats", "default", "free"]) == (1, 0)
     assert told["inset_queue_sessions", "demo"] == 1
     assert told["inset_queue_oldest_seconds",] > 0
 
@@ -147,8 +147,8 @@ async def test_calls_to_the_hub_are_timed_by_what_they_are_and_how_they_end(clie
 
     told = await scraped(client)
 
-    assert told["inset_hub_call_seconds_count", "POST /users/{seat}/server", "ok"] >= 1
-    assert told["inset_hub_call_seconds_count", "GET /user", "error"] >= 1
+    assert told["inset_hub_call_seconds_count", "POST /users/{seat}/server", "default", "ok"] >= 1
+    assert told["inset_hub_call_seconds_count", "GET /user", "default", "error"] >= 1
     assert "seat-001" not in str(told)
 
 

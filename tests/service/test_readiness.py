@@ -34,7 +34,8 @@ async def test_a_replica_that_is_well_says_what_it_looked_at(anonymous):
     answer = await anonymous.get("/readyz")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "checks": WELL}
+    hubs = [{"name": "default", "reason": None, "drained": False}]
+    assert answer.json() == {"status": "ok", "checks": WELL, "hubs": hubs}
 
 
 @pytest.mark.parametrize("hub_timeout", [1])
@@ -97,5 +98,8 @@ async def test_however_many_ask_at_once_the_hub_is_asked_by_one(anonymous, hub):
 
 def _hub_calls():
     return (
-        COUNTED.get_sample_value("inset_hub_call_seconds_count", {"call": "GET /user", "outcome": "unreachable"}) or 0
+        COUNTED.get_sample_value(
+            "inset_hub_call_seconds_count", {"call": "GET /user", "outcome": "unreachable", "hub": "default"}
+        )
+        or 0
     )

@@ -209,7 +209,7 @@ async def real_hub(
     data = folder / "hub"
     data.mkdir(parents=True, exist_ok=True)
     log_file = folder / "hub.log"
-    token = "service-token-of-the-tests"
+    token = (env or {}).get("INSET_HUB_TOKEN", "service-token-of-the-tests")
     settings = {
         "INSET_HUB_PUBLIC_URL": f"http://nb.localhost:{port}",
         "INSET_HUB_BIND": f"http://127.0.0.1:{port}",

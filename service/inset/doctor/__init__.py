@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 import httpx
 
 from inset.db import Database
 from inset.doctor import at_home, at_the_hub, in_a_server, on_the_way
 from inset.doctor.findings import Finding, error
-from inset.hub import HubClient
+from inset.hubs import Hubs
 from inset.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -26,13 +27,13 @@ class Doctor:
     def __init__(
         self, settings: Settings, database: Database, http: httpx.AsyncClient, *, patience: timedelta | None = None
     ) -> None:
-        """Give each check `patience`: twice what a call to the hub may take, unless told."""
-        hub = HubClient.of(settings.hub, http)
+        """Give each check `patience`: twice what a call to a hub may take, unless told."""
+        self._all = hubs = Hubs(settings.every_hub, http)
         self._home = at_home.Home(settings, database)
-        self._hub = at_the_hub.Hub(settings, http, hub)
-        self._way = on_the_way.Way(settings, http, hub)
-        self._server = in_a_server.RunningServer(database, http, hub, proxy_url=settings.hub.proxy_url)
-        self._patience = patience or 2 * settings.hub.timeout
+        self._hubs = {hub.name: at_the_hub.Hub(settings.with_only(hub.name), http, hub.client) for hub in hubs}
+        self._ways = {hub.name: on_the_way.Way(settings.with_only(hub.name), http, hub.client) for hub in hubs}
+        self._server = in_a_server.RunningServer(database, http, hubs)
+        self._patience = patience or 2 * max(hub.settings.timeout for hub in hubs)
 
     async def examine(self, *, host_id: str | None = None) -> list[Finding]:
         """Run every check, and give what they found in a steady order; of the hosts, look at the one named, or all."""
@@ -42,20 +43,34 @@ class Doctor:
             "the master keys": self._home.master_keys,
             "the host applications": lambda: self._home.hosts(host_id),
             "the data policy": lambda: self._home.data_policy(host_id),
-            "the hub": self._hub.alive,
-            "the hub's token": self._hub.token,
-            "the seats": self._hub.seats,
-            "the seats' origins": self._hub.origins,
-            "the hub's proxy": self._way.proxy,
-            "the clocks": self._way.clocks,
-            "the names": self._way.names,
-            "the certificates": self._way.certificates,
-            "cookies": lambda: self._way.cookies(self._home, host_id),
+            **self._at_hubs(host_id),
+            "the hubs' origins": lambda: at_the_hub.apart(self._all),
             "websockets": lambda: self._server.websocket(host_id),
             "framing": lambda: self._server.framing(host_id),
         }
         found = await asyncio.gather(*(self._checked(subject, check) for subject, check in checks.items()))
         return [finding for findings in found for finding in findings]
+
+    def _at_hubs(self, host_id: str | None) -> dict[str, Check]:
+        """Give the checks of each hub and of the way to it; where there are several, they say of which they tell."""
+        checks: dict[str, Check] = {}
+        for name, hub in self._hubs.items():
+            way = self._ways[name]
+            its: dict[str, Check] = {
+                "the hub": hub.alive,
+                "the hub's token": hub.token,
+                "the seats": hub.seats,
+                "the seats' origins": hub.origins,
+                "the hub's proxy": way.proxy,
+                "the clocks": way.clocks,
+                "the names": way.names,
+                "the certificates": way.certificates,
+                "cookies": partial(way.cookies, self._home, host_id),
+            }
+            if len(self._hubs) > 1:
+                its = {f"{subject}, {name}": partial(_named, name, check) for subject, check in its.items()}
+            checks |= its
+        return checks
 
     async def _checked(self, subject: str, check: Check) -> list[Finding]:
         try:
@@ -79,3 +94,8 @@ class Doctor:
                     "The service's log says where. Please report it: whatever is wrong should be told, not crash.",
                 )
             ]
+
+
+async def _named(hub: str, check: Check) -> list[Finding]:
+    """Say of which hub a check tells."""
+    return [one.model_copy(update={"message": f"Hub {hub}: {one.message}"}) for one in await check()]

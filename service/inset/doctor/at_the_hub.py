@@ -9,7 +9,8 @@ import httpx
 from inset.doctor.findings import Finding, error, ok, skipped, warning
 from inset.errors import Upstream
 from inset.hub import HubClient
-from inset.servers import has_own_origin, seat_names
+from inset.hubs import Hubs, seat_names
+from inset.servers import has_own_origin
 from inset.settings import Settings
 
 _SUPPORTED = 6
@@ -124,6 +125,18 @@ class Hub:
             else:
                 missing = middle
         return there
+
+
+async def apart(hubs: Hubs) -> list[Finding]:
+    """Are seats of the same name at two hubs at two addresses?"""
+    if len(hubs) == 1:
+        return []
+    urls = await asyncio.gather(*(hub.client.public_url(hub.seats[0]) for hub in hubs), return_exceptions=True)
+    told = [url for url in urls if isinstance(url, str) and url]
+    if len(set(told)) == len(told):
+        return [ok("hubs", f"Each of the {len(told)} hubs that answer has origins of its own.")]
+    message = "Two hubs have the same public address: a frame may be shown what is at the other."
+    return [error("hubs-share-origin", message, "Give each hub an INSET_HUB_PUBLIC_URL of its own.")]
 
 
 def _some(scopes: set[str], *, most: int = 6) -> str:

@@ -9,7 +9,7 @@ from sqlmodel import select
 from inset.db import Database
 from inset.doctor.findings import Finding, error, ok, skipped, warning
 from inset.errors import Upstream
-from inset.hub import HubClient
+from inset.hubs import Hubs
 from inset.models import Host, Server, ServerState
 
 _TOKEN_LIFETIME = timedelta(minutes=1)
@@ -25,11 +25,10 @@ _NONE_RUNS = "not checked: no notebook server is running. Open a notebook, and a
 class RunningServer:
     """Looks at one server that runs anyway, of any host application or of one. It never starts one."""
 
-    def __init__(self, database: Database, http: httpx.AsyncClient, hub: HubClient, *, proxy_url: str) -> None:
+    def __init__(self, database: Database, http: httpx.AsyncClient, hubs: Hubs) -> None:
         self._database = database
         self._http = http
-        self._hub = hub
-        self._proxy_url = proxy_url
+        self._hubs = hubs
 
     async def websocket(self, host_id: str | None) -> list[Finding]:
         """Does a websocket come through the proxy? Without one a kernel stays silent, while all else works."""
@@ -37,7 +36,9 @@ class RunningServer:
         if server is None:
             return [skipped("websocket", f"Websockets were {_NONE_RUNS}")]
         try:
-            token = await self._hub.mint(server.seat, lifetime=_TOKEN_LIFETIME, note="inset: doctor")
+            token = await self._hubs.called_for(server).mint(
+                server.seat, lifetime=_TOKEN_LIFETIME, note="inset: doctor"
+            )
             headers = {**_UPGRADE, "Authorization": f"token {token}"}
             status = await self._status(server, "api/events/subscribe", headers)
         except (Upstream, httpx.HTTPError):
@@ -58,7 +59,7 @@ class RunningServer:
             return [skipped("framing", f"Framing was {_NONE_RUNS}")]
         try:
             answer = await self._http.get(self._address(server, "inset/enter"), headers=_host(server))
-        except httpx.HTTPError:
+        except (Upstream, httpx.HTTPError):
             return [_silent(server)]
         if answer.status_code != 200:
             told = f"The server in {server.seat} has no entry page, so no frame can show it."
@@ -96,7 +97,7 @@ class RunningServer:
             return answer.status_code
 
     def _address(self, server: Server, path: str) -> str:
-        return f"{self._proxy_url}{urlsplit(server.url or '').path}{path}"
+        return f"{self._hubs.of(server).settings.proxy_url}{urlsplit(server.url or '').path}{path}"
 
 
 def _silent(server: Server) -> Finding:

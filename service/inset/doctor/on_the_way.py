@@ -15,7 +15,7 @@ from inset.doctor.at_home import Home
 from inset.doctor.findings import Finding, error, ok, skipped, warning
 from inset.errors import Upstream
 from inset.hub import HubClient
-from inset.servers import seat_names
+from inset.hubs import seat_names
 from inset.settings import Settings
 
 _NOTICEABLE = timedelta(seconds=5)

@@ -11,6 +11,7 @@ from inset.models.credentials import (
 )
 from inset.models.diffs import CellChange, Change, DiffLine, Hunk, NotebookDiff
 from inset.models.hosts import Algorithm, CallCount, Host, HostKey, Limits, Revocation
+from inset.models.hubs import Drain
 from inset.models.notebooks import (
     BURIED,
     NAME_LENGTH,
@@ -98,6 +99,7 @@ __all__ = [
     "DeliveryPublic",
     "DeliveryState",
     "DiffLine",
+    "Drain",
     "Environment",
     "EventType",
     "Failure",

@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 from inset.clock import UtcDateTime, now
 from inset.models.capabilities import EVERY_CAPABILITY, Capability, written
 from inset.models.credentials import CredentialSet
-from inset.settings import DataPolicy
+from inset.settings import DEFAULT_HUB, DataPolicy
 
 
 class SessionState(StrEnum):
@@ -72,7 +72,7 @@ class Server(SQLModel, table=True):
 
     __tablename__ = "servers"
     __table_args__ = (
-        Index("one_server_a_seat", "seat", unique=True, sqlite_where=_SEATED, postgresql_where=_SEATED),
+        Index("one_server_a_seat", "seat", "hub", unique=True, sqlite_where=_SEATED, postgresql_where=_SEATED),
         Index(
             "one_server_a_user_and_kind",
             "host_id",
@@ -100,6 +100,8 @@ class Server(SQLModel, table=True):
     """What its host application put into its environment. Sessions of another one have a server of their own."""
     environment_key: str = Field(default="", max_length=64)
     """A hash of it, by which the database finds an equal one; empty if there is none."""
+    hub: str = Field(default=DEFAULT_HUB, max_length=32)
+    """The hub that it is at, by the name it has in the settings. Each has seats of the same names."""
     seat: str
     state: ServerState = Field(default=ServerState.STARTING, sa_column=Column(_stored(ServerState), nullable=False))
     url: str | None = None
@@ -247,7 +249,8 @@ class SessionPublic(SQLModel):
     )
     failure: Failure | None
     ending_reason: str | None = Field(
-        description="Why the session ends or ended: `closed`, `idle`, `expired`, `revoked` or `policy-changed`."
+        description="Why the session ends or ended: `closed`, `idle`, `expired`, `revoked`, `policy-changed` or "
+        "`maintenance`, as its hub was emptied."
     )
     may: list[Capability] = Field(description="What the user may do in it.")
     data_policy: DataPolicy = Field(description="`restricted`: what is in it stays inside (`docs/restricted-data.md`).")

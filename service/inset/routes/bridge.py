@@ -138,7 +138,7 @@ async def create_credential(
     if scheme.lower() != "token" or not hub_token:
         raise UnknownServer
     return await credential_for(
-        db, state["hub"], state["signer"],
+        db, state["hubs"], state["signer"],
         server_id=asked.server_id, hub_token=hub_token, lifetime=state["settings"].credential_lifetime,
     )  # fmt: skip
 
@@ -153,7 +153,7 @@ async def create_credential(
 async def redeem_ticket(asked: TicketRedeem, bridge: BridgeDep, state: StateDep) -> Entry:
     """Exchange a frame's ticket, once, for a hub token that opens this one server."""
     lifetime = state["settings"].frame_lifetime
-    return await bridge.redeem(asked.ticket, state["hub"], state["signer"], lifetime=lifetime)
+    return await bridge.redeem(asked.ticket, state["hubs"], state["signer"], lifetime=lifetime)
 
 
 @router.get("/control", response_class=EventSourceResponse, responses=responses(UnknownServer))

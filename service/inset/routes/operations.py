@@ -46,11 +46,12 @@ async def ready(
     state: StateDep,
     ignore: Annotated[list[CheckName], Query(description="Checks that shall not count; may be repeated.")] = [],  # noqa: B006
 ) -> Ready:
-    """Tell that the database answers at a schema of today, that the hub takes the token, and that the driver runs.
+    """Tell that the database answers at a schema of today, that a hub takes the token, and that the driver runs.
 
     Otherwise 503, whose `checks` say the `reason` of each: `unreachable`, `timed-out`, `schema-outdated`, `busy`,
     `token-refused`, `silent`, or `leaving` in a replica that is being stopped. Without the hub all but sessions works:
-    a balancer asks with `?ignore=hub`, or takes every replica out at once when the hub is restarted.
+    a balancer asks with `?ignore=hub`, or takes every replica out at once when the hub is restarted. Of several
+    hubs one is enough: the answer is 200 and `degraded`, and `hubs` says which is not well, or is being drained.
     """
     return await state["readiness"].require(ignored=ignore)
 

@@ -13,7 +13,7 @@ from inset.doctor.egress.from_a_kernel import Outside
 from inset.doctor.egress.kernel import Kernel
 from inset.doctor.egress.trials import Trial, trials
 from inset.doctor.findings import Finding, error
-from inset.hub import HubClient
+from inset.hubs import Hubs
 from inset.models import Host, Server
 from inset.models.data_policy import stricter
 from inset.settings import Settings
@@ -46,12 +46,10 @@ async def examine(settings: Settings, database: Database, *, host_id: str | None
     ):
         if first.server is None or not first.ready:
             return [_not_started(first)]
-        hub = HubClient.of(settings.hub, http)
-        kernel = await _kernel(settings, hub, http, first.server, first)
-        neighbour = (
-            await _kernel(settings, hub, http, second.server, second) if second.server and second.ready else None
-        )
-        seen = await from_a_kernel.look(settings, outside, kernel, neighbour)
+        hubs = Hubs(settings.every_hub, http)
+        kernel = await _kernel(hubs, http, first.server, first)
+        neighbour = await _kernel(hubs, http, second.server, second) if second.server and second.ready else None
+        seen = await from_a_kernel.look(settings.with_only(first.server.hub), outside, kernel, neighbour)
         ticket = _ticket(settings, first.session.id, first.server.id)
         browser = Browser(first.server.url or "", settings.edge_address, by_edge)
         return [*seen.findings, *await from_a_browser.look(browser, ticket, first, token=seen.token)]
@@ -68,9 +66,10 @@ async def _restricted(settings: Settings, database: Database, host_id: str | Non
     raise LookupError(f"{named} restricted: set `data_policy` in its registration, or INSET_DATA_POLICY for all")
 
 
-async def _kernel(settings: Settings, hub: HubClient, http: httpx.AsyncClient, server: Server, trial: Trial) -> Kernel:
-    token = await hub.mint(server.seat, lifetime=_TOKEN_LIFETIME, note="inset: doctor")
-    return Kernel(http, dial=settings.hub.proxy_url, server=server, token=token, path=str(trial.session.path))
+async def _kernel(hubs: Hubs, http: httpx.AsyncClient, server: Server, trial: Trial) -> Kernel:
+    hub = hubs.of(server)
+    token = await hub.client.mint(server.seat, lifetime=_TOKEN_LIFETIME, note="inset: doctor")
+    return Kernel(http, dial=hub.settings.proxy_url, server=server, token=token, path=str(trial.session.path))
 
 
 def _ticket(settings: Settings, session_id: str, server_id: str) -> str:

@@ -1,0 +1,37 @@
+"""Hubs that take no new servers: kept in the database, so that all replicas hear of it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.clock import now
+from inset.models import Drain
+
+
+async def drain(db: AsyncSession, hub: str, *, end_at: datetime | None) -> None:
+    """Have a hub take no new servers; from a moment on, what is still there is saved and ended."""
+    present = await db.get(Drain, hub)
+    if present:
+        present.end_at = end_at
+    else:
+        db.add(Drain(hub=hub, end_at=end_at))
+
+
+async def resume(db: AsyncSession, hub: str) -> bool:
+    """Have a hub take new servers again; tells whether it did not."""
+    present = await db.get(Drain, hub)
+    if present:
+        await db.delete(present)
+    return present is not None
+
+
+async def drains(db: AsyncSession) -> Mapping[str, Drain]:
+    """Give the hubs that are being drained."""
+    return {drain.hub: drain for drain in (await db.exec(select(Drain))).all()}
+
+
+async def emptied(db: AsyncSession) -> frozenset[str]:
+    """Name the hubs whose sessions are not to stay any longer."""
+    return frozenset((await db.exec(select(Drain.hub).where(col(Drain.end_at) <= now()))).all())
