@@ -23,6 +23,7 @@ from inset.encryption import Encryption
 from inset.engines import is_away, is_no_text, is_postgres, make_folder, new_engine, reading
 from inset.engines.sqlite import empty_log
 from inset.errors import DatabaseUnavailable, InvalidRequest
+from inset.recent import RecentDocuments
 from inset.settings import DatabaseSettings
 
 Row = Mapping[str, Any]
@@ -32,6 +33,7 @@ _AS_USUAL = DatabaseSettings()
 _AT_COMMIT = "inset_at_commit"
 _COMMITTED = "inset_committed"
 _ENCRYPTION = "inset_encryption"
+_RECENT = "inset_recent"
 _WRITES_IN_ORDER = 0x1_15E7
 """The advisory lock under which rows get their growing ids, on PostgreSQL."""
 _GIVES_PLACES = 0x1_15E8
@@ -42,7 +44,8 @@ class Database:
     """Hands out transactions on one engine."""
 
     def __init__(self, engine: AsyncEngine, encryption: Encryption | None = None) -> None:
-        self._info = {_ENCRYPTION: encryption}
+        self.recent = RecentDocuments()
+        self._info = {_ENCRYPTION: encryption, _RECENT: self.recent}
         self._writing = engine
         self._reading = reading(engine)
 
@@ -99,6 +102,12 @@ def encryption(db: AsyncSession) -> Encryption | None:
     """Give the keys with which a transaction reads and writes what is encrypted."""
     found: Encryption | None = db.info.get(_ENCRYPTION)
     return found
+
+
+def recent_documents(db: AsyncSession) -> RecentDocuments:
+    """Give what this process remembers of the documents that it has stored in a transaction's database."""
+    recent: RecentDocuments = db.info[_RECENT]
+    return recent
 
 
 def table(model: type[SQLModel]) -> Table:

@@ -21,13 +21,16 @@ _ASKED_AT_ONCE = 5_000
 """Below the number of parameters that either database takes in one statement."""
 
 
+Piece = bytes | memoryview
+
+
 def name(piece: bytes, store_key: bytes) -> bytes:
     """Give the key under which a piece is kept."""
     return blake2b(piece, key=store_key, digest_size=KEY_LENGTH).digest()
 
 
 async def keep(
-    db: AsyncSession, host_id: str, notebook_id: str, pieces: Mapping[bytes, bytes], *, data_key: DataKey | None
+    db: AsyncSession, host_id: str, notebook_id: str, pieces: Mapping[bytes, Piece], *, data_key: DataKey | None
 ) -> None:
     """Have these pieces stored, and note that a notebook has them in it. Known ones are not written again."""
     used = await _lock_known(db, host_id, notebook_id, list(pieces))
@@ -89,7 +92,7 @@ async def fetch(
     return await offload(sum(len(content) for _, _, content, *_ in found.values()), pieces)
 
 
-def _written(key: bytes, piece: bytes, data_key: DataKey | None) -> bytes:
+def _written(key: bytes, piece: Piece, data_key: DataKey | None) -> bytes:
     return sealed(compression.pack(piece), data_key, blob_place(key, "quick", None))
 
 
