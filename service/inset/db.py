@@ -43,9 +43,8 @@ _GIVES_PLACES = 0x1_15E8
 class Database:
     """Hands out transactions on one engine."""
 
-    def __init__(self, engine: AsyncEngine, encryption: Encryption | None = None) -> None:
-        self.recent = RecentDocuments()
-        self._info = {_ENCRYPTION: encryption, _RECENT: self.recent}
+    def __init__(self, engine: AsyncEngine, encryption: Encryption | None, recent: RecentDocuments) -> None:
+        self._info = {_ENCRYPTION: encryption, _RECENT: recent}
         self._writing = engine
         self._reading = reading(engine)
 
@@ -181,12 +180,16 @@ def _inserting(model: type[SQLModel]) -> Insert:
 
 @asynccontextmanager
 async def open_database(
-    url: str, settings: DatabaseSettings | None = _AS_USUAL, *, encryption: Encryption | None = None
+    url: str,
+    settings: DatabaseSettings | None = _AS_USUAL,
+    *,
+    encryption: Encryption | None = None,
+    recent: RecentDocuments | None = None,
 ) -> AsyncIterator[Database]:
     """Connect to a migrated database, and disconnect on leaving. Without `settings` nothing that takes long is cut."""
     engine = new_engine(url, settings)
     try:
-        yield Database(engine, encryption)
+        yield Database(engine, encryption, recent or RecentDocuments())
     finally:
         await engine.dispose()
 

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.cells import Cut
 from inset.db import ask, once_committed, recent_documents, table, write
 from inset.documents import Document
 from inset.encryption import DataKey
@@ -25,6 +26,9 @@ from inset.store.splitting import join, references
 from inset.store.taking_apart import take_apart
 
 log = logging.getLogger(__name__)
+
+_HASHED_FASTER = 4
+"""How many times faster bytes are put together and hashed than they are unpacked, or parsed."""
 
 Known = Collection[tuple[int, str]]
 """Versions by their numbers and hashes."""
@@ -82,6 +86,12 @@ async def sealed_body(
 
 async def read_body(db: AsyncSession, version: Version) -> bytes:
     """Read a version's bytes. Raises `ContentDamaged` if they are no longer those that were stored."""
+    recent = recent_documents(db).of(version.notebook_id)
+    if recent and recent.cut.cells and (recent.number, recent.sha256) == (version.number, version.sha256):
+        # It is compared with the hash like any other: whatever goes wrong here, the database has it.
+        remembered = await offload(version.size // _HASHED_FASTER, _checked, recent.cut, version.sha256)
+        if remembered is not None:
+            return remembered
     try:
         brief = version.size <= BRIEF
         text = await read_skeleton_of(db, version.notebook_id, version.number, brief=brief)
@@ -128,6 +138,11 @@ async def read_skeleton_of(db: AsyncSession, notebook_id: str, number: int, *, b
     """Read a version's skeleton; `brief` if that is known to be at most `BRIEF`. Raises one of `DAMAGED`."""
     bodies = await read_bodies(db, notebook_id, number, brief=brief)
     return await offload(sum(len(body.content) for body in bodies.values()), read_skeleton, number, bodies)
+
+
+def _checked(cut: Cut, sha256: str) -> bytes | None:
+    content = cut.content
+    return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
 
 def _put_together(text: bytes, pieces: dict[bytes, bytes], sha256: str) -> bytes:
