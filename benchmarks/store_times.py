@@ -29,6 +29,8 @@ class Times:
     contents_put: float
     load: float
     load_beside_blobs: float
+    load_older: float
+    """The version before, of which the service remembers nothing."""
     contents_get: float
 
 
@@ -64,6 +66,7 @@ def measure(
     ids = new(one), new(other)
     file = f"/api/contents/n{size}.ipynb"
     took: dict[str, list[float]] = {}
+    before = one("GET", f"/v1/notebooks/{ids[0]}/content")
     with _raw(folder / "raw.db") as raw:
         for number in range(1, rounds + 2):
             notebook.cells[number % len(notebook.cells)].source += f"\n# {number}"
@@ -78,6 +81,7 @@ def measure(
             loads: dict[str, tuple[Any, ...]] = {
                 "load": (one, "GET", f"/v1/notebooks/{ids[0]}/content"),
                 "load_beside_blobs": (other, "GET", f"/v1/notebooks/{ids[1]}/content"),
+                "load_older": (one, "GET", f"/v1/notebooks/{ids[0]}/versions/{number}/content"),
                 "contents_get": (contents, "GET", file),
             }
             for some in (turns, loads):
@@ -88,7 +92,9 @@ def measure(
                     answer = work(*given)
                     took.setdefault(name, []).append(time.perf_counter() - begin)
                     if name.startswith("load"):
-                        assert answer == content, "what was loaded is not what was saved"
+                        wanted = before if name == "load_older" else content
+                        assert answer == wanted, "what was loaded is not what was saved"
+            before = content
     # The first round stores everything anew, and warms up.
     return Times(label, rounds, **{name: statistics.median(each[1:]) for name, each in took.items()})
 

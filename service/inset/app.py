@@ -43,6 +43,7 @@ from inset.profiles import read_profiles
 from inset.queue import Queue
 from inset.readiness import Readiness
 from inset.receipts import Receipts
+from inset.recent import RecentDocuments
 from inset.routes import audit, bridge, edge, notebooks, operations, previews, sessions, users, versions
 from inset.routes import webhooks as webhook_routes
 from inset.seals import Seal
@@ -84,7 +85,12 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(
-                open_database(settings.database_url, settings.database, encryption=encryption_of(settings))
+                open_database(
+                    settings.database_url,
+                    settings.database,
+                    encryption=encryption_of(settings),
+                    recent=RecentDocuments(settings.recent_documents),
+                )
             )
             # The hub's proxy drops connections that idle for about six seconds.
             limits = httpx.Limits(max_connections=200, keepalive_expiry=4)

@@ -24,6 +24,7 @@ from inset.engines.direct import Direct
 from inset.engines.prepared import Prepared
 from inset.engines.sqlite import empty_log
 from inset.errors import DatabaseUnavailable, InvalidRequest
+from inset.recent import RecentDocuments
 from inset.settings import DatabaseSettings
 
 Row = Mapping[str, Any]
@@ -35,6 +36,7 @@ _AT_COMMIT = "inset_at_commit"
 _COMMITTED = "inset_committed"
 _ENCRYPTION = "inset_encryption"
 _DIRECT = "inset_direct"
+_RECENT = "inset_recent"
 _WRITES_IN_ORDER = 0x1_15E7
 """The advisory lock under which rows get their growing ids, on PostgreSQL."""
 _GIVES_PLACES = 0x1_15E8
@@ -44,8 +46,8 @@ _GIVES_PLACES = 0x1_15E8
 class Database:
     """Hands out transactions on one engine."""
 
-    def __init__(self, engine: AsyncEngine, encryption: Encryption | None = None) -> None:
-        self._info = {_ENCRYPTION: encryption}
+    def __init__(self, engine: AsyncEngine, encryption: Encryption | None, recent: RecentDocuments) -> None:
+        self._info = {_ENCRYPTION: encryption, _RECENT: recent}
         self._engine = engine
 
     @asynccontextmanager
@@ -108,6 +110,12 @@ def encryption(db: AsyncSession) -> Encryption | None:
     """Give the keys with which a transaction reads and writes what is encrypted."""
     found: Encryption | None = db.info.get(_ENCRYPTION)
     return found
+
+
+def recent_documents(db: AsyncSession) -> RecentDocuments:
+    """Give what this process remembers of the documents that it has stored in a transaction's database."""
+    recent: RecentDocuments = db.info[_RECENT]
+    return recent
 
 
 def table(model: type[SQLModel]) -> Table:
@@ -236,12 +244,16 @@ def _inserting(model: type[SQLModel]) -> Prepared:
 
 @asynccontextmanager
 async def open_database(
-    url: str, settings: DatabaseSettings | None = _AS_USUAL, *, encryption: Encryption | None = None
+    url: str,
+    settings: DatabaseSettings | None = _AS_USUAL,
+    *,
+    encryption: Encryption | None = None,
+    recent: RecentDocuments | None = None,
 ) -> AsyncIterator[Database]:
     """Connect to a migrated database, and disconnect on leaving. Without `settings` nothing that takes long is cut."""
     engine = new_engine(url, settings)
     try:
-        yield Database(engine, encryption)
+        yield Database(engine, encryption, recent or RecentDocuments())
     finally:
         await engine.dispose()
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeGuard
 
@@ -13,7 +13,7 @@ import orjson
 from nbformat.validator import iter_validate
 
 from inset.canonical import is_canonical
-from inset.cells import KnownCells, cut, digest
+from inset.cells import Cut, cut
 from inset.errors import NotANotebook, NotJson, UnsupportedNbformat
 
 _FILE_NAME_LENGTH = 80
@@ -25,6 +25,8 @@ class Document:
 
     content: bytes
     valid: bool = True
+    cut: Cut | None = field(default=None, compare=False, repr=False)
+    """Its cells, if it is sound: valid, and written as nbformat would write it."""
 
     @cached_property
     def sha256(self) -> str:
@@ -46,13 +48,13 @@ def empty_document() -> Document:
     return _canonical(notebook)
 
 
-def uploaded_document(content: bytes, known: KnownCells | None = None) -> Document:
-    """Accept what somebody uploads, if it is a valid notebook. `known` is what was accepted of the same one before.
+def uploaded_document(content: bytes, known: Cut | None = None) -> Document:
+    """Accept what somebody uploads, if it is a valid notebook. `known` is a sound document of the same one before.
 
     Raises `NotJson`, `NotANotebook` or `UnsupportedNbformat`.
     """
-    if _is_sound(content, known or KnownCells()):
-        return Document(content)
+    if cells := _sound(content, known):
+        return Document(content, cut=cells)
     try:
         parsed = json.loads(content)
     except UnicodeDecodeError as exc:
@@ -85,10 +87,10 @@ def parsed_document(parsed: Any) -> Document:
         raise NotJson("it is nested too deeply") from exc
 
 
-def document_from_jupyter(content: bytes, known: KnownCells | None = None) -> Document:
+def document_from_jupyter(content: bytes, known: Cut | None = None) -> Document:
     """Take what Jupyter saved, byte for byte. It is always stored: refusing would lose somebody's work."""
-    if _is_sound(content, known or KnownCells()):
-        return Document(content)
+    if cells := _sound(content, known):
+        return Document(content, cut=cells)
     try:
         parsed = _quickly_parsed(content) or json.loads(content)
     except (ValueError, RecursionError):
@@ -109,31 +111,26 @@ def file_name(name: str) -> str:
     return f"{stem or 'notebook'}.ipynb"
 
 
-def _is_sound(content: bytes, known: KnownCells) -> bool:
-    """Tell whether it is a valid notebook, written as nbformat would write it, and note its cells as known.
+def _sound(content: bytes, known: Cut | None) -> Cut | None:
+    """Cut it into cells if it is a valid notebook, written as nbformat would write it.
 
-    False for a few that are, too: those that can't be told quickly.
+    None for a few that are, too: those that can't be told quickly.
     """
-    parts = cut(content)
-    if parts is None:
-        return False
-    ids = dict(known.ids) if known.minor == parts.minor else {}
-    hashes = [digest(cell) for cell in parts.cells]
-    new = {hash: cell for hash, cell in zip(hashes, parts.cells, strict=True) if hash not in ids}
-    # One at least: what is around the cells may be new.
-    looked_at = new or {hashes[0]: parts.cells[0]}
-    names = iter(looked_at)
-    for batch in parts.batches(list(looked_at.values())):
-        part = parts.of(batch)
+    found = cut(content, known)
+    if found is None:
+        return None
+    whole, new = found
+    if not new and known is not None and whole.tail is not known.tail:
+        new = [whole.cells[0]]  # what is around the cells is new
+    for batch in whole.batches(new):
+        part = whole.of(batch)
         parsed = _quickly_parsed(part)
         if not _is_notebook(parsed) or not is_canonical(part, parsed) or len(parsed["cells"]) != len(batch):
-            return False
-        ids |= {next(names): cell.get("id") for cell in parsed["cells"]}
-    own = [ids[hash] for hash in hashes if ids[hash] is not None]
-    if len(set(own)) != len(own):
-        return False
-    known.minor, known.ids = parts.minor, {hash: ids[hash] for hash in hashes}
-    return True
+            return None
+        for cell, named in zip(batch, parsed["cells"], strict=True):
+            cell.id = named.get("id")
+    own = [cell.id for cell in whole.cells if cell.id is not None]
+    return whole if len(set(own)) == len(own) else None
 
 
 def _quickly_parsed(content: bytes) -> Any:

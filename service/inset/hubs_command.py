@@ -12,12 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 from sqlmodel import select
 
 from inset.clock import now
-from inset.db import Database, open_database, require_upgraded
+from inset.db import Database, open_database
 from inset.draining import drain, drains, resume
 from inset.errors import Upstream
 from inset.hubs import Hub, Hubs
 from inset.models import Drain, Server, ServerState
 from inset.readiness import look_at_hubs
+from inset.schema import require_upgraded
 from inset.settings import Duration, Settings
 
 

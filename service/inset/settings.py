@@ -146,6 +146,10 @@ class Settings(BaseSettings):
     notebook_limit: ByteSize = ByteSize(100 * 1024 * 1024)
     """The largest notebook that is stored. A larger one is refused with 413 before it is read whole."""
 
+    recent_documents: ByteSize = ByteSize(64 * 1024 * 1024)
+    """Bytes of the documents that were stored last and are kept in memory, so that what is saved next is compared with
+    them, and what is loaded next need not be unpacked. Of the others only hashes are."""
+
     edge_token: SecretStr | None = Field(default=None, min_length=16)
     """The secret by which the edge in front of the notebooks is known. Without one there is no edge to answer to."""
 

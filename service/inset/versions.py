@@ -52,7 +52,8 @@ async def store(
     that never was. `unanswered` are the hashes of what the writer has sent on this base without hearing of it: where
     one of them was stored, the document is based on that.
     """
-    await offload(document.size, lambda: document.sha256)  # which is kept: hashing is none of the loop's work
+    if "sha256" not in vars(document):  # hashing is none of the loop's work
+        await offload(document.size, lambda: document.sha256)
     began = time.perf_counter()
     stored = await _store(db, notebook, document, base=base, origin=origin, author=author, unanswered=unanswered)
     once_committed(db, lambda: _count(stored, origin, began))
@@ -98,7 +99,8 @@ async def _store(
         aside=None if notebook.current == base else "open",
     )
     await _append(db, notebook, version)
-    await write_body(db, notebook, version.number, document.content, store_key=store_key)
+    there = [(each.number, each.sha256) for each in known]
+    await write_body(db, notebook, version, document, store_key=store_key, known=there)
     record_save(db, notebook, version, base=based_on)
     return Stored(version, created=True, conflict=_conflict(notebook, base=base, kept=version))
 

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from inset.cli import main
-from inset.db import open_database, upgrade
+from inset.db import open_database
+from inset.schema import upgrade
 from inset.hosts import apply_hosts
 from tests.faults.replica import Replica
 from tests.service.conftest import document, events, until

@@ -73,6 +73,12 @@ def hub_timeout() -> int:
 
 
 @pytest.fixture
+def recent_documents() -> str:
+    """How much the service remembers of what was stored last: nothing, where a test is about what the database has."""
+    return "64 MiB"
+
+
+@pytest.fixture
 async def settings(
     database_url: str,
     tmp_path: Path,
@@ -82,6 +88,7 @@ async def settings(
     start_timeout: int,
     queue_timeout: int,
     hub_timeout: int,
+    recent_documents: str,
 ) -> Settings:
     key = tmp_path / "signing.pem"
     main(["keygen", str(key)])
@@ -97,6 +104,7 @@ async def settings(
             "timeout": hub_timeout,
         },
         notebook_limit="2 MiB",
+        recent_documents=recent_documents,
         start_timeout=start_timeout,
         queue_timeout=queue_timeout,
         check_interval=0.3,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inset.cells import KnownCells, cut
+from inset.cells import Cut, cut
 from inset.documents import document_from_jupyter, uploaded_document
 from inset.errors import NotANotebook, NotJson, UnsupportedNbformat
 from tests.service.conftest import document
@@ -17,7 +17,7 @@ def _bytes(notebook: dict) -> bytes:
     return (nbformat.writes(nbformat.from_dict(notebook)) + "\n").encode("utf-8", "backslashreplace")
 
 
-def _outcome(content: bytes, known: KnownCells) -> object:
+def _outcome(content: bytes, known: Cut | None = None) -> object:
     try:
         stored = uploaded_document(content, known).content
     except (NotANotebook, NotJson, UnsupportedNbformat) as exc:
@@ -65,33 +65,48 @@ def _documents(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(_documents(), min_size=2, max_size=5))
+@given(st.lists(_documents(), min_size=2, max_size=5), st.booleans())
 @pytest.mark.filterwarnings("ignore::nbformat.warnings.MissingIDFieldWarning")
 @pytest.mark.filterwarnings("ignore::nbformat.warnings.DuplicateCellId")
-def test_a_document_is_judged_as_if_it_were_the_first(contents):
-    known = KnownCells()
+def test_a_document_is_judged_as_if_it_were_the_first(contents, held):
+    known = None
     for content in contents:
-        assert _outcome(content, known) == _outcome(content, KnownCells())
-        assert document_from_jupyter(content, known) == document_from_jupyter(content, KnownCells())
+        assert _outcome(content, known) == _outcome(content)
+        taken = document_from_jupyter(content, known)
+        assert taken == document_from_jupyter(content)
+        if taken.cut:
+            assert taken.cut.content == content
+            known = taken.cut if held else taken.cut.without_texts()
 
 
 def test_the_cells_of_one_document_are_known_in_the_next():
-    known = KnownCells()
+    made = document("1", "2", "3", "4")
+    first = _cut(made)
+    made["cells"][1]["source"] = "two"
+    del made["cells"][2]
+    made["cells"].insert(0, {**made["cells"][0], "id": "new"})
+
+    second, new = cut(_bytes(made), first)
+
+    assert [cell.text for cell in new] == [second.cells[place].text for place in (0, 2)]
+    assert (second.cells[1], second.cells[3]) == (first.cells[0], first.cells[3])
+    assert second.tail is first.tail
+
+
+def test_cells_that_are_no_longer_held_are_known_by_their_hashes():
     made = document("1", "2", "3")
-    uploaded_document(_bytes(made), known)
-    before = dict(known.ids)
+    left = _cut(made).without_texts()
     made["cells"][1]["source"] = "two"
 
-    uploaded_document(_bytes(made), known)
+    whole, new = cut(_bytes(made), left)
 
-    assert len(before.keys() & known.ids.keys()) == 2
-    assert len(known.ids) == 3
+    assert new == [whole.cells[1]]
+    assert [cell.id for cell in whole.cells] == [made["cells"][0]["id"], None, made["cells"][2]["id"]]
 
 
 def test_what_is_known_for_one_minor_version_is_not_for_another():
-    known = KnownCells()
     made = document("1")
-    uploaded_document(_bytes(made), known)
+    known = _cut(made)
     made["nbformat_minor"] = 4
     with_ids = (json.dumps(made, indent=1, sort_keys=True) + "\n").encode()
 
@@ -102,10 +117,16 @@ def test_what_is_known_for_one_minor_version_is_not_for_another():
 
 def test_a_large_document_is_looked_at_a_part_at_a_time():
     content = _bytes(document(*["x" * 100_000 for _ in range(30)]))
-    parts = cut(content)
+    parts, new = cut(content)
 
-    batches = list(parts.batches(parts.cells))
+    batches = list(parts.batches(new))
 
     assert [cell for batch in batches for cell in batch] == parts.cells
-    assert all(sum(map(len, batch)) <= 1024 * 1024 for batch in batches)
-    assert parts.of(parts.cells) == content
+    assert all(sum(len(cell.text) for cell in batch) <= 1024 * 1024 for batch in batches)
+    assert parts.content == content
+
+
+def _cut(notebook: dict) -> Cut:
+    found = uploaded_document(_bytes(notebook)).cut
+    assert found
+    return found

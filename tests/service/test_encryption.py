@@ -40,6 +40,11 @@ def _bytes(notebook: dict) -> bytes:
 
 
 @pytest.fixture
+def recent_documents() -> str:
+    return "0"
+
+
+@pytest.fixture
 def plain(settings):
     """The settings without encryption."""
     return settings.model_copy(update={"master_key_file": None})

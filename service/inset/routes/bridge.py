@@ -1,6 +1,5 @@
 """`/bridge/v1`: what the save bridges inside notebook servers call. No host has anything to do here."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Self
@@ -11,7 +10,6 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field, field_validator
 
 from inset.bridges import Credential, Entry, credential_for
-from inset.cells import known_cells
 from inset.control import CredentialsChanged, Framed, Over
 from inset.deps import BridgeDep, BridgeOnceDep, CallingServerDep, CredentialDep, DbDep, StateDep
 from inset.documents import document_from_jupyter
@@ -36,6 +34,7 @@ from inset.errors import (
 )
 from inset.models import DataCredential, Origin
 from inset.problems import responses
+from inset.receiving import accepted, received
 from inset.routes.content import base_version
 
 router = APIRouter(prefix="/bridge/v1", tags=["save bridge"])
@@ -214,7 +213,7 @@ async def save_content(
     A save that follows others whose answers got lost names them in `Inset-Unanswered`: it is based on the last of
     them that was stored, and so is no conflict with what the same server has sent before.
     """
-    document = await asyncio.to_thread(document_from_jupyter, await request.body(), known_cells(id))
+    document = await accepted(document_from_jupyter, await received(request), bridge.known(id))
     unanswered = inset_unanswered.split(",") if inset_unanswered else []
     stored = await bridge.save(id, document, base=base_version(if_match), origin=inset_origin, unanswered=unanswered)
     version, receipt = stored.version, await bridge.receipt(id, stored.version.number)
@@ -242,7 +241,7 @@ async def create_notebook(
     inset_name: Annotated[str, Header(min_length=1, max_length=2000)],
 ) -> BridgeSaved:
     """Store a notebook that was made inside Jupyter. `Inset-Name` is percent-encoded UTF-8."""
-    document = await asyncio.to_thread(document_from_jupyter, await request.body())
+    document = await accepted(document_from_jupyter, await received(request))
 
     async def create() -> BridgeSaved:
         notebook = await bridge.create(unquote(inset_name), document)

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from inset.cells import known_cells
 from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, ReadingDep, needs
 from inset.documents import empty_document, parsed_document, uploaded_document
 from inset.errors import (
@@ -27,6 +26,7 @@ from inset.errors import (
 )
 from inset.models import NotebookCreate, NotebookList, NotebookPublic, NotebookRename, NotebookStored
 from inset.problems import responses
+from inset.receiving import accepted, received
 from inset.routes.content import CONTENT, DOCUMENT, IfNoneMatch, base_version, content_answer, etag
 
 router = APIRouter(prefix="/v1/notebooks", tags=["notebooks"])
@@ -134,7 +134,7 @@ async def replace_content(
     Otherwise it is kept beside the current version, and the answer names both. A session that has the notebook open
     goes on with what it shows: its next save is then kept on the side.
     """
-    document = await asyncio.to_thread(uploaded_document, await request.body(), known_cells(id))
+    document = await accepted(uploaded_document, await received(request), notebooks.known(id))
     replaced = await notebooks.replace(id, document, base=base_version(if_match))
     response.headers["ETag"] = etag(replaced.version)
     return replaced

@@ -21,6 +21,12 @@ from inset.store.splitting import KEY_LENGTH
 _ASKED_AT_ONCE = 5_000
 """Below the number of parameters that either database takes in one statement."""
 
+_WRITTEN_AT_ONCE = 100
+"""Rows whose statement the event loop prepares in one or two milliseconds."""
+
+
+Piece = bytes | memoryview
+
 
 def name(piece: bytes, store_key: bytes) -> bytes:
     """Give the key under which a piece is kept."""
@@ -28,35 +34,44 @@ def name(piece: bytes, store_key: bytes) -> bytes:
 
 
 async def keep(
-    db: AsyncSession, host_id: str, notebook_id: str, pieces: Mapping[bytes, bytes], *, data_key: DataKey | None
+    db: AsyncSession, host_id: str, notebook_id: str, pieces: Mapping[bytes, Piece], *, data_key: DataKey | None
 ) -> None:
     """Have these pieces stored, and note that a notebook has them in it. Known ones are not written again."""
     used = await _lock_known(db, host_id, notebook_id, list(pieces))
     # In one order for all: two that store the same pieces at this moment must not wait for each other.
     new = sorted(key for key in pieces if key not in used)
-    if new:
-        size = sum(len(pieces[key]) for key in new)
-        packed = await offload(size, lambda: [_written(key, pieces[key], data_key) for key in new])
-        inserting = upsert(db, Blob)
-        # Where somebody stores the same piece at this moment, his row is locked by this, as known ones are above.
-        inserting = inserting.on_conflict_do_update(
-            index_elements=["host_id", "key"], set_={"size": inserting.excluded.size}
-        )
-        rows = [
-            {
-                "host_id": host_id,
-                "key": key,
-                "format": "quick",
-                "size": len(pieces[key]),
-                "content": content,
-                "data_key": id_of(data_key),
-            }
-            for key, content in zip(new, packed, strict=True)
-        ]
-        await write(db, inserting, rows)
-    unnoted = [key for key in pieces if not used.get(key)]
-    if unnoted:
-        uses = [{"notebook_id": notebook_id, "host_id": host_id, "key": key} for key in unnoted]
+    for begin in range(0, len(new), _WRITTEN_AT_ONCE):
+        some = {key: pieces[key] for key in new[begin : begin + _WRITTEN_AT_ONCE]}
+        await _write(db, host_id, some, data_key)
+        await _note(db, host_id, notebook_id, some)
+    await _note(db, host_id, notebook_id, [key for key in pieces if used.get(key) is False])
+
+
+async def _write(db: AsyncSession, host_id: str, pieces: Mapping[bytes, Piece], data_key: DataKey | None) -> None:
+    size = sum(len(piece) for piece in pieces.values())
+    packed = await offload(size, lambda: [_written(key, piece, data_key) for key, piece in pieces.items()])
+    inserting = upsert(db, Blob)
+    # Where somebody stores the same piece at this moment, his row is locked by this, as known ones are above.
+    inserting = inserting.on_conflict_do_update(
+        index_elements=["host_id", "key"], set_={"size": inserting.excluded.size}
+    )
+    rows = [
+        {
+            "host_id": host_id,
+            "key": key,
+            "format": "quick",
+            "size": len(piece),
+            "content": content,
+            "data_key": id_of(data_key),
+        }
+        for (key, piece), content in zip(pieces.items(), packed, strict=True)
+    ]
+    await write(db, inserting, rows)
+
+
+async def _note(db: AsyncSession, host_id: str, notebook_id: str, keys: Iterable[bytes]) -> None:
+    uses = [{"notebook_id": notebook_id, "host_id": host_id, "key": key} for key in keys]
+    if uses:
         await write(db, _USED, uses)
 
 
@@ -90,7 +105,7 @@ async def fetch(
     return await offload(sum(len(content) for _, _, content, *_ in found.values()), pieces)
 
 
-def _written(key: bytes, piece: bytes, data_key: DataKey | None) -> bytes:
+def _written(key: bytes, piece: Piece, data_key: DataKey | None) -> bytes:
     return sealed(compression.pack(piece), data_key, blob_place(key, "quick", None))
 
 

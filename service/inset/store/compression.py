@@ -12,7 +12,7 @@ Damaged = ZstdError
 """What unpacking raises if the bytes are not what was packed."""
 
 
-def pack(content: bytes) -> bytes:
+def pack(content: bytes | memoryview) -> bytes:
     """Compress while somebody waits. Higher levels take twice the time and more for two points of size."""
     return compress(content, level=_FAST)
 

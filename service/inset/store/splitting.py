@@ -27,17 +27,18 @@ class Split:
     literals: list[bytes]
     """What is around the pieces: one more than there are of them."""
     pieces: list[bytes]
+    spans: list[tuple[int, int]]
+    """Where the pieces were."""
 
 
 def split(content: bytes) -> Split:
     """Cut out what is large. Raises nothing: what looks like no notebook has few pieces or none."""
-    literals, pieces, at = [], [], 0
-    for begin, end in _spans(content):
+    literals, at, spans = [], 0, list(_spans(content))
+    for begin, end in spans:
         literals.append(escape(content[at:begin]))
-        pieces.append(content[begin:end])
         at = end
     literals.append(escape(content[at:]))
-    return Split(literals, pieces)
+    return Split(literals, [content[begin:end] for begin, end in spans], spans)
 
 
 def escape(content: bytes) -> bytes:
