@@ -1,0 +1,40 @@
+"""What Notebook's page is made of, as the entry page has to know it to become that page itself."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import notebook
+from jupyterlab_server.config import get_page_config
+
+from inset_bridge.interface import plugins_left_away
+
+_MAIN = re.compile(r"{{page_config\.fullStaticUrl}}/(main\.[0-9a-f]+\.js\?v=[0-9a-f]+)")
+_ASKED_FIRST = ("lab/api/settings", "lab/api/translations/default", "lab/api/translations")
+"""Below the server's prefix: what the page waits for, one after the other, before it shows anything."""
+
+
+@dataclass(frozen=True)
+class NotebookPage:
+    script: str
+    """The address of its first script, which fetches the others."""
+    config: dict[str, str | list[str]]
+    """What they read of the page's configuration as soon as they are there."""
+    ahead: tuple[str, ...]
+    """What it asks the server first."""
+
+
+def notebook_page(prefix: str, may: frozenset[str], labextensions: list[str]) -> NotebookPage | None:
+    """Read it from the installed Notebook; None if that is one whose page is made in another way."""
+    template = Path(notebook.__file__).parent / "templates" / "notebooks.html"
+    found = _MAIN.search(template.read_text()) if template.is_file() else None
+    if found is None:
+        return None
+    scripts = f"{prefix}static/notebook"
+    installed = get_page_config(labextensions)
+    config: dict[str, str | list[str]] = {
+        "fullStaticUrl": scripts,
+        "disabledExtensions": [*installed.get("disabledExtensions", []), *plugins_left_away(may)],
+        "deferredExtensions": installed.get("deferredExtensions", []),
+    }
+    return NotebookPage(f"{scripts}/{found[1]}", config, tuple(prefix + path for path in _ASKED_FIRST))
