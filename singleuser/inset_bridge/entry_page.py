@@ -56,6 +56,7 @@ $script
 </html>
 """)
 
+
 @dataclass(frozen=True)
 class Page:
     html: str

@@ -52,6 +52,9 @@ function comeAhead() {
       resolve(true);
     }, true);
     handOver();
+    for (const href of notebook.extensions) {
+      document.head.append(Object.assign(document.createElement('link'), { rel: 'preload', as: 'script', href }));
+    }
     const script = document.createElement('script');
     script.addEventListener('error', () => resolve(false));
     script.src = notebook.script;
@@ -61,8 +64,10 @@ function comeAhead() {
 
 // What Notebook asks for first, one after the other, is asked for at once, and handed to it when it asks.
 const ahead = new Map();
-function askAhead(asked) {
-  for (const url of notebook.ahead) ahead.set(new URL(url, location.origin).href, fetch(url, asked));
+function askAhead(next, asked) {
+  const path = next.pathname.slice(notebook.pages.length).split('/').map(decodeURIComponent).map(encodeURIComponent);
+  const content = `${notebook.contents}${path.join('/')}?type=notebook&content=1&hash=1&contentProviderId=undefined`;
+  for (const url of [...notebook.ahead, content]) ahead.set(new URL(url, location.origin).href, fetch(url, asked));
 }
 
 // Before Notebook's scripts, which keep the `fetch` that they find. Its addresses end in the time.
@@ -80,7 +85,7 @@ function handOver() {
 async function become(next, scripts) {
   const xsrf = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/);
   const asked = { headers: { 'X-XSRFToken': xsrf ? xsrf[1] : '' } };
-  askAhead(asked);
+  askAhead(next, asked);
   const [html, here] = await Promise.all([fetch(next, asked).then((answer) => answer.text()), scripts]);
   const page = new DOMParser().parseFromString(html, 'text/html');
   const element = page.getElementById('jupyter-config-data');
@@ -130,7 +135,7 @@ async function enter() {
   });
   if (!entered) return;
   const { next, byCookie } = entered;
-  if (byCookie && scripts && await become(next, scripts)) return;
+  if (byCookie && scripts && next.pathname.startsWith(notebook.pages) && await become(next, scripts)) return;
   location.replace(next);
 }
 enter().catch(() => fail('service-unavailable'));

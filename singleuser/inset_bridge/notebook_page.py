@@ -7,10 +7,16 @@ from pathlib import Path
 import notebook
 from jupyterlab_server.config import get_page_config
 
-from inset_bridge.interface import plugins_left_away
+from inset_bridge.interface import extensions_left, plugins_left_away
 
 _MAIN = re.compile(r"{{page_config\.fullStaticUrl}}/(main\.[0-9a-f]+\.js\?v=[0-9a-f]+)")
-_ASKED_FIRST = ("lab/api/settings", "lab/api/translations/default", "lab/api/translations")
+_ASKED_FIRST = (
+    "api/me",
+    "api/kernelspecs",
+    "lab/api/settings",
+    "lab/api/translations/default",
+    "lab/api/translations",
+)
 """Below the server's prefix: what the page waits for, one after the other, before it shows anything."""
 
 
@@ -20,8 +26,14 @@ class NotebookPage:
     """The address of its first script, which fetches the others."""
     config: dict[str, str | list[str]]
     """What they read of the page's configuration as soon as they are there."""
+    extensions: tuple[str, ...]
+    """The addresses of the page extensions' scripts."""
     ahead: tuple[str, ...]
-    """What it asks the server first."""
+    """What they ask the server first."""
+    pages: str
+    """The address below which the notebooks' pages are."""
+    contents: str
+    """And below which their contents are."""
 
 
 def notebook_page(prefix: str, may: frozenset[str], labextensions: list[str]) -> NotebookPage | None:
@@ -37,4 +49,12 @@ def notebook_page(prefix: str, may: frozenset[str], labextensions: list[str]) ->
         "disabledExtensions": [*installed.get("disabledExtensions", []), *plugins_left_away(may)],
         "deferredExtensions": installed.get("deferredExtensions", []),
     }
-    return NotebookPage(f"{scripts}/{found[1]}", config, tuple(prefix + path for path in _ASKED_FIRST))
+    extensions = extensions_left(installed.get("federated_extensions", []))
+    return NotebookPage(
+        script=f"{scripts}/{found[1]}",
+        config=config,
+        extensions=tuple(f"{prefix}lab/extensions/{one['name']}/{one['load']}" for one in extensions),
+        ahead=tuple(prefix + path for path in _ASKED_FIRST),
+        pages=f"{prefix}notebooks/",
+        contents=f"{prefix}api/contents/",
+    )
