@@ -12,7 +12,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyterhub.singleuser.extension import JupyterHubSingleUser
 from tornado.ioloop import PeriodicCallback
 
-from inset_bridge import cookies
+from inset_bridge import assets, cookies
 from inset_bridge.activity import Activity
 from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepHandler, LeaveHandler
 from inset_bridge.authorizer import CapabilityAuthorizer
@@ -120,7 +120,12 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             "origins": self.origins,
             "entries": self.entries,
             "door": door,
-            "notebook": notebook_page(self.inset.prefix, self.inset.may, jupyter_path("labextensions")),
+            "notebook": notebook_page(
+                self.inset.prefix,
+                self.inset.may,
+                jupyter_path("labextensions"),
+                scripts=self.inset.assets_url and f"{self.inset.assets_url}/{assets.version()}",
+            ),
         }
         self.handlers.extend(
             [

@@ -109,7 +109,8 @@ async function become(next, scripts) {
 // Whether the page has what its scripts were told before.
 function isAsTold(config) {
   const plain = (value) => JSON.stringify(Array.isArray(value) ? [...value].sort() : value ?? []);
-  return Object.entries(notebook.config).every(([name, value]) => plain(config[name]) === plain(value));
+  const told = ['disabledExtensions', 'deferredExtensions'];
+  return told.every((name) => plain(config[name]) === plain(notebook.config[name]));
 }
 
 async function enter() {

@@ -36,13 +36,24 @@ class NotebookPage:
     """And below which their contents are."""
 
 
-def notebook_page(prefix: str, may: frozenset[str], labextensions: list[str]) -> NotebookPage | None:
-    """Read it from the installed Notebook; None if that is one whose page is made in another way."""
+def main_script() -> str | None:
+    """Name the page's first script in the installed Notebook; None if that is one whose page is made in another way."""
     template = Path(notebook.__file__).parent / "templates" / "notebooks.html"
     found = _MAIN.search(template.read_text()) if template.is_file() else None
-    if found is None:
+    return found and found[1]
+
+
+def notebook_page(
+    prefix: str, may: frozenset[str], labextensions: list[str], *, scripts: str | None = None
+) -> NotebookPage | None:
+    """Read it from the installed Notebook; None if that is one whose page is made in another way.
+
+    `scripts` is where Notebook's own are, if elsewhere than at this server.
+    """
+    script = main_script()
+    if script is None:
         return None
-    scripts = f"{prefix}static/notebook"
+    scripts = scripts or f"{prefix}static/notebook"
     installed = get_page_config(labextensions)
     config: dict[str, str | list[str]] = {
         "fullStaticUrl": scripts,
@@ -51,7 +62,7 @@ def notebook_page(prefix: str, may: frozenset[str], labextensions: list[str]) ->
     }
     extensions = extensions_left(installed.get("federated_extensions", []))
     return NotebookPage(
-        script=f"{scripts}/{found[1]}",
+        script=f"{scripts}/{script}",
         config=config,
         extensions=tuple(f"{prefix}lab/extensions/{one['name']}/{one['load']}" for one in extensions),
         ahead=tuple(prefix + path for path in _ASKED_FIRST),
