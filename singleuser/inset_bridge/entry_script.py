@@ -33,10 +33,10 @@ function storageDenied() {
   }
 }
 
-// Which page the ticket leads to: a hint, read without its signature.
-function leadsToNotebook(ticket) {
+// Whether the ticket leads to JupyterLab: a hint, read without its signature.
+function leadsToLab(ticket) {
   try {
-    return JSON.parse(atob(ticket.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).ui === 'notebook';
+    return JSON.parse(atob(ticket.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).ui === 'lab';
   } catch {
     return false;
   }
@@ -92,7 +92,8 @@ async function become(next, scripts) {
   if (!element || !here) return false;
   const config = JSON.parse(element.textContent);
   if (!isAsTold(config)) return false;
-  // What its scripts have read of the element they keep; what was not in it they look for here.
+  document.getElementById('jupyter-config-data').textContent = element.textContent;
+  // What Notebook's scripts have read there before they keep; what was not there they look for here.
   for (const [name, value] of Object.entries(config)) {
     document.body.dataset[name] = encodeURIComponent(typeof value === 'string' ? value : JSON.stringify(value));
   }
@@ -117,7 +118,7 @@ async function enter() {
   const ticket = new URLSearchParams(location.hash.slice(1)).get('ticket');
   history.replaceState(null, '', location.pathname);
   if (!ticket) return fail('ticket-invalid');
-  const scripts = notebook && leadsToNotebook(ticket) ? comeAhead() : undefined;
+  const scripts = notebook && !leadsToLab(ticket) ? comeAhead() : undefined;
   const entered = await inTurn(async () => {
     const answer = await fetch('enter', {
       method: 'POST',
