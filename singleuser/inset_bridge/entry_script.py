@@ -62,19 +62,23 @@ function comeAhead() {
   });
 }
 
-// What Notebook asks for first, one after the other, is asked for at once, and handed to it when it asks.
+// What Notebook asks for first, one after the other, is asked for at once, and handed to it when it asks: each once, and
+// not when it has grown old or something was changed since.
 const ahead = new Map();
 function askAhead(next, asked) {
   const path = next.pathname.slice(notebook.pages.length).split('/').map(decodeURIComponent).map(encodeURIComponent);
   const content = `${notebook.contents}${path.join('/')}?type=notebook&content=1&hash=1&contentProviderId=undefined`;
   for (const url of [...notebook.ahead, content]) ahead.set(new URL(url, location.origin).href, fetch(url, asked));
+  setTimeout(() => ahead.clear(), 20_000);
 }
 
 // Before Notebook's scripts, which keep the `fetch` that they find. Its addresses end in the time.
 function handOver() {
   const ask = window.fetch;
   window.fetch = (input, ...options) => {
-    const url = input instanceof Request && input.method === 'GET' ? input.url.replace(/[?&][0-9]+$/, '') : '';
+    if (!(input instanceof Request)) return ask(input, ...options);
+    if (input.method !== 'GET') ahead.clear();
+    const url = input.url.replace(/[?&][0-9]+$/, '');
     const answer = ahead.get(url) ?? ask(input, ...options);
     ahead.delete(url);
     return answer;
@@ -107,10 +111,12 @@ async function become(next, scripts) {
   return true;
 }
 
-// Whether the page has what its scripts were told before.
+// Whether the page has what its scripts were told before, and nothing that can't be handed to them.
 function isAsTold(config) {
   const plain = (value) => JSON.stringify(Array.isArray(value) ? [...value].sort() : value ?? []);
   const told = ['disabledExtensions', 'deferredExtensions'];
+  // No attribute can have such a name.
+  if (Object.keys(config).some((name) => /-[a-z]/.test(name))) return false;
   return told.every((name) => plain(config[name]) === plain(notebook.config[name]));
 }
 
