@@ -62,8 +62,8 @@ function comeAhead() {
   });
 }
 
-// What Notebook asks for first, one after the other, is asked for at once, and handed to it when it asks: each once, and
-// not when it has grown old or something was changed since.
+// What Notebook asks for first, one after the other, is asked for at once, and handed to it when it asks: each once,
+// and not when it has grown old or something was changed since.
 const ahead = new Map();
 function askAhead(next, asked) {
   const path = next.pathname.slice(notebook.pages.length).split('/').map(decodeURIComponent).map(encodeURIComponent);
