@@ -24,6 +24,7 @@ seat_names = seats.names(int(os.environ.get("INSET_SEATS", "16")))
 spawner = os.environ.get("INSET_SPAWNER", "local")
 singleuser_command = shlex.split(os.environ.get("INSET_SINGLEUSER_CMD", "python -m inset_bridge"))
 profiles_file = os.environ.get("INSET_PROFILES_FILE", "")
+assets_url = os.environ.get("INSET_ASSETS_URL", "")
 # What holds for containers whose profile says nothing of its own.
 of_containers = {}
 if spawner == "docker":
@@ -76,7 +77,11 @@ c.JupyterHub.spawner_class = spawner_class(spawner)
 c.Spawner.cmd = singleuser_command
 # A server that dies is noticed within seconds; JupyterHub's own 30 s are long for somebody who waits for an answer.
 c.Spawner.poll_interval = 5
-environment = {"INSET_SERVICE_URL": service_url, "INSET_EDGE": "1" if behind_edge else ""}
+environment = {
+    "INSET_SERVICE_URL": service_url,
+    "INSET_EDGE": "1" if behind_edge else "",
+    "INSET_ASSETS_URL": assets_url,
+}
 offered = profiles.read(profiles_file, **of_containers)
 c.Spawner.apply_user_options = profiles.applying(offered, environment)
 

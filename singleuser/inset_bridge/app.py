@@ -12,7 +12,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyterhub.singleuser.extension import JupyterHubSingleUser
 from tornado.ioloop import PeriodicCallback
 
-from inset_bridge import cookies
+from inset_bridge import assets, cookies
 from inset_bridge.activity import Activity
 from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepHandler, LeaveHandler
 from inset_bridge.authorizer import CapabilityAuthorizer
@@ -29,6 +29,7 @@ from inset_bridge.identity import BridgeIdentityProvider, OverHandler
 from inset_bridge.journal import Journal
 from inset_bridge.kept_files import KeptFiles, ReadOnlyKeptFiles
 from inset_bridge.kernels import Kernels
+from inset_bridge.notebook_page import notebook_page
 from inset_bridge.origins import Origins
 from inset_bridge.pages import Pages
 from inset_bridge.read_only import ReadOnlyFiles
@@ -114,7 +115,18 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
 
         api = {"documents": self.documents, "pages": pages}
         door = Door(service, self.inset)
-        enter = {"settings": self.inset, "origins": self.origins, "entries": self.entries, "door": door}
+        enter = {
+            "settings": self.inset,
+            "origins": self.origins,
+            "entries": self.entries,
+            "door": door,
+            "notebook": notebook_page(
+                self.inset.prefix,
+                self.inset.may,
+                jupyter_path("labextensions"),
+                scripts=self.inset.assets_url and f"{self.inset.assets_url}/{assets.version()}",
+            ),
+        }
         self.handlers.extend(
             [
                 (r"/logout", OverHandler, {"origins": self.origins}),

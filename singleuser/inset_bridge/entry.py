@@ -13,6 +13,7 @@ from inset_bridge import cookies, entry_page
 from inset_bridge.entries import Entries
 from inset_bridge.errors import BridgeError, RefusedByService, ServiceUnavailable, TicketRefused
 from inset_bridge.identity import authorization
+from inset_bridge.notebook_page import NotebookPage
 from inset_bridge.origins import Origins
 from inset_bridge.service import Redeemed, Service
 from inset_bridge.settings import Settings
@@ -46,13 +47,15 @@ class Door:
 
 
 class EnterHandler(JupyterHandler):
-    def initialize(self, settings: Settings, origins: Origins, entries: Entries, door: Door) -> None:
-        self.inset, self.origins, self.entries, self.door = settings, origins, entries, door
+    def initialize(
+        self, settings: Settings, origins: Origins, entries: Entries, door: Door, notebook: NotebookPage | None
+    ) -> None:
+        self.inset, self.origins, self.entries, self.door, self.notebook = settings, origins, entries, door, notebook
 
     @allow_unauthenticated
     def get(self) -> None:
-        page = entry_page.enter(self.origins.host)
-        entry_page.set_headers(self, page)
+        page = entry_page.enter(self.origins.host, self.notebook)
+        entry_page.set_headers(self, page, only_its_own=self.notebook is None)
         self.finish(page.html)
 
     @allow_unauthenticated

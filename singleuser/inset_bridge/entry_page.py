@@ -2,19 +2,21 @@
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from string import Template
 
 from tornado.web import RequestHandler
+
+from inset_bridge.entry_script import ENTER
+from inset_bridge.notebook_page import NotebookPage
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
 <title>Notebook</title>
-<style nonce="$nonce">
+<style nonce="$nonce" id="entry-style">
   :root { color-scheme: light dark }
   body { margin: 0; min-height: 100vh; display: grid; place-content: center; font: 15px/1.5 system-ui, sans-serif }
   main { max-width: 26rem; padding: 1.5rem; text-align: center }
@@ -23,11 +25,13 @@ _PAGE = Template("""<!doctype html>
 </style>
 </head>
 <body>
+<script id="jupyter-config-data" type="application/json">$config</script>
 <main role="status"><h1 id="title">Opening the notebook…</h1><p id="text"></p></main>
 <noscript><main><h1>JavaScript is off</h1><p>A notebook needs it.</p></main></noscript>
-<script nonce="$nonce">
+<script nonce="$nonce" id="entry">
 'use strict';
 const origins = $origins;
+const notebook = $notebook;
 const texts = {
   'ticket-expired': ['This address has expired', 'Open the notebook again.'],
   'ticket-used': ['This address was used before', 'Open the notebook again.'],
@@ -52,63 +56,6 @@ $script
 </html>
 """)
 
-_ENTER = """
-// Frames of one page enter one after the other: two at once would each be given a cookie, and one of them keep it.
-async function inTurn(work) {
-  let begun = false;
-  const begin = () => { begun = true; return work(); };
-  try {
-    return await navigator.locks.request('inset-enter', { signal: AbortSignal.timeout(5000) }, begin);
-  } catch (error) {
-    // A browser that has no locks here, or another frame that keeps them.
-    if (begun) throw error;
-    return work();
-  }
-}
-
-// Whether this frame's cookies are kept in a partition: what nothing in them says.
-async function partitioned() {
-  // A frame without access to its ordinary cookies keeps no others. Else the browser shows by two of one name.
-  if (!await document.hasStorageAccess()) return true;
-  const twice = ['inset-probe=1; Partitioned', 'inset-probe=2'].map((one) => one + '; Secure; SameSite=None');
-  for (const one of twice) document.cookie = one + '; Max-Age=30';
-  const kept = document.cookie.split('; ').filter((one) => one.startsWith('inset-probe='));
-  for (const one of twice) document.cookie = one + '; Max-Age=0';
-  return kept.length === 2;
-}
-
-function storageDenied() {
-  try {
-    return !window.localStorage;
-  } catch {
-    return true;
-  }
-}
-
-async function enter() {
-  const ticket = new URLSearchParams(location.hash.slice(1)).get('ticket');
-  history.replaceState(null, '', location.pathname);
-  if (!ticket) return fail('ticket-invalid');
-  await inTurn(async () => {
-    const answer = await fetch('enter', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ ticket }),
-    });
-    const body = await answer.json();
-    if (!answer.ok) return fail(body.code);
-    if (body.needs_storage && storageDenied()) return fail('cookies-blocked');
-    const asked = new URLSearchParams({ n: body.code, partitioned: await partitioned() });
-    const probe = await fetch('probe?' + asked, { cache: 'no-store' });
-    if (!probe.ok && body.needs_cookies) return fail('cookies-blocked');
-    const next = new URL(body.next, location.origin);
-    if (!probe.ok) next.searchParams.set('entry_code', body.code);
-    location.replace(next);
-  });
-}
-enter().catch(() => fail('service-unavailable'));
-"""
-
 
 @dataclass(frozen=True)
 class Page:
@@ -116,9 +63,9 @@ class Page:
     nonce: str
 
 
-def enter(origins: tuple[str, ...]) -> Page:
-    """Takes the ticket from the fragment, trades it for a cookie, and goes on."""
-    return _page(origins, _ENTER)
+def enter(origins: tuple[str, ...], notebook: NotebookPage | None) -> Page:
+    """Takes the ticket from the fragment, trades it for a cookie, and becomes the notebook's page or goes on to it."""
+    return _page(origins, ENTER, notebook)
 
 
 def failed(reason: str, origins: tuple[str, ...]) -> Page:
@@ -126,21 +73,30 @@ def failed(reason: str, origins: tuple[str, ...]) -> Page:
     return _page(origins, f"fail({_to_script(reason)});")
 
 
-def set_headers(handler: RequestHandler, page: Page) -> None:
-    """Only what is in the page runs. Who may frame it is said for all pages alike, in `framing`."""
+def set_headers(handler: RequestHandler, page: Page, *, only_its_own: bool = True) -> None:
+    """Only what is in the page runs, unless it is to become a notebook's, whose policy it then has from the start.
+
+    Who may frame it is said for all pages alike, in `framing`.
+    """
     handler.set_header("Content-Type", "text/html; charset=utf-8")
     handler.set_header("Cache-Control", "no-store")
-    handler.set_header("Referrer-Policy", "no-referrer")
-    handler.set_header(
-        "Content-Security-Policy",
-        f"default-src 'none'; script-src 'nonce-{page.nonce}'; style-src 'nonce-{page.nonce}'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'",
-    )
+    if only_its_own:
+        handler.set_header("Referrer-Policy", "no-referrer")
+        handler.set_header(
+            "Content-Security-Policy",
+            f"default-src 'none'; script-src 'nonce-{page.nonce}'; style-src 'nonce-{page.nonce}'; connect-src 'self'; "
+            "base-uri 'none'; form-action 'none'",
+        )
 
 
-def _page(origins: tuple[str, ...], script: str) -> Page:
+def _page(origins: tuple[str, ...], script: str, notebook: NotebookPage | None = None) -> Page:
     nonce = secrets.token_urlsafe(16)
-    return Page(_PAGE.substitute(nonce=nonce, origins=_to_script(origins), script=script), nonce)
+    told = {
+        "origins": _to_script(origins),
+        "notebook": _to_script(notebook and asdict(notebook)),
+        "config": _to_script(notebook.config if notebook else {}),
+    }
+    return Page(_PAGE.substitute(told, nonce=nonce, script=script), nonce)
 
 
 def _to_script(value: object) -> str:

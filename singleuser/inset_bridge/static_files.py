@@ -11,14 +11,15 @@ from pathlib import Path
 
 from jupyter_core.paths import jupyter_path
 from jupyter_server.base.handlers import FileFindHandler
+from tornado.web import StaticFileHandler
 
 _SUFFIX = ".gz"
 _COMPRESSIBLE = {".js", ".css", ".svg", ".json"}
 _WORTH_BYTES = 1000
 
 
-class StaticHandler(FileFindHandler):
-    """Jupyter's own handler, which sends the compressed file where there is one and the browser takes it."""
+class CompressedFiles(StaticFileHandler):
+    """tornado's handler, which sends the compressed file where there is one and the browser takes it."""
 
     _compressed = False
 
@@ -39,6 +40,10 @@ class StaticHandler(FileFindHandler):
         self.set_header("Vary", "Accept-Encoding")
         if self._compressed:
             self.set_header("Content-Encoding", "gzip")
+
+
+class StaticHandler(CompressedFiles, FileFindHandler):
+    """Jupyter's own, which does so too."""
 
 
 def kept_for_good(base_url: str, labextensions: Iterable[str]) -> list[str]:

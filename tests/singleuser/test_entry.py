@@ -1,7 +1,9 @@
 """A ticket lets a browser in, once; nothing else does, and no hub token is ever shown."""
 
+import json
 import re
 from http.cookies import SimpleCookie
+from typing import Any
 
 import httpx
 import pytest
@@ -204,16 +206,26 @@ async def test_another_page_can_not_enter_for_its_visitor(seat: Seat, headers: d
     assert not seat.service.tickets[ticket].used
 
 
-async def test_the_entry_page_takes_the_ticket_out_of_the_address_and_runs_only_its_own_script(seat: Seat):
+async def test_the_entry_page_takes_the_ticket_out_of_the_address_and_can_become_the_notebooks(seat: Seat):
     page = await Browser(seat).page("inset/enter")
     assert page.status_code == 200
     assert "history.replaceState" in page.text
-    nonce = re.search(r"script-src 'nonce-([^']+)'", page.headers["Content-Security-Policy"])
-    assert nonce is not None
-    assert f'<script nonce="{nonce[1]}">' in page.text
-    assert "unsafe" not in page.headers["Content-Security-Policy"]
     assert page.headers["Cache-Control"] == "no-store"
     assert "set-cookie" not in page.headers
+    # What it is to become has these; nothing of anybody's is in it before.
+    opened = await seat.http.get("notebooks/any.ipynb")
+    assert page.headers["Content-Security-Policy"] == opened.headers["Content-Security-Policy"]
+    told = _config(page.text)
+    assert set(told) == {"fullStaticUrl", "disabledExtensions", "deferredExtensions"}
+    assert {name: _config(opened.text).get(name, []) for name in told} == told
+
+
+async def test_a_page_that_says_why_it_is_closed_runs_only_its_own_script(seat: Seat):
+    page = await Browser(seat).page("notebooks/any.ipynb")
+    nonce = re.search(r"script-src 'nonce-([^']+)'", page.headers["Content-Security-Policy"])
+    assert nonce is not None
+    assert f'<script nonce="{nonce[1]}" id="entry">' in page.text
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
 
 
 async def test_without_a_ticket_every_page_says_that_the_session_is_over(seat: Seat):
@@ -270,6 +282,13 @@ async def test_no_hub_token_is_in_any_page_cookie_or_log(seat: Seat):
         assert secret not in seat.hub.log()
     for ticket in seat.service.tickets:
         assert ticket not in seat.hub.log()
+
+
+def _config(html: str) -> dict[str, Any]:
+    found = re.search(r'<script id="jupyter-config-data" type="application/json">(.*?)</script>', html, re.DOTALL)
+    assert found is not None
+    config: dict[str, Any] = json.loads(found[1])
+    return config
 
 
 def _page_config(html: str, name: str) -> str:

@@ -1,0 +1,104 @@
+"""The notebook interface's own files, at one origin for all servers: `python -m inset_bridge.assets PORT [ADDRESS]`.
+
+A server's origin is known when a seat is taken, and answers when the server runs. Here browsers find the same files
+before that, and find them again whichever seat they get. There is nobody's content here, and no cookie.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import notebook
+from tornado.web import Application, RequestHandler
+
+from inset_bridge.notebook_page import main_script
+from inset_bridge.static_files import CompressedFiles
+
+FILES = Path(notebook.__file__).parent / "static"
+
+_WARM_UP = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Fetches a notebook's scripts ahead</title>
+<script id="jupyter-config-data" type="application/json">{{"fullStaticUrl": "/{version}"}}</script>
+<script src="/warm-up.js"></script>
+<script defer src="/{version}/{script}"></script>
+</head>
+<body></body>
+</html>
+"""
+_WITHHELD = (
+    "// Notebook starts on this.\naddEventListener('load', (event) => event.stopImmediatePropagation(), true);\n"
+)
+
+
+def version() -> str:
+    """Give what differs where any of the files does: their names hold a hash of what is in them."""
+    names = sorted(file.name for file in FILES.iterdir() if file.suffix != ".gz")
+    return sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+class _Public(RequestHandler):
+    def set_default_headers(self) -> None:
+        self.set_header("Access-Control-Allow-Origin", "*")
+        self.set_header("Cross-Origin-Resource-Policy", "cross-origin")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+
+class _Files(_Public, CompressedFiles):
+    """Kept for good: another version is another address."""
+
+    def set_extra_headers(self, path: str) -> None:
+        super().set_extra_headers(path)
+        self.set_header("Cache-Control", "public, max-age=31536000, immutable")
+
+
+class _WarmUp(_Public):
+    """A page that shows nothing and fetches what a notebook's page does, in the same partition of the browser's cache.
+
+    Any page may frame it.
+    """
+
+    def initialize(self, body: str, content_type: str) -> None:
+        self._body, self._content_type = body, content_type
+
+    def get(self) -> None:
+        self.set_header("Content-Type", self._content_type)
+        self.set_header("Cache-Control", "public, max-age=60")
+        self.set_header(
+            "Content-Security-Policy",
+            "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'unsafe-inline'; font-src 'self'; "
+            "img-src 'self' data:; base-uri 'none'; form-action 'none'",
+        )
+        self.finish(self._body)
+
+
+def application() -> Application:
+    """Give the whole of it. Raises ValueError where Notebook's page is made in another way than is known."""
+    script = main_script()
+    if script is None:
+        raise ValueError("the installed Notebook has no page that is known")
+    here = version()
+    html: dict[str, Any] = {"body": _WARM_UP.format(version=here, script=script), "content_type": "text/html"}
+    withheld: dict[str, Any] = {"body": _WITHHELD, "content_type": "text/javascript"}
+    return Application(
+        [
+            (rf"/{here}/(.+)", _Files, {"path": str(FILES)}),
+            (r"/warm-up", _WarmUp, html),
+            (r"/warm-up\.js", _WarmUp, withheld),
+        ]
+    )
+
+
+async def main(arguments: Sequence[str]) -> None:
+    port, address = int(arguments[0]), arguments[1] if len(arguments) > 1 else "127.0.0.1"
+    application().listen(port, address)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
