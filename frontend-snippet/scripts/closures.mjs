@@ -65,8 +65,9 @@ function toFunction(node, context) {
       body = member.body.statements.map((one) => ts.visitNode(one, inside));
     } else if (ts.isPropertyDeclaration(member)) {
       const value = member.initializer && ts.visitNode(member.initializer, inside);
-      if (!ts.isPrivateIdentifier(name)) fields.push(assign(name, value ?? f.createVoidZero()));
-      else fields.push(f.createVariableStatement([], f.createVariableDeclarationList([f.createVariableDeclaration(own(name), undefined, undefined, value)], ts.NodeFlags.Let)));
+      if (ts.isPrivateIdentifier(name)) fields.push(f.createVariableStatement([], f.createVariableDeclarationList([f.createVariableDeclaration(own(name), undefined, undefined, value)], ts.NodeFlags.Let)));
+      // One without a value yet is there once it has one.
+      else if (value) fields.push(assign(name, value));
     } else {
       const made = ts.visitNode(member, inside);
       if (ts.isPrivateIdentifier(name)) hidden.push(f.createFunctionDeclaration(modifiers, asteriskToken, own(name), [], made.parameters, undefined, made.body));

@@ -99,6 +99,14 @@ export interface EmbedEvents {
   ended: { reason: string };
   /** The notebook can't be shown (any longer). The mount point offers to try again. */
   failed: { code: string; message: string };
+  /** Any of the events above, for who logs or hands on all of them: its name, and what is told about it. */
+  event: AnyEvent;
+}
+
+/** One of the events, with its name. */
+export interface AnyEvent {
+  event: Exclude<keyof EmbedEvents, 'event'>;
+  detail: object;
 }
 
 /** `onReady`, `onSaved` and so on: listeners handed over with the options. */

@@ -5,12 +5,6 @@
  */
 import { type EmbedOptions, embedNotebook, type NotebookEmbed } from './index.js';
 
-/** Every event, so that the element can hand each on. */
-const EVENTS = [
-  'progress', 'preview', 'ready', 'dirty', 'saveState', 'saving', 'saved', 'saveFailed', 'conflict', 'kernel', 'executed', 'selection', 'renamed',
-  'ending', 'ended', 'failed',
-] as const;
-
 /** What an element shows is decided by these; a change opens another notebook. */
 const ATTRIBUTES = ['service-url', 'notebook-id', 'token-url', 'interface'];
 
@@ -70,12 +64,10 @@ export class InsetNotebookElement extends Base {
       fetchToken,
       mountPoint: this,
     });
-    for (const event of EVENTS) {
-      this.#notebook.on(event, (detail) => {
-        const name = `inset-${event.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-        this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
-      });
-    }
+    this.#notebook.on('event', ({ event, detail }) => {
+      const name = `inset-${event.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+      this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
+    });
   }
 
   #close(): void {

@@ -133,7 +133,7 @@ class Embed implements NotebookEmbed {
       await this.#options.service.end(id, signal);
     } catch (error) {
       // Gone already is what was asked for.
-      if (!(error instanceof EmbedError && [404, 410].includes(error.status ?? 0))) throw error;
+      if (![404, 410].includes((error as EmbedError).status ?? 0)) throw error;
     }
     if (!opening.live) return;
     const late = new EmbedError('timeout');

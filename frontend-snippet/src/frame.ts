@@ -7,12 +7,11 @@ import { after } from './timers.js';
 
 /** What a frame tells about itself. */
 export interface FrameListener {
-  /** The frame's URL was refused. */
-  refused(reason: EntryFailure): void;
-  /** The frame shows no notebook, or shows it no longer. */
-  silent(): void;
-  /** The page inside speaks no version of the protocol that we do. */
-  foreign(): void;
+  /**
+   * There is no notebook at the frame's URL: it was refused, or nothing was heard of one (any longer), or the page inside
+   * speaks no version of the protocol that we do.
+   */
+  refused(reason: EntryFailure | 'frame-unresponsive' | 'protocol-mismatch'): void;
   heard(message: FrameMessage): void;
 }
 
@@ -93,7 +92,7 @@ export class Frame {
     const version = negotiate(hello);
     if (version === undefined) {
       // Whatever else is said in an open notebook's page: that one we understand.
-      if (!this.#open) this.#listener.foreign();
+      if (!this.#open) this.#listener.refused('protocol-mismatch');
       return;
     }
     this.#disconnect();
@@ -118,13 +117,13 @@ export class Frame {
   #loaded(): void {
     if (!this.#open) return;
     this.#channel?.ping(this.#options.timeouts.frame).catch((error: unknown) => {
-      if (error instanceof EmbedError && error.code === 'timeout') this.#listener.silent();
+      if (error instanceof EmbedError && error.code === 'timeout') this.#listener.refused('frame-unresponsive');
     });
   }
 
   #wait(): void {
     this.#stopWaiting();
-    this.#stopWaiting = after(this.#options.timeouts.frame, this.#signal, () => { this.#listener.silent(); });
+    this.#stopWaiting = after(this.#options.timeouts.frame, this.#signal, () => { this.#listener.refused('frame-unresponsive'); });
   }
 
   #disconnect(reason?: unknown): void {

@@ -4,7 +4,7 @@ import type { Channel } from './channel.js';
 import { EmbedError, toEmbedError } from './errors.js';
 import { Frame } from './frame.js';
 import type { Say } from './messages.js';
-import { type Phase, Progress } from './progress.js';
+import { Progress } from './progress.js';
 import type { Expiring, FrameMessage } from './protocol.js';
 import type { Place, Service, Session } from './service.js';
 import { followSession, type SessionEvent } from './session-events.js';
@@ -30,18 +30,17 @@ export interface OpeningListener {
   happened<E extends keyof EmbedEvents>(event: E, detail: EmbedEvents[E]): void;
 }
 
-/** What a session's state means to who waits for it. */
-const PHASES: Record<string, Phase> = { queued: 'queued', starting: 'starting', loading: 'restoring' };
 const TICK = 400;
 /** How long the notebook may take to scroll to where its reader is, in milliseconds. */
 const SCROLLING = 3000;
 
 /**
  * How many new URLs in a row, with no notebook in between, before we give up. A new one may help against nearly every
- * refusal: the session is asked again when it is minted, and says so if it is over.
+ * refusal: the session is asked again when it is minted, and says so if it is over. The browser's settings and the
+ * image's age are the same at the next.
  */
-const NEW_URLS = { refused: 2, silent: 1 };
-
+const NEW_URLS = 2;
+const NEW_URLS_AFTER: Partial<Record<string, number>> = { 'frame-unresponsive': 1, 'cookies-blocked': 0, 'protocol-mismatch': 0 };
 
 export class Opening {
   readonly #options: OpeningOptions;
@@ -126,7 +125,7 @@ export class Opening {
     switch (event.event) {
       case 'progress':
         this.#place = event;
-        this.#progress.enter(PHASES[event.state ?? ''] ?? 'queued');
+        this.#progress.enter(event.state === 'loading' ? 'restoring' : event.state);
         this.#tick();
         break;
       case 'ready':
@@ -169,18 +168,7 @@ export class Opening {
       this.#frame?.remove();
       this.#frame = new Frame(view.document, url, { title, timeouts, signal: this.#signal }, {
         heard: (message) => { this.#heard(message); },
-        refused: (reason) => {
-          // The browser's settings are the same at the next URL.
-          const most = reason === 'cookies-blocked' ? 0 : NEW_URLS.refused;
-          this.#showAgain(sessionId, most, new EmbedError(reason, 'It did not let you in.'));
-        },
-        silent: () => {
-          const error = new EmbedError('frame-unresponsive', 'It does not appear.');
-          this.#showAgain(sessionId, NEW_URLS.silent, error);
-        },
-        foreign: () => {
-          this.#fail(new EmbedError('protocol-mismatch'));
-        },
+        refused: (reason) => { this.#showAgain(sessionId, reason); },
       });
       view.show(this.#frame.element);
     }, (error: unknown) => { this.#fail(error); });
@@ -251,11 +239,11 @@ export class Opening {
   }
 
   /** A new frame at a new URL; not the old one, which would only follow a changed fragment. */
-  #showAgain(sessionId: string, most: number, error: EmbedError): void {
+  #showAgain(sessionId: string, reason: string): void {
     // The session's end locks its frame out; the stream says the rest.
     if (this.#ending) return;
-    if (this.#newUrls >= most) {
-      this.#fail(error);
+    if (this.#newUrls >= (NEW_URLS_AFTER[reason] ?? NEW_URLS)) {
+      this.#fail(new EmbedError(reason, reason === 'frame-unresponsive' ? 'It does not appear.' : 'It did not let you in.'));
       return;
     }
     this.#newUrls++;

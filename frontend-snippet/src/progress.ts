@@ -25,7 +25,7 @@ export class Progress {
   }
 
   get waitsFor(): Phase {
-    return PHASES[this.#at] ?? 'connecting';
+    return PHASES[this.#at] as Phase;
   }
 
   /** Never goes back, and never arrives by itself. */
@@ -39,9 +39,9 @@ export class Progress {
     return (this.#percent = Math.max(this.#percent, Math.floor((100 * passed) / all)));
   }
 
-  /** Go on to a later phase; earlier ones are over for good. */
-  enter(phase: Phase): void {
-    const next = PHASES.indexOf(phase);
+  /** Go on to a later phase; earlier ones are over for good, and what is none changes nothing. */
+  enter(phase: string | undefined): void {
+    const next = PHASES.indexOf(phase as Phase);
     if (next > this.#at) this.#pass(next);
   }
 

@@ -336,9 +336,8 @@ export function isFrameMessage(data: unknown): data is FrameMessage {
 }
 
 function fits(data: unknown, messages: Record<string, Record<string, Check>>): boolean {
-  if (!isTagged(data)) return false;
-  const type = String(data.type);
-  return Object.hasOwn(messages, type) && Object.entries(messages[type] ?? {}).every(([field, check]) => check(data[field]));
+  const checks = isTagged(data) && isText(data.type) && Object.hasOwn(messages, data.type) && messages[data.type];
+  return !!checks && Object.entries(checks).every(([field, check]) => check((data as Fields)[field]));
 }
 
 /** What each command has to be told, as far as its shape goes. */
@@ -348,7 +347,7 @@ const VALUES: Record<Command, Check> = {
   interrupt: isNothing,
   restart: isNothing,
   'read-only': isFlag,
-  theme: oneOf(['light', 'dark']),
+  theme: (value) => value === 'light' || value === 'dark',
   colors: (value) => isFields(value) && Object.entries(value).every(([name, color]) => (COLORS as readonly string[]).includes(name) && isText(color)),
   hide: (value) => isTexts(value) && value.every(oneOf(PARTS)),
   'insert-cell': (value) => isFields(value) && oneOf(['code', 'markdown', 'raw'])(value.kind) && isText(value.source) && optional(isCount)(value.at),

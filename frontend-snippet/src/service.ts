@@ -37,8 +37,8 @@ export class Service {
   readonly #url: string;
   readonly #tokens: Tokens;
   readonly #timeout: number;
-  /** Tells `wake` to who follows a session. */
-  readonly woken = new EventTarget();
+  /** Ends the connection, or the waiting for one, of who follows a session. */
+  connection = new AbortController();
 
   constructor(url: string, tokens: Tokens, { timeout }: { timeout: number }) {
     this.#url = url.replace(/\/+$/, '');
@@ -77,7 +77,7 @@ export class Service {
   /** The page is back: what was connected may be dead, and what let us in may be too old. */
   wake(): void {
     this.#tokens.renew();
-    this.woken.dispatchEvent(new Event('wake'));
+    this.connection.abort();
   }
 
   /** Connect to the session's event stream, after the event named by `lastEventId`. */
@@ -94,7 +94,7 @@ export class Service {
   }
 
   async #ask(method: string, path: string, signal: AbortSignal, body?: object): Promise<Response> {
-    const request = { method, headers: { 'Content-Type': 'application/json' }, body: body ? JSON.stringify(body) : null };
+    const request = { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) ?? null };
     for (let n = 1; ; n++) {
       try {
         const limited = AbortSignal.any([signal, AbortSignal.timeout(this.#timeout)]);

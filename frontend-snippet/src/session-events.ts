@@ -27,14 +27,8 @@ export async function* followSession(
 ): AsyncGenerator<SessionEvent, void> {
   let lastEventId = '';
   for (let failures = 0; ; failures++) {
-    const connection = new AbortController();
+    const connection = (service.connection = new AbortController());
     const either = AbortSignal.any([signal, connection.signal]);
-    const rested = new AbortController();
-    service.woken.addEventListener('wake', () => {
-      failures = -1;
-      rested.abort();
-      connection.abort();
-    }, { signal: AbortSignal.any([signal, rested.signal]) });
     const watch = () => after(silence, either, () => { connection.abort(); });
     let forget = watch();
     const alive = () => {
@@ -57,11 +51,12 @@ export async function* followSession(
       if (error instanceof EmbedError && !(error.transient || error.code === 'token-failed')) throw error;
     } finally {
       forget();
-      connection.abort();
     }
-    // Who wakes up waits no longer.
-    await sleep(backoff(failures), AbortSignal.any([signal, rested.signal])).catch(() => { signal.throwIfAborted(); });
-    rested.abort();
+    // Who wakes up, or has heard nothing for so long, waits no longer.
+    await sleep(backoff(failures), either).catch(() => {
+      signal.throwIfAborted();
+      failures = -1;
+    });
   }
 }
 

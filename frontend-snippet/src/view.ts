@@ -25,7 +25,8 @@ export class View {
   /** The static page, while it is shown. */
   still: HTMLIFrameElement | undefined;
   readonly #root: HTMLElement;
-  readonly #saveLine: HTMLElement | undefined;
+  readonly #saveLine: HTMLElement;
+  readonly #lineWanted: boolean;
   #panel: HTMLElement | undefined;
   #frame: HTMLElement | undefined;
   #aside: HTMLElement | undefined;
@@ -34,12 +35,11 @@ export class View {
   constructor(mountPoint: HTMLElement, { saveLine }: { saveLine: boolean }) {
     this.document = mountPoint.ownerDocument;
     this.#root = this.#element('div', 'inset-notebook');
-    if (saveLine) {
-      this.#saveLine = this.#element('p', 'inset-save');
-      this.#saveLine.setAttribute('role', 'status');
-      this.#saveLine.hidden = true;
-      this.#root.append(this.#saveLine);
-    }
+    this.#lineWanted = saveLine;
+    this.#saveLine = this.#element('p', 'inset-save');
+    this.#saveLine.setAttribute('role', 'status');
+    this.#saveLine.hidden = true;
+    this.#root.append(this.#saveLine);
     mountPoint.append(this.#root);
   }
 
@@ -78,12 +78,12 @@ export class View {
   show(frame: HTMLElement): void {
     this.#frame?.remove();
     this.#frame = frame;
-    this.#root.insertBefore(frame, this.#saveLine ?? null);
+    this.#saveLine.before(frame);
   }
 
   uncover(): void {
     if (this.#frame) this.#frame.inert = false;
-    if (this.#saveLine) this.#saveLine.hidden = false;
+    this.#saveLine.hidden = !this.#lineWanted;
     this.#setPanel();
     this.still?.remove();
     this.still = undefined;
@@ -92,14 +92,14 @@ export class View {
 
   saveState(state: SaveState, message: string): void {
     this.#root.dataset.insetSave = state;
-    if (this.#saveLine) this.#saveLine.textContent = message;
+    this.#saveLine.textContent = message;
   }
 
   /** Say what happened, in the frame's place, with the one thing that can be done about it. */
   notice({ title, lines: said, button, press }: Notice): void {
     this.#frame?.remove();
     this.#frame = undefined;
-    if (this.#saveLine) this.#saveLine.hidden = true;
+    this.#saveLine.hidden = true;
     const lines = said.map((text) => this.#element('p', 'inset-message', text));
     this.#setPanel('inset-notice', this.#element('p', 'inset-title', title), ...lines, this.#button('inset-button', { text: button, press }));
     this.#panel?.setAttribute('role', 'alert');
@@ -119,8 +119,8 @@ export class View {
 
   /** Be as high as the notebook, within bounds; looks of the host's own may still say otherwise. */
   setHeight(needed: number, { minHeight = 0, maxHeight = Infinity }: Bounds): void {
-    const line = this.#saveLine?.offsetHeight ?? 0;
-    this.#root.style.height = `${String(Math.min(maxHeight, Math.max(minHeight, needed + line)))}px`;
+    const all = needed + this.#saveLine.offsetHeight;
+    this.#root.style.height = `${String(Math.min(maxHeight, Math.max(minHeight, all)))}px`;
   }
 
   /** Whether it is in the page: what is not has lost its frame. */

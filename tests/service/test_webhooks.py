@@ -5,6 +5,7 @@ import json
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from pydantic import ValidationError
@@ -257,6 +258,36 @@ async def test_a_failed_delivery_is_made_again_and_those_of_its_notebook_wait_fo
     assert [one.version for one in of_it] == [1] * (len(of_it) - 1) + [2]
     assert len({one.id for one in of_it}) == 2
     assert {one.headers["path"] for one in receiver.received} == {"/events"}, "no redirect is followed"
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "least", "most"),
+    [
+        (503, "600", 590, 600),
+        (429, format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True), 3600, 7200),
+        (503, "999999999", 43_000, 43_200),
+        (503, "later", -1, 1),
+        (500, "600", -1, 1),
+    ],
+    ids=["seconds", "a date", "bounded", "nonsense", "another status"],
+)
+async def test_a_receiver_says_when_it_is_tried_again(
+    endpoint, receiver, new_notebook, deliveries, status, asked, least, most
+):
+    receiver.answer, receiver.headers = status, [(b"retry-after", asked.encode())]
+    await new_notebook()
+
+    async with asyncio.timeout(60):
+        while not (listed := await deliveries()) or listed[0]["last_status"] is None:
+            await asyncio.sleep(0.02)
+    [waiting] = listed
+    failed_at = datetime.now(UTC)
+
+    assert waiting["state"] == "waiting"
+    if least > 0:
+        assert least - 60 < (datetime.fromisoformat(waiting["next_at"]) - failed_at).total_seconds() <= most
+    else:
+        await receiver.until(2)
 
 
 async def test_a_slow_endpoint_holds_up_no_other(settings, receiver, register, new_notebook, finished):

@@ -1,16 +1,20 @@
 """One attempt to post to an endpoint: within a time, to an allowed address, following no redirect."""
 
 import asyncio
+import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
 from inset import __version__
+from inset.clock import now
 from inset.settings import WebhookSettings
 from inset.webhooks.addresses import AddressNotAllowed, CheckedNetwork
 from inset.webhooks.queue import Outcome
@@ -19,6 +23,8 @@ _RESOLVERS = 64
 """A thread stays with a name whose server does not answer, longer than its attempt lasts."""
 _ANSWER_READ = 16_384
 """How much of an answer is read, so that its connection can be used again. Nothing of it is looked at."""
+
+_SECONDS = re.compile("[0-9]{1,9}")
 
 
 class Poster:
@@ -50,7 +56,7 @@ class Poster:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Post; whatever goes wrong is told as the outcome."""
-        told: list[int] = []
+        told: list[Outcome] = []
         try:
             async with asyncio.timeout(self._seconds):
                 await self._post(url, headers, body, told)
@@ -63,10 +69,10 @@ class Poster:
             if not told:
                 return Outcome(error="tls-failed" if _is_of_tls(exc) else "unreachable")
         # What it says after its status does not matter, nor how it ends.
-        [status] = told
-        return Outcome(status, None if 200 <= status < 300 else "status")
+        [outcome] = told
+        return outcome
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes, told: list[int]) -> None:
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes, told: list[Outcome]) -> None:
         parts = urlsplit(url)
         sent = {
             "Host": parts.netloc,
@@ -76,12 +82,30 @@ class Poster:
             **headers,
         }
         async with self._pools[parts.scheme].stream("POST", url, headers=list(sent.items()), content=body) as answer:
-            told.append(answer.status)
+            told.append(_outcome(answer.status, answer.headers))
             read = 0
             async for part in answer.aiter_stream():
                 read += len(part)
                 if read > _ANSWER_READ:
                     return
+
+
+def _outcome(status: int, headers: Sequence[tuple[bytes, bytes]]) -> Outcome:
+    if 200 <= status < 300:
+        return Outcome(status)
+    asked = next((value for name, value in headers if name.lower() == b"retry-after"), b"")
+    return Outcome(status, "status", not_before=_time_of(asked.decode("latin-1")) if status in (429, 503) else None)
+
+
+def _time_of(retry_after: str) -> datetime | None:
+    """Read a `Retry-After`: seconds, or a date; None for what is neither."""
+    if _SECONDS.fullmatch(retry_after):
+        return now() + timedelta(seconds=int(retry_after))
+    try:
+        date = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _is_of_tls(exc: BaseException | None) -> bool:

@@ -32,6 +32,8 @@ class Outcome:
 
     status: int | None = None
     error: str | None = None
+    not_before: datetime | None = None
+    """When the endpoint asks to be tried again, at the earliest."""
 
     @property
     def delivered(self) -> bool:
@@ -100,7 +102,10 @@ async def settle(db: AsyncSession, claimed: WebhookDelivery, outcome: Outcome, r
     elif now() >= delivery.give_up_at:
         _finish(delivery, "failed")
     else:
-        delivery.next_at = min(now() + retrying.wait(delivery.attempts), delivery.give_up_at)
+        next_at = now() + retrying.wait(delivery.attempts)
+        if outcome.not_before:
+            next_at = max(next_at, min(outcome.not_before, now() + _LONGEST_WAIT))
+        delivery.next_at = min(next_at, delivery.give_up_at)
     await db.flush()
     if delivery.state != "waiting" or delivery.attempts >= ATTEMPTS_IN_ORDER:
         await _let_next_go(db, delivery)
