@@ -142,7 +142,7 @@ class Cluster:
         env |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(home)}
         with (self.folder / f"{name}.log").open("wb") as log:
             self._processes[name] = process = await asyncio.create_subprocess_exec(
-                *container["command"], *container.get("args", []), cwd=home, env=env, stdout=log, stderr=log
+                *container.get("command", []), *container["args"], cwd=home, env=env, stdout=log, stderr=log
             )
         running: Manifest = {"state": {"running": {}}, "ready": True}
         await self._tell(name, "MODIFIED", phase="Running", podIP=address, containerStatuses=[_status(running)])
