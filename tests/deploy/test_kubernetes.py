@@ -14,8 +14,8 @@ from tests.support.real_hub import ROOT
 FOLDER = ROOT / "deploy" / "kubernetes"
 FOREIGN = ("hub-values.yaml", "monitoring.yaml")
 """The chart's values; a kind that the Prometheus operator brings."""
-# 1.32 is the oldest that the chart takes.
-VERSIONS = ("1.32", "1.37")
+
+VERSIONS = ("1.37",)
 
 Manifest = dict[str, Any]
 
