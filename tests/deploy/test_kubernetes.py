@@ -87,7 +87,9 @@ def test_a_restricted_seat_reaches_hub_and_service_and_nothing_else() -> None:
         ({"inset/part": "hub"}, [{"port": 8081}]),
         ({"inset/part": "service"}, [{"port": 8091}]),
     ]
-    assert any(policy["podSelector"] == {} and set(policy["policyTypes"]) == {"Ingress", "Egress"} for policy in policies)
+    assert any(
+        policy["podSelector"] == {} and set(policy["policyTypes"]) == {"Ingress", "Egress"} for policy in policies
+    )
 
 
 def test_no_seat_reaches_the_hub_s_proxy_a_neighbour_or_a_cloud_s_metadata() -> None:

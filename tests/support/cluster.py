@@ -133,8 +133,10 @@ class Cluster:
     async def _run(self, name: str, manifest: Manifest) -> None:
         [container] = manifest["spec"]["containers"]
         address = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
-        home = self.folder / name
-        home.mkdir(exist_ok=True)
+        pod = self.pods[name]
+        # The next pod of this name may begin before this one's folder is gone.
+        home = self.folder / str(pod["metadata"]["uid"])
+        home.mkdir()
         # What `$$` stands for in a manifest is `$`.
         env = {one["name"]: one.get("value", "").replace("$$", "$") for one in container["env"]}
         url = urlsplit(env["JUPYTERHUB_SERVICE_URL"])
@@ -148,7 +150,7 @@ class Cluster:
         await self._tell(name, "MODIFIED", phase="Running", podIP=address, containerStatuses=[_status(running)])
         code = await process.wait()
         shutil.rmtree(home)
-        if name in self.pods:
+        if self.pods.get(name) is pod:
             ended: Manifest = {"state": {"terminated": {"exitCode": code % 256}}, "ready": False}
             phase = "Failed" if code else "Succeeded"
             await self._tell(name, "MODIFIED", phase=phase, containerStatuses=[_status(ended)])
