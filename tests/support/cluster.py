@@ -93,7 +93,8 @@ class Cluster:
     async def _watched(self, seen: int) -> AsyncIterator[bytes]:
         while True:
             async with self._changed:
-                await self._changed.wait_for(lambda: len(self._log) > seen)
+                while len(self._log) <= seen:
+                    await self._changed.wait()
                 new, seen = self._log[seen:], len(self._log)
             for event in new:
                 yield json.dumps(event).encode() + b"\n"
