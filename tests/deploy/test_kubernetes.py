@@ -1,4 +1,4 @@
-"""The manifests and values of deploy/kubernetes, against Kubernetes' own schema and against each other: no cluster is here."""
+"""The manifests and values of deploy/kubernetes, against Kubernetes' own schema and against each other."""
 
 import re
 import subprocess

@@ -61,8 +61,6 @@ async def hub(running: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Asy
     }
     async with real_hub(folder, settings) as hub:
         yield hub
-        for seat in ("seat-001", "seat-002"):
-            await hub.stop_server(seat)
 
 
 def environment(pod: dict[str, Any]) -> dict[str, str]:

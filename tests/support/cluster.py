@@ -1,4 +1,4 @@
-"""A Kubernetes cluster as far as KubeSpawner meets one: its API at the wire, and a kubelet that runs each pod's command.
+"""A Kubernetes cluster as KubeSpawner meets one: its API at the wire, and a kubelet that runs each pod's command.
 
     async with cluster(tmp_path) as running:
         running.kubeconfig        # what KUBECONFIG names
