@@ -16,6 +16,7 @@ bind_url = os.environ.get("INSET_HUB_BIND", "http://127.0.0.1:8000")
 api_port = int(os.environ.get("INSET_HUB_API_PORT", "8081"))
 connect_name = os.environ.get("INSET_HUB_CONNECT_NAME", "")
 proxy_api_port = int(os.environ.get("INSET_HUB_PROXY_API_PORT", "8001"))
+proxy_api_url = os.environ.get("INSET_HUB_PROXY_API_URL", "")
 proxy_command = shlex.split(os.environ.get("INSET_PROXY_COMMAND", "configurable-http-proxy"))
 service_token = os.environ["INSET_HUB_TOKEN"]
 service_url = os.environ.get("INSET_SERVICE_URL", "http://127.0.0.1:8091")
@@ -34,8 +35,13 @@ if spawner == "docker":
         "memory": os.environ.get("INSET_SEAT_MEMORY", "1 GiB"),
         "pids": int(os.environ.get("INSET_SEAT_PIDS", "256")),
     }
+if spawner == "kubernetes":
+    of_containers = {
+        "image": os.environ["INSET_KUBERNETES_IMAGE"],
+        "memory": os.environ.get("INSET_SEAT_MEMORY", "1 GiB"),
+    }
 isolated = os.environ.get("INSET_ISOLATION", "on")
-restricted_reach = os.environ.get("INSET_DOCKER_RESTRICTED_REACH", "").split()
+restricted_reach = os.environ.get(f"INSET_{spawner.upper()}_RESTRICTED_REACH", "").split()
 shared_origin_allowed, insecure_bind_allowed, open_network_allowed, behind_edge = (
     os.environ.get(name, "") not in ("", "0")
     for name in ("INSET_ALLOW_SHARED_ORIGIN", "INSET_ALLOW_INSECURE_BIND", "INSET_ALLOW_OPEN_NETWORK", "INSET_EDGE")
@@ -62,7 +68,9 @@ c.JupyterHub.subdomain_host = isolation.subdomain_host(
 )
 c.JupyterHub.public_url = public_url
 c.ConfigurableHTTPProxy.command = proxy_command
-c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{proxy_api_port}"
+# One that runs elsewhere goes on while the hub is replaced.
+c.ConfigurableHTTPProxy.should_start = not proxy_api_url
+c.ConfigurableHTTPProxy.api_url = proxy_api_url or f"http://127.0.0.1:{proxy_api_port}"
 c.ConfigurableHTTPProxy.pid_file = os.path.join(data, "proxy.pid")
 
 c.JupyterHub.hub_port = api_port
@@ -87,17 +95,30 @@ c.Spawner.apply_user_options = profiles.applying(offered, environment)
 
 if spawner == "local":
     loopback.require(bind_url, acknowledged=insecure_bind_allowed)
-    limits.tell_what_is_not_kept(offered)
+    limits.tell_what_is_not_kept(offered, limits.NOT_KEPT, "INSET_SPAWNER=docker")
     c.JupyterHub.hub_ip = "127.0.0.1"
     c.LocalSeatSpawner.seats_dir = os.path.join(data, "seats")
     c.LocalSeatSpawner.allow_open_network = open_network_allowed
 
-if spawner == "docker":
+if spawner != "local":
     c.JupyterHub.hub_ip = "0.0.0.0"
     # By which the seats' containers reach it. Without one it is the machine's name: every new container has another.
     c.JupyterHub.hub_connect_ip = connect_name
     # Containers outlive a hub that is replaced by its next version; the next one takes them over.
     c.JupyterHub.cleanup_servers = False
+
+if spawner == "docker":
     # Several hubs can share an engine: containers are named after the network, of which each has its own.
     c.DockerSeatSpawner.prefix = of_containers["network"]
     c.DockerSeatSpawner.restricted_reach = restricted_reach
+
+if spawner == "kubernetes":
+    from inset_hub import kubernetes
+
+    kubernetes.require_claims(offered)
+    limits.tell_what_is_not_kept(offered, kubernetes.NOT_KEPT, "the cluster's own settings")
+    c.KubernetesSeatSpawner.namespace = os.environ["INSET_KUBERNETES_NAMESPACE"]
+    c.KubernetesSeatSpawner.image_pull_secrets = os.environ.get("INSET_KUBERNETES_PULL_SECRETS", "").split()
+    c.KubernetesSeatSpawner.restricted_reach = restricted_reach
+    # A node that is new pulls the image first.
+    c.Spawner.start_timeout = 300

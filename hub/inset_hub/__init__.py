@@ -1,1 +1,1 @@
-"""What Inset adds to a stock JupyterHub: its seats and their two spawners."""
+"""What Inset adds to a stock JupyterHub: its seats and their spawners."""

@@ -2,7 +2,7 @@
 
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from inset_hub.profiles import Profile
 
@@ -25,9 +25,9 @@ def bound(resources: Mapping[int, int]) -> None:
         resource.setrlimit(what, (most, most))
 
 
-def tell_what_is_not_kept(profiles: Mapping[str, Profile]) -> None:
-    """Say on stderr what of the operator's file the local spawner does not keep to."""
+def tell_what_is_not_kept(profiles: Mapping[str, Profile], not_kept: Sequence[str], takes: str) -> None:
+    """Say on stderr what of the operator's file this spawner does not keep to, and what that `takes`."""
     for name, profile in profiles.items():
-        unkept = [field for field in NOT_KEPT if field in profile.model_fields_set and getattr(profile, field)]
+        unkept = [field for field in not_kept if field in profile.model_fields_set and getattr(profile, field)]
         if unkept:
-            print(f"  Profile {name}: {', '.join(unkept)} take INSET_SPAWNER=docker.", file=sys.stderr, flush=True)
+            print(f"  Profile {name}: {', '.join(unkept)} take {takes}.", file=sys.stderr, flush=True)

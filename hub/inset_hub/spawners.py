@@ -1,10 +1,10 @@
-"""The choice between the two spawners."""
+"""The choice between the spawners."""
 
 from jupyterhub.spawner import Spawner
 
 
 def spawner_class(name: str) -> type[Spawner]:
-    """Import only what is asked for: a developer's machine needs no Docker client."""
+    """Import only what is asked for: a developer's machine needs no client of Docker or Kubernetes."""
     if name == "local":
         from inset_hub.local import LocalSeatSpawner
 
@@ -13,4 +13,8 @@ def spawner_class(name: str) -> type[Spawner]:
         from inset_hub.docker import DockerSeatSpawner
 
         return DockerSeatSpawner
-    raise ValueError(f"INSET_SPAWNER is {name!r}; it can be 'local' or 'docker'")
+    if name == "kubernetes":
+        from inset_hub.kubernetes import KubernetesSeatSpawner
+
+        return KubernetesSeatSpawner
+    raise ValueError(f"INSET_SPAWNER is {name!r}; it can be 'local', 'docker' or 'kubernetes'")

@@ -169,7 +169,7 @@ def test_a_file_with_a_word_that_would_mean_nothing_or_too_much_is_refused(line:
 
 
 def test_the_local_spawner_says_what_it_does_not_keep_to(file: Path, capsys: pytest.CaptureFixture[str]):
-    limits.tell_what_is_not_kept(profiles.read(str(file)))
+    limits.tell_what_is_not_kept(profiles.read(str(file)), limits.NOT_KEPT, "INSET_SPAWNER=docker")
     told = capsys.readouterr().err
     assert "Profile large: image, network, cpu, pids, mounts take INSET_SPAWNER=docker." in told
     assert "default" not in told

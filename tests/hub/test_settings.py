@@ -142,8 +142,8 @@ def test_docker_is_chosen_by_name(env: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_another_spawner_is_refused(env: pytest.MonkeyPatch):
-    env.setenv("INSET_SPAWNER", "kubernetes")
-    with pytest.raises(ValueError, match="can be 'local' or 'docker'"):
+    env.setenv("INSET_SPAWNER", "podman")
+    with pytest.raises(ValueError, match="can be 'local', 'docker' or 'kubernetes'"):
         _load()
 
 
