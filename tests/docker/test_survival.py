@@ -81,7 +81,13 @@ async def test_full(running: Deployment, host: TestHost, people: Traffic) -> Non
 
 
 async def report(people: Traffic, host: TestHost, running: Deployment, name: str) -> None:
-    took = await people.landed(within=BACK_WITHIN)
+    try:
+        took = await people.landed(within=BACK_WITHIN)
+    except BaseException as exc:
+        print(f"\nCHAOS {name}: {type(exc).__name__} {str(exc)[:600]} {people.answers.figures()}", flush=True)
+        from pathlib import Path
+        Path(f"/tmp/chaos_logs_{name}.txt").write_text(running.composed.logs())
+        raise
     await people.end()
     failures = [typist.failures for typist in people.typists]
     lost = [typist.lost_with_its_server for typist in people.typists]

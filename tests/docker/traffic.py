@@ -79,6 +79,8 @@ class Caller:
 def _refusal(answer: httpx.Response) -> str:
     """Name a refusal, having checked that it is no proxy's page."""
     kind = answer.headers.get("Content-Type", "")
+    if "/inset/" in answer.request.url.path and "html" in kind:
+        return f"{answer.status_code} to the entry page"
     assert "json" in kind, f"{answer.request.url} was answered {answer.status_code} by {kind}: {answer.text[:300]}"
     assert "Traceback" not in answer.text, answer.text
     if not kind.startswith("application/problem+json"):
