@@ -272,9 +272,7 @@ class Typist:
             ticket = {"ticket": url.fragment.removeprefix("ticket=")}
             entered = await self._caller.call(self._seat, "POST", url.path, json=ticket)
             if entered is not None and entered.status_code == 200:
-                cookies = dict(
-                    one.partition(";")[0].split("=", 1) for one in entered.headers.get_list("Set-Cookie")
-                )
+                cookies = dict(one.partition(";")[0].split("=", 1) for one in entered.headers.get_list("Set-Cookie"))
                 cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
                 self._frame = {"Cookie": cookie, "X-XSRFToken": cookies["_xsrf"]}
                 return
@@ -311,9 +309,7 @@ class Traffic:
             async with asyncio.timeout(within):
                 pending: set[asyncio.Task[None]] = set(next_ones)
                 while pending:
-                    done, _ = await asyncio.wait(
-                        [*pending, *self._working], return_when=asyncio.FIRST_COMPLETED
-                    )
+                    done, _ = await asyncio.wait([*pending, *self._working], return_when=asyncio.FIRST_COMPLETED)
                     for task in done:
                         task.result()  # whoever works ends by failing alone
                     pending -= done
@@ -325,11 +321,14 @@ class Traffic:
 
     async def end(self) -> None:
         """Have everybody stop in the middle of what they do."""
+        failed = [one for one in await self.stop() if isinstance(one, Exception)]
+        assert not failed, failed
+
+    async def stop(self) -> list[BaseException | None]:
+        """Stop everybody; gives how each has ended."""
         for task in self._working:
             task.cancel()
-        ended = await asyncio.gather(*self._working, return_exceptions=True)
-        failed = [one for one in ended if isinstance(one, Exception)]
-        assert not failed, failed
+        return await asyncio.gather(*self._working, return_exceptions=True)
 
     async def audit(self, http: httpx.AsyncClient, host: TestHost) -> int:
         """Hold all that was acknowledged against what is stored; gives the number of versions that were looked at."""
@@ -352,8 +351,7 @@ def traffic(running: Deployment, host: TestHost, typists: Sequence[str], authors
     answers = Answers()
     callers = [Caller(running, answers) for _ in (*typists, *authors)]
     sitting = [
-        Typist(Author(name, caller, running, host), caller)
-        for name, caller in zip(typists, callers, strict=False)
+        Typist(Author(name, caller, running, host), caller) for name, caller in zip(typists, callers, strict=False)
     ]
     calling = [
         Author(name, caller, running, host) for name, caller in zip(authors, callers[len(typists) :], strict=True)
