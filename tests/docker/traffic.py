@@ -239,7 +239,8 @@ class Typist:
             return False
         session = answer.json()
         if session["state"] == "failed":
-            assert session["failure"]["code"] and session["failure"]["detail"]
+            assert session["failure"]["code"]
+            assert session["failure"]["detail"]
             self.failures.append(session["failure"]["code"])
             await self._enter()
             found = await self._found()
