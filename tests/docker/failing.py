@@ -1,4 +1,4 @@
-"""What can happen to a running deployment: a process that dies without a word, packets that get nowhere, a full disk."""
+"""What can happen to a running deployment: a process dies without a word, packets get nowhere, a disk is full."""
 
 import os
 import signal

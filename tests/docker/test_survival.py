@@ -1,6 +1,6 @@
 """Parts of the deployment die, can't hear each other, or find their disk full, while people work.
 
-All goes on by itself within `BACK_WITHIN`, and nothing that was acknowledged is lost or there twice. `make soak` has the
+All goes on by itself within `BACK_WITHIN`; nothing that was acknowledged is lost or there twice. `make soak` has the
 long form (`INSET_CHAOS=long`); the figures of both are added to a file that CI keeps.
 """
 
