@@ -38,6 +38,8 @@ soak:  ## the long form: services and servers killed during thousands of saves, 
 	@INSET_FRAME_ROUNDS=$${INSET_FRAME_ROUNDS:-50} INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} INSET_FAULT_KILLS=$${INSET_FAULT_KILLS:-30} \
 		INSET_MODEL_EXAMPLES=$${INSET_MODEL_EXAMPLES:-300} \
 		$(BIN)/python -m pytest -q --timeout 3600 tests/faults tests/service/test_store_model.py tests/security/test_users.py
+	@$(PYTHON) dev/docker_engine.py
+	@INSET_CHAOS=long $(BIN)/python -m pytest -q --timeout 3600 tests/docker/test_survival.py
 
 bench:  ## measure the notebook store beside jupyter_server and git; writes docs/store-benchmark.md
 	@$(PYTHON) dev/install.py test

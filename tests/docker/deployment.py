@@ -18,6 +18,7 @@ from typing import Any
 
 from compose import Composed
 
+from tests.docker.disks import small_disk
 from tests.support.edge import SERVICE_NAME, Edge
 from tests.support.real_hub import ROOT, free_ports
 
@@ -38,6 +39,8 @@ class Deployment:
     composed: Composed
     front: Edge
     """The way in, for what browsers and hosts ask."""
+    disk: Path
+    """The database's folder, on a file system of its own where this process may make one."""
 
     @property
     def service_url(self) -> str:
@@ -98,8 +101,23 @@ def deployment(base_image: str, folder: Path, began: float) -> Iterator[Deployme
     # From elsewhere: a developer's own .env has no say here.
     empty = folder / "no.env"
     empty.touch()
-    composed = Composed(settings, ("--env-file", str(empty), "-p", name), say=lambda _: None)
-    running = Deployment(name, port, f"inset-singleuser:{tag}", composed, Edge(port, folder))
+    with small_disk(folder) as disk:
+        options = ("--env-file", str(empty), "-p", name, "-f", str(_on_disk(disk, folder)))
+        composed = Composed(settings, options, say=lambda _: None)
+        running = Deployment(name, port, f"inset-singleuser:{tag}", composed, Edge(port, folder), disk)
+        yield from _started(running, folder, began)
+
+
+def _on_disk(disk: Path, folder: Path) -> Path:
+    """Write what the Compose file is told beside what it says: where the database's volume is."""
+    override = folder / "disk.json"
+    where = {"type": "none", "o": "bind", "device": str(disk)}
+    override.write_text(json.dumps({"version": "2.4", "volumes": {"database": {"driver_opts": where}}}))
+    return override
+
+
+def _started(running: Deployment, folder: Path, began: float) -> Iterator[Deployment]:
+    composed = running.composed
     try:
         composed.build()
         built = time.monotonic()
@@ -120,4 +138,4 @@ def deployment(base_image: str, folder: Path, began: float) -> Iterator[Deployme
         if seats := running.seat_containers():
             running.docker("rm", "--force", "--volumes", *seats)
         composed.compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
-        composed.remove_own_networks(name)
+        composed.remove_own_networks(running.name)

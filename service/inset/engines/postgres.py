@@ -3,6 +3,7 @@
 `docs/decisions/0011-postgresql.md` says why they are as they are.
 """
 
+import socket
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,10 @@ from sqlalchemy.pool import NullPool
 
 from inset.errors import DatabaseUnavailable
 from inset.settings import DatabaseSettings
+
+_SILENT_SECONDS = 15
+"""After so many without a sign of life from its machine a connection is dead. TCP alone would wait for a quarter of an
+hour; a database that is only slow is no matter, since its machine answers for it."""
 
 _READ_ONLY_TRANSACTION = "25006"
 
@@ -139,9 +144,23 @@ def _connecting(times: dict[str, str], **options: Any) -> dict[str, Any]:
 async def _connect(*arguments: Any, **options: Any) -> asyncpg.Connection:
     """Connect. Whatever keeps us from it, a wrong password included, is told as the one SQLSTATE for it."""
     try:
-        return await asyncpg.connect(*arguments, **options)
+        connection = await asyncpg.connect(*arguments, **options)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         raise asyncpg.exceptions.ClientCannotConnectError(str(exc) or type(exc).__name__) from exc
+    _notice_silence(connection)
+    return connection
+
+
+def _notice_silence(connection: asyncpg.Connection) -> None:
+    """Have the system end a connection whose other end is gone, be it in the middle of a question or idle."""
+    # asyncpg offers no other way to its socket.
+    wire: socket.socket | None = connection._transport.get_extra_info("socket")
+    if wire is None or wire.family not in (socket.AF_INET, socket.AF_INET6) or not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT_SECONDS * 1000)
 
 
 def _milliseconds(span: timedelta) -> str:
