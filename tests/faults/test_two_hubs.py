@@ -15,8 +15,8 @@ import pytest
 
 from inset.cli import main
 from inset.db import open_database
-from inset.schema import upgrade
 from inset.hosts import apply_hosts
+from inset.schema import upgrade
 from tests.faults.replica import Replica
 from tests.service.conftest import document, events, until
 from tests.support.hosts import TestHost, write_hosts_file
