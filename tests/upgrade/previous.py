@@ -16,7 +16,15 @@ SCHEMA = "0010"
 def install(folder: Path) -> dict[str, str]:
     """Install its code without what it depends on; gives what processes need in their environment to run it."""
     wheels = sorted(FOLDER.glob("*.whl"))
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--root-user-action=ignore",
+    ]
     subprocess.run([*pip, "--no-index", "--no-deps", "--no-compile", "--target", folder, *wheels], check=True)
     return {"PYTHONPATH": str(folder)}
 
