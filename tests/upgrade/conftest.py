@@ -52,13 +52,12 @@ async def environment(
         "INSET_SIGNING_KEY_FILE": str(tmp_path / "signing.pem"),
         **hub_settings,
     }
-    old = {**settings, **previous_release}
-    await previous.inset(old, "keygen", str(tmp_path / "signing.pem"))
+    commands = [f"keygen {tmp_path}/signing.pem"]
     if database_kind == "postgresql":
-        await previous.inset(old, "keygen", "--master", str(tmp_path / "master"))
-        settings["INSET_MASTER_KEY_FILE"] = old["INSET_MASTER_KEY_FILE"] = str(tmp_path / "master")
-    await previous.inset(old, "db", "upgrade")
-    await previous.inset(old, "hosts", "apply", str(write_hosts_file(tmp_path / "hosts.toml", host)))
+        commands.append(f"keygen --master {tmp_path}/master")
+        settings["INSET_MASTER_KEY_FILE"] = f"{tmp_path}/master"
+    hosts = write_hosts_file(tmp_path / "hosts.toml", host)
+    await previous.inset({**settings, **previous_release}, *commands, "db upgrade", f"hosts apply {hosts}")
     return settings
 
 

@@ -1,7 +1,9 @@
 """The previous release's service, hub and save bridge, installed beside the present ones: see `README.md`."""
 
 import asyncio
+import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -29,10 +31,18 @@ def install(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-async def inset(environment: Mapping[str, str], *arguments: str) -> str:
-    """Run `inset …` of the release that the environment leads to; gives what it said."""
+_COMMANDS = """
+import json, sys
+from inset.cli import main
+sys.exit(max(main(arguments) for arguments in json.loads(sys.argv[1])))
+"""
+
+
+async def inset(environment: Mapping[str, str], *commands: str) -> str:
+    """Run some `inset …` of the release that the environment leads to, in one process; gives what it said."""
+    arguments = json.dumps([shlex.split(command) for command in commands])
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "inset", *arguments, env={**os.environ, **environment},
+        sys.executable, "-c", _COMMANDS, arguments, env={**os.environ, **environment},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     said, _ = await process.communicate()

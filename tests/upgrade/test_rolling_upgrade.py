@@ -45,7 +45,7 @@ async def test_an_old_replica_serves_on_while_the_schema_is_new_and_beside_a_new
     before, _ = await _open(client)
     await _save(hub, before, "before")
 
-    await previous.inset(environment, "db", "upgrade")
+    await previous.inset(environment, "db upgrade")
 
     assert (await client.get("/readyz")).status_code == 200
     await _save(hub, before, "at the new schema")
@@ -75,7 +75,7 @@ async def test_an_old_replica_serves_on_while_the_schema_is_new_and_beside_a_new
                 assert not any(version["aside"] for version in history)
     finally:
         await new.stop()
-    assert "All is as it should be." in await previous.inset(environment, "db", "check")
+    assert "All is as it should be." in await previous.inset(environment, "db check")
     assert "Traceback" not in (tmp_path / "old.log").read_text()
 
 

@@ -116,7 +116,7 @@ async def test_what_runs_and_what_is_stored_survives_an_upgrade_of_the_service(
         before = await everything(environment["INSET_DATABASE_URL"])
         await save("while nobody is there")
         ada.sent[6] = await save("and once more")
-        await previous.inset(environment, "db", "upgrade")
+        await previous.inset(environment, "db upgrade")
         assert missing(before, await everything(environment["INSET_DATABASE_URL"])) == []
         new = Replica(environment, port, tmp_path / "new.log")
         await new.start()
@@ -144,7 +144,7 @@ async def test_what_runs_and_what_is_stored_survives_an_upgrade_of_the_service(
                 await client.delete(f"/v1/sessions/{id}")
                 await until(client, id, "ended")
             await ada.same_again()
-            assert "All is as it should be." in await previous.inset(environment, "db", "check")
+            assert "All is as it should be." in await previous.inset(environment, "db check")
         finally:
             await new.stop()
 
