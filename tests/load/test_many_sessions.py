@@ -1,4 +1,4 @@
-"""Many sessions opened, saved and closed at once at two replicas: no error, and everything settled once."""
+"""Many sessions opened and closed at once at two replicas: no error, and everything is settled once."""
 
 import asyncio
 import os
@@ -42,8 +42,6 @@ async def test_everything_is_settled_once_and_nothing_fails(new_replica, http, h
         made = await call("POST", "/v1/notebooks", user, json={"name": "N", "content": document("0")})
         ledger, id = ledgers[user], made["id"]
         ledger.acknowledged[id, 1], ledger.sent[id] = made["sha256"], {made["sha256"]}
-        session = await call("POST", "/v1/sessions", user, json={"notebook_id": id})
-        await heard(user, session["id"], "ready")
         for base in range(1, SAVES + 1):
             content = exact(document(f"{user}: {base}"))
             stored = await call(
@@ -51,9 +49,13 @@ async def test_everything_is_settled_once_and_nothing_fails(new_replica, http, h
             )
             ledger.acknowledged[id, stored["version"]] = stored["sha256"]
             ledger.sent[id].add(stored["sha256"])
+        session = await call("POST", "/v1/sessions", user, json={"notebook_id": id})
+        await heard(user, session["id"], "ready")
         await call("DELETE", f"/v1/sessions/{session['id']}", user)
         kinds.update(await heard(user, session["id"], "ended"))
 
+    http.base_url = replicas[0].url
+    hub.service = http
     async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as users:
         for user in ledgers:
             users.create_task(work(user))
