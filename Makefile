@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
 WORKERS ?= 2
 
-.PHONY: help run up down test check soak bench bench-check bench-requests bench-story docs lint openapi
+.PHONY: help run up down test check soak bench bench-check bench-requests bench-sessions bench-story docs lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -52,6 +52,10 @@ bench-check:  ## fail if a request takes more calls of Python functions than in 
 bench-requests:  ## measure what the service's own path takes beside a trivial FastAPI app; prints tables
 	@$(PYTHON) dev/install.py test
 	@$(BIN)/python -m benchmarks.request_path
+
+bench-sessions:  ## measure two replicas with 10, 100 and 1,000 sessions on PostgreSQL; prints a table
+	@$(PYTHON) dev/install.py test
+	@$(BIN)/python -m benchmarks.sessions
 
 bench-story:  ## measure the story from the click to the first result; writes docs/story-benchmark.md
 	@$(PYTHON) dev/install.py test

@@ -50,6 +50,8 @@ class Bench:
         self.open: list[tuple[str, str]] = []
         """Each session with its user."""
         self._streams: list[asyncio.Task[None]] = []
+        self.reached: dict[str, list[float]] = {}
+        """Seconds from the call until a session was told to be in each phase, since these were last cleared."""
 
     async def call(self, number: int, method: str, path: str, user: str, **call: object) -> dict[str, object]:
         url = self._urls[number % 2] + path
@@ -63,13 +65,17 @@ class Bench:
         notebook = await self.call(number, "POST", "/v1/notebooks", user, json={"name": "N"})
         began = time.perf_counter()
         session = await self.call(number, "POST", "/v1/sessions", user, json={"notebook_id": notebook["id"]})
-        await self.heard(number, str(session["id"]), user, "ready")
+        await self.heard(number, str(session["id"]), user, "ready", since=began)
         return str(session["id"]), time.perf_counter() - began
 
-    async def heard(self, number: int, id: str, user: str, last: str) -> None:
+    async def heard(self, number: int, id: str, user: str, last: str, *, since: float | None = None) -> None:
+        """Follow a session until an event of this kind; with `since`, note when it reached each phase."""
+        phases = {10: "queued", 80: "starting", 100: "loading"}
         async with httpx.AsyncClient(base_url=self._urls[number % 2], timeout=120) as http:
             async for kind, data in events(http, id, headers=self._bearer(user)):
                 assert kind != "failed" or last == "failed", data
+                if since is not None and kind == "progress" and (phase := phases.pop(data["percent"], None)):
+                    self.reached.setdefault(phase, []).append(time.perf_counter() - since)
                 if kind == last:
                     return
 
@@ -180,6 +186,7 @@ async def _report(bench: Bench, replicas: Sequence[Replica], sizes: Sequence[int
         print(f"{size} sessions: both replicas {memory / 1e6:.0f} MB, {idle:.1%} of a core when idle", flush=True)
         for name, measured, count in (("status", bench.status, 10 * samples), ("opening", bench.opening, samples)):
             before, began = _cpu(processes), time.perf_counter()
+            bench.reached.clear()
             took = await measured(count)
             cpu = (_cpu(processes) - before - idle * (time.perf_counter() - began)) / count
             median, late = statistics.median(took), statistics.quantiles(took, n=20)[-1]
@@ -189,6 +196,13 @@ async def _report(bench: Bench, replicas: Sequence[Replica], sizes: Sequence[int
                 f"CPU of the replicas {cpu * 1000:.1f} ms, ratio {ratios[1]:.2f}",
                 flush=True,
             )
+            for phase, until in bench.reached.items():
+                end = statistics.median(until)
+                print(
+                    f"    out of {phase} after {end * 1000:.0f} ms, ratio {end / first.setdefault(phase, end):.2f}",
+                    flush=True,
+                )
+    print("errors: 0")  # any other answer than a success, and any session that failed, has ended this
     each = (memory - memory_at_first) / max(sizes[-1] - sizes[0], 1)
     print(f"memory for each session with an event stream: {each / 1024:.0f} KiB")
 
