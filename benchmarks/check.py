@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.upgrade.previous import install
-
 from benchmarks.notebook_histories import canonical, synthetic
 from benchmarks.serving import Inset, Server
 from benchmarks.store_times import new
+from tests.upgrade.previous import install
 
 BOUND = 1.05
 """How many times as many calls an answer may take as in the last release."""

@@ -118,7 +118,7 @@ class KubernetesSeatSpawner(KubeSpawner):  # type: ignore[misc]  # ships no type
             return
         if not self.restricted_reach:
             raise data_policy.not_enforceable("INSET_KUBERNETES_RESTRICTED_REACH does not say how it reaches this hub")
-        no_resolver = {"dnsPolicy": "None", "dnsConfig": {"nameservers": [NO_RESOLVER]}}
+        no_resolver: dict[str, Any] = {"dnsPolicy": "None", "dnsConfig": {"nameservers": [NO_RESOLVER]}}
         self.extra_pod_config = {**self.extra_pod_config, **no_resolver}
 
     async def start(self) -> str:
