@@ -102,13 +102,14 @@ class KubernetesSeatSpawner(KubeSpawner):  # type: ignore[misc]  # ships no type
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": profile.read_only,
         }
-        self.extra_pod_config = {
+        pod: dict[str, Any] = {
             # No addresses of the namespace's services in the environment.
             "enableServiceLinks": False,
             # The pod's own first process buries what kernels leave behind.
             "shareProcessNamespace": True,
             "terminationGracePeriodSeconds": GRACE_SECONDS,
         }
+        self.extra_pod_config = pod
 
     def apply_data_policy(self, policy: DataPolicy) -> None:
         """Label the next pod for the NetworkPolicies, and take its resolver where its data is restricted."""
