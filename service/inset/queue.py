@@ -5,7 +5,6 @@ what it last read, to answer from.
 """
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,19 +16,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
 from inset.db import Database, alone
-from inset.draining import drains
 from inset.errors import QueueFull
 from inset.events import EventFeed
 from inset.hubs import Hubs
 from inset.lifecycle import fail
 from inset.metrics import QUEUE_REFUSED
-from inset.models import Host, Server, ServerState, Session, SessionState
+from inset.models import Server, Session, SessionState
 from inset.profiles import Profiles
-from inset.servers import SERVING, give_back, kind_of, seat_for
-from inset.turns import HubRoom, Kind, Place, Room, Turn, Waiting, estimated, pace, turn
+from inset.room import read_room
+from inset.servers import give_back, is_served, kind_of, seat_for
+from inset.turns import Kind, Place, Room, Turn, Waiting, estimated, pace, turn
 
-_ASKED_AT_ONCE = 5
-"""How many starts a hub is asked for at once. If it has no room for them, no more than these hold a seat."""
 _GIVEN_AT_ONCE = 50
 _LONG = 50
 _LONG_READ_SECONDS = 0.25
@@ -102,9 +99,9 @@ class Queue:
         waiting = select(func.count()).where(Session.host_id == session.host_id, *_UNSEATED)
         if (count := (await db.exec(waiting)).one()) < most:
             return
-        room = await self._room(db)
+        room = await read_room(db, self._hubs, self._profiles)
         # Those for whom there is a seat only wait for the next round.
-        if count >= most + room.seats_for(session.host_id) and Kind(*kind_of(session)) not in room.serving:
+        if count >= most + room.seats_for(session.host_id) and not await is_served(db, session):
             QUEUE_REFUSED.labels(session.host_id).inc()
             raise QueueFull(most)
 
@@ -116,7 +113,9 @@ class Queue:
         async with self._database.transaction() as db:
             session = await db.get_one(Session, session_id)
             server = await db.get(Server, session.server_id) if session.server_id else None
-            if server is None or not (await self._room(db)).is_better_without(server.hub, session.host_id):
+            if server is None or not (await read_room(db, self._hubs, self._profiles)).is_better_without(
+                server.hub, session.host_id
+            ):
                 return False
             return await give_back(db, server.id)
 
@@ -149,38 +148,8 @@ class Queue:
         columns = [Session.id, *kind_of(Session), Session.created_at, col(Session.server_id).is_not(None)]
         rows = (await db.exec(select(*columns).where(Session.state == SessionState.QUEUED))).all()
         waiting = [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in rows]
-        room = await self._room(db, waiting) if waiting else Room()
+        room = await read_room(db, self._hubs, self._profiles, waiting) if waiting else Room()
         return _Look(waiting, room, turn(waiting, room))
-
-    async def _room(self, db: AsyncSession, waiting: Sequence[Waiting] = ()) -> Room:
-        columns = [Server.hub, Server.seat, Server.state, *kind_of(Server)]
-        rows = (await db.exec(select(*columns).where(Server.state != ServerState.STOPPED))).all()
-        taken = {(hub, seat) for hub, seat, *_ in rows}
-        servers = [(hub, state, Kind(*kind)) for hub, _, state, *kind in rows]
-        last = select(func.max(Server.created_at)).where(Server.host_id == Host.id).scalar_subquery()
-        hosts = {one.kind.host_id for one in waiting}
-        served = (await db.exec(select(Host.id, last).where(col(Host.id).in_(hosts)))).all() if hosts else []
-        asking = {one.kind for one in waiting if one.seated}
-        asked = Counter(hub for hub, state, kind in servers if kind in asking and state in SERVING)
-        drained = await drains(db)
-        bounded = self._profiles.places
-        return Room(
-            hubs=[
-                HubRoom(
-                    name=hub.name,
-                    seats=sum((hub.name, seat) not in taken for seat in hub.seats),
-                    starts=_ASKED_AT_ONCE - asked[hub.name],
-                    hosts=hub.hosts,
-                    busy=hub.client.busy,
-                    away=hub.client.away,
-                )
-                for hub in self._hubs
-                if hub.name not in drained
-            ],
-            profiles={name: most - sum(kind.profile == name for _, _, kind in servers) for name, most in bounded},
-            serving=frozenset(kind for _, state, kind in servers if state in SERVING),
-            served_at={host: at for host, at in served if at},
-        )
 
     async def _measure(self, db: AsyncSession, look: _Look) -> Mapping[str | None, timedelta | None]:
         """Measure how fast the queue has moved of late; by profile where that has one of its own, None for the rest."""

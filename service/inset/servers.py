@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import func, update
+from sqlalchemy import JSON, ColumnElement, bindparam, func, literal, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.db import HELD
+from inset.db import HELD, on_postgres
 from inset.draining import emptied
 from inset.errors import ServerGone
 from inset.hubs import Hub, Hubs
@@ -19,6 +19,10 @@ from inset.turns import Kind
 
 SERVING = (ServerState.STARTING, ServerState.RUNNING)
 """The states of a server that further sessions of its kind can use."""
+
+# Written out where they are executed, for a partial index is of no use to a parameter.
+IS_SERVING = col(Server.state).in_(bindparam("serving", list(SERVING), expanding=True, literal_execute=True))
+IS_SEATED = col(Server.state) != bindparam("stopped", ServerState.STOPPED, literal_execute=True)
 
 _CALL_TOKEN_LIFETIME = timedelta(minutes=5)
 
@@ -60,8 +64,7 @@ async def seat_for(db: AsyncSession, session: Session, hub: Hub | None) -> Serve
     None if there is neither, or if the user's server is at a hub that is just being emptied. Servers are of one kind if
     their capabilities, their data policy, their profile and their environment are the same.
     """
-    same_kind = (column == value for column, value in zip(kind_of(Server), kind_of(session), strict=True))
-    mine = select(Server).where(*same_kind, col(Server.state).in_(SERVING))
+    mine = select(Server).where(*_same_kind(session), IS_SERVING)
     # Held until the session is seen to use it: whoever would let it go waits.
     server = (await db.exec(mine.with_for_update(key_share=True))).one_or_none()
     if server and server.hub in await emptied(db):
@@ -77,10 +80,24 @@ async def seat_for(db: AsyncSession, session: Session, hub: Hub | None) -> Serve
     return server
 
 
+async def is_served(db: AsyncSession, session: Session) -> bool:
+    """Tell whether the user has a server of the session's kind already."""
+    return (await db.exec(select(Server.id).where(*_same_kind(session), IS_SERVING))).first() is not None
+
+
+def _same_kind(session: Session) -> list[ColumnElement[bool]]:
+    return [column == value for column, value in zip(kind_of(Server), kind_of(session), strict=True)]
+
+
 async def _free_seat(db: AsyncSession, hub: Hub) -> str | None:
-    seated = select(Server.seat).where(Server.hub == hub.name, Server.state != ServerState.STOPPED)
-    taken = set((await db.exec(seated)).all())
-    return next((seat for seat in hub.seats if seat not in taken), None)
+    """Find a hub's first free seat, which the database looks for: it may have a thousand that are taken."""
+    names = literal(hub.seats, JSON)
+    if on_postgres(db):
+        seats = func.json_array_elements_text(names).table_valued("value", with_ordinality="key").render_derived()
+    else:
+        seats = func.json_each(names).table_valued("value", "key")
+    taken = select(Server.id).where(Server.hub == hub.name, Server.seat == seats.c.value, IS_SEATED).exists()
+    return (await db.exec(select(seats.c.value).where(~taken).order_by(seats.c.key).limit(1))).first()
 
 
 async def give_back(db: AsyncSession, server_id: str) -> bool:

@@ -3,10 +3,11 @@ sweeping what has expired."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+from math import ceil
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
 from inset import audit, webhooks
@@ -37,6 +38,8 @@ from inset.profiles import Profiles
 log = logging.getLogger(__name__)
 
 _ROUND_SECONDS = 0.5
+_FEW = 10
+_CHECKS_APART_SECONDS = 0.02
 _STOP_INTERVAL = timedelta(seconds=1)
 _RECOVERY = timedelta(seconds=60)
 """How long it is tried to start a server that died once more."""
@@ -73,9 +76,12 @@ class Upkeep:
 
     async def run(self) -> None:
         """Look after what is due, for as long as the service runs."""
+        await asyncio.gather(self._repeat(self._round), self._repeat(self._check_some))
+
+    async def _repeat(self, duties: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self._round()
+                await duties()
             except Exception:
                 # Outlives a database that is away for a moment; the next round tries again.
                 log.exception("upkeep: this round failed")
@@ -84,20 +90,41 @@ class Upkeep:
     async def _round(self) -> None:
         stopping = await self._take(ServerState.STOPPING, _STOP_INTERVAL)
         recovering = await self._take(ServerState.RECOVERING, _STOP_INTERVAL)
-        running = await self._take(ServerState.RUNNING, self._check_interval)
-        await asyncio.gather(*map(self._stop, stopping), *map(self._recover, recovering), *map(self._check, running))
+        await asyncio.gather(*map(self._stop, stopping), *map(self._recover, recovering))
         await self._end_expired()
         await self._empty_hubs()
         if self._swept_at + _SWEEP_INTERVAL < now():
             await self._sweep()
 
-    async def _take(self, state: ServerState, interval: timedelta) -> Sequence[Server]:
-        """Take the servers that nobody has looked after for a while, but those at a hub that does not answer now."""
+    async def _check_some(self) -> None:
+        """Look up those running servers that are due, a few at a time and one after the other.
+
+        Those that became due at once would else be looked up at once from then on, and everybody else wait meanwhile.
+        """
+        async with self._database.transaction(read_only=True) as db:
+            running = (await db.exec(select(func.count()).where(Server.state == ServerState.RUNNING))).one()
+        # Twice what is due while this takes: who is late is caught up with before being due again.
+        most = _FEW + ceil(2 * running * 2 * _ROUND_SECONDS / self._check_interval.total_seconds())
+        due = await self._take(ServerState.RUNNING, self._check_interval, most=most)
+        if not due:
+            return
+        idle_timeouts = await self._idle_timeouts({server.host_id for server in due})
+        apart = min(_ROUND_SECONDS / len(due), _CHECKS_APART_SECONDS)
+        async with asyncio.TaskGroup() as checks:
+            for server in due:
+                checks.create_task(self._check(server, idle_timeouts[server.host_id]))
+                await asyncio.sleep(apart)
+
+    async def _take(self, state: ServerState, interval: timedelta, *, most: int | None = None) -> Sequence[Server]:
+        """Take the servers that nobody has looked after for a while, but those at a hub that does not answer now.
+
+        No more than `most`: those for which it has been longest.
+        """
         time = now()
         away = [hub.name for hub in self._hubs if hub.client.away]
         due = (col(Server.state) == state, col(Server.checked_at) < time - interval, col(Server.hub).not_in(away))
         async with self._database.transaction(read_only=True) as db:
-            ids = (await db.exec(select(Server.id).where(*due))).all()
+            ids = (await db.exec(select(Server.id).where(*due).order_by(col(Server.checked_at)).limit(most))).all()
         if not ids:
             return []
         async with self._database.transaction() as db:
@@ -121,7 +148,7 @@ class Upkeep:
             async with self._database.transaction() as db:
                 (await db.get_one(Server, server.id)).state = ServerState.STOPPED
 
-    async def _check(self, server: Server) -> None:
+    async def _check(self, server: Server, hosts_idle_timeout: timedelta | None) -> None:
         try:
             running = await self._hubs.called_for(server).server(server.seat)
         except Upstream as exc:
@@ -134,7 +161,8 @@ class Upkeep:
             return
         # What a bridge tells is work. The hub's own measure, for servers without one, is every request there was.
         active_at = server.active_at or running.last_activity
-        if active_at and active_at + (idle_timeout := await self._idle_timeout(server)) < now():
+        idle_timeout = self._profiles.idle_timeout(server.profile, host=hosts_idle_timeout)
+        if active_at and active_at + idle_timeout < now():
             await self._end_idle(server, idle_timeout)
 
     async def _recover(self, server: Server) -> None:
@@ -164,10 +192,11 @@ class Upkeep:
             return True
         return not running.ready
 
-    async def _idle_timeout(self, server: Server) -> timedelta:
+    async def _idle_timeouts(self, host_ids: Collection[str]) -> Mapping[str, timedelta | None]:
+        """Give what host applications have set for themselves."""
         async with self._database.transaction(read_only=True) as db:
-            limits = Limits.model_validate((await db.get_one(Host, server.host_id)).limits)
-        return self._profiles.idle_timeout(server.profile, host=limits.idle_timeout)
+            hosts = (await db.exec(select(Host.id, Host.limits).where(col(Host.id).in_(host_ids)))).all()
+        return {id: Limits.model_validate(limits).idle_timeout for id, limits in hosts}
 
     async def _end_idle(self, server: Server, idle_timeout: timedelta) -> None:
         async with self._database.transaction() as db:

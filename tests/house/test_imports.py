@@ -24,7 +24,7 @@ LAYERS = [
     ["bridges", "doctor", "edge", "hosts", "preview", "retention", "users"],
     ["sessions", "control"],
     ["queue"],
-    ["notebooks", "lifecycle"],
+    ["notebooks", "lifecycle", "room"],
     ["sides"],
     ["webhooks"],
     ["receipts", "checking", "vault"],

@@ -1,0 +1,68 @@
+"""What room there is, as the database counts it: however many servers there are, no more rows are read."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, and_, false, func, literal, or_, tuple_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from inset.draining import drains
+from inset.hubs import Hub, Hubs
+from inset.models import Host, Server, Session, SessionState
+from inset.profiles import Profiles
+from inset.servers import IS_SEATED, IS_SERVING, kind_of
+from inset.turns import HubRoom, Kind, Room, Waiting
+
+_ASKED_AT_ONCE = 5
+"""How many starts a hub is asked for at once. If it has no room for them, no more than these hold a seat."""
+
+
+async def read_room(db: AsyncSession, hubs: Hubs, profiles: Profiles, waiting: Sequence[Waiting] = ()) -> Room:
+    """Count what there is to give out. Of the servers that are there only those are told that `waiting` can join."""
+    taken, seated = Counter[str](), Counter[str]()
+    in_seats = or_(false(), *(and_(col(Server.hub) == hub.name, _in_seat_of(hub)) for hub in hubs))
+    counts = select(Server.hub, Server.profile, func.count(), func.count().filter(in_seats))
+    counts = counts.where(IS_SEATED).group_by(col(Server.hub), col(Server.profile))
+    for hub, profile, count, in_seats_of_it in (await db.exec(counts)).all():
+        taken[hub] += in_seats_of_it
+        seated[profile] += count
+    serving = [(hub, Kind(*kind)) for hub, *kind in (await db.exec(_JOINABLE)).all()] if waiting else []
+    asking = {one.kind for one in waiting if one.seated}
+    asked = Counter(hub for hub, kind in serving if kind in asking)
+    last = select(func.max(Server.created_at)).where(Server.host_id == Host.id).scalar_subquery()
+    hosts = {one.kind.host_id for one in waiting}
+    served = (await db.exec(select(Host.id, last).where(col(Host.id).in_(hosts)))).all() if hosts else []
+    drained = await drains(db)
+    return Room(
+        hubs=[
+            HubRoom(
+                name=hub.name,
+                seats=hub.settings.seats - taken[hub.name],
+                starts=_ASKED_AT_ONCE - asked[hub.name],
+                hosts=hub.hosts,
+                busy=hub.client.busy,
+                away=hub.client.away,
+            )
+            for hub in hubs
+            if hub.name not in drained
+        ],
+        profiles={name: most - seated[name] for name, most in profiles.places},
+        serving=frozenset(kind for _, kind in serving),
+        served_at={host: at for host, at in served if at},
+    )
+
+
+def _in_seat_of(hub: Hub) -> ColumnElement[bool]:
+    """Leave out who is in a seat of a time when the hub had more of them: these have higher numbers."""
+    last = hub.seats[-1]
+    return tuple_(func.length(Server.seat), col(Server.seat)) <= tuple_(literal(len(last)), literal(last))
+
+
+_JOINABLE = (
+    select(Server.hub, *kind_of(Server))
+    .join(Session, and_(*(getattr(Session, name) == getattr(Server, name) for name in Kind._fields)))
+    .where(Session.state == SessionState.QUEUED, IS_SERVING)
+    .distinct()
+)
+"""The servers of those kinds for which somebody waits."""
