@@ -6,9 +6,9 @@ import pytest
 
 from inset_client import AsyncInset, AsyncUser, NotAllowed, VersionConflict, VersionNotFound
 from inset_client.models import NotebookDiff
-from tests.support.insets import BOTH
+from tests.support.insets import ALL
 
-pytestmark = BOTH
+pytestmark = ALL
 
 
 def _cell(id: str, source: str, **more: Any) -> dict[str, Any]:
