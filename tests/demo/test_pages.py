@@ -6,13 +6,14 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.async_api import Page, expect
 
 from inset_client.testkit import FakeInset, FakeProblem
 from tests.demo.conftest import FRONTEND, KEY
-from tests.support.axe import look
+from tests.support.axe import PICTURES, look
 from tests.support.chromium import chromium_page
 from tests.support.real_hub import free_ports
 from tests.support.serving import served
@@ -320,3 +321,63 @@ async def test_axe_finds_nothing_serious_on_any_page(page: Page, stack: Stack) -
     await look(page, "demo-version")
     await page.goto(stack.url)
     await look(page, "demo-list")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_on_a_phone_the_header_takes_two_lines_and_nothing_sticks_out(
+    page: Page, stack: Stack, scheme: Literal["light", "dark"]
+) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    await log_in(page, stack)
+    await create(page, "Malaria grants in the north and in the south of the country")
+    await type_into_the_notebook(page, "1 + 1")
+    await expect(page.get_by_test_id("save-state")).to_have_text("Unsaved changes")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_test_id("version")).to_contain_text("Version 2")
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+    await picture(page, f"demo-analysis-390-{scheme}")
+
+    assert await lines(page, ".masthead .brand, .who span, .who button") == 1
+    assert await lines(page, "main > .toolbar :is(.heading > *, .state, button)") == 2
+    # What one element says is not broken over several lines, as names and paths were.
+    for one_line in (".who span", ".heading > a", ".heading h1", "#state"):
+        assert await page.locator(one_line).evaluate("(e) => e.getBoundingClientRect().height") < 30, one_line
+    assert await sticking_out(page) == 0
+
+    await page.get_by_role("button", name="History").click()
+    await expect(page.get_by_test_id("versions").get_by_role("listitem")).to_have_count(2)
+    await picture(page, f"demo-history-390-{scheme}")
+    assert await sticking_out(page) == 0
+    await page.goto(stack.url)
+    await expect(page.get_by_test_id("analyses").get_by_role("listitem")).to_contain_text("Version 2")
+    await picture(page, f"demo-list-390-{scheme}")
+    assert await lines(page, ".masthead .brand, .who span, .who button") == 1
+    assert await sticking_out(page) == 0
+
+
+async def picture(page: Page, name: str) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=PICTURES / f"{name}.png")
+
+
+async def lines(page: Page, parts: str) -> int:
+    """Count the lines on which these elements stand, hidden ones left out: on one line they overlap in height."""
+    found: int = await page.locator(parts).evaluate_all(
+        """(elements) => {
+          const boxes = elements.map((each) => each.getBoundingClientRect()).filter(({ height }) => height);
+          boxes.sort((a, b) => a.top - b.top);
+          let [count, end] = [0, -Infinity];
+          for (const { top, bottom } of boxes) {
+            if (top >= end) count += 1;
+            end = Math.max(end, bottom);
+          }
+          return count;
+        }"""
+    )
+    return found
+
+
+async def sticking_out(page: Page) -> int:
+    """Give by how many pixels the page can be scrolled sideways."""
+    return int(await page.evaluate("document.documentElement.scrollWidth - innerWidth"))

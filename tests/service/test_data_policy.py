@@ -112,7 +112,9 @@ async def test_a_server_that_runs_is_never_given_to_a_restricted_session(behind_
         assert ended["ending_reason"] == "policy-changed"
 
 
-async def test_a_user_can_not_fetch_his_notebook_and_his_hosts_backend_can_on_record(behind_edge, hub, host, restrict):
+async def test_a_user_can_not_fetch_his_notebook_and_his_hosts_backend_can_on_record(
+    behind_edge, hub, host, other_host, restrict
+):
     await restrict()
     async with running_service(behind_edge, hub, **host.bearer("ada")) as client:
         notebook = await _created(client)
@@ -123,6 +125,10 @@ async def test_a_user_can_not_fetch_his_notebook_and_his_hosts_backend_can_on_re
 
         exported = await client.get(content, headers=host.backend_bearer("ada"))
         assert exported.status_code == 200
+        # In nobody else's name, and no other host application's backend gets it.
+        for stranger in (host.backend_bearer("grace"), other_host.backend_bearer("ada")):
+            hidden = await client.get(content, headers=stranger)
+            assert (hidden.status_code, problem(hidden)) == (404, "notebook-not-found")
         told = (await client.get("/v1/audit", headers=host.backend_bearer("ada"))).json()["items"]
 
     [record] = [one for one in told if one["action"] == "notebook.downloaded"]

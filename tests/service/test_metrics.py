@@ -3,21 +3,29 @@
 import asyncio
 import json
 import re
+from datetime import timedelta
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from inset.db import open_database
+from inset.hosts import apply_hosts
+from inset.settings import WebhookSettings
 from tests.service.conftest import document, events, problem, running_service, until
+from tests.support.hosts import write_hosts_file
 from tests.support.real_hub import ROOT
+from tests.support.serving import served
+from tests.support.webhooks import SECRET, Receiver
 
 TOKEN = "what Prometheus shows"
 
 
 @pytest.fixture
 async def settings(settings):
-    return settings.model_copy(update={"metrics_token": SecretStr(TOKEN), "queue_length": 3})
+    webhooks = WebhookSettings(retry_after=timedelta(seconds=0.2))
+    return settings.model_copy(update={"metrics_token": SecretStr(TOKEN), "queue_length": 3, "webhooks": webhooks})
 
 
 async def scraped(client):
@@ -152,6 +160,41 @@ async def test_calls_to_the_hub_are_timed_by_what_they_are_and_how_they_end(clie
     assert "seat-001" not in str(told)
 
 
+@pytest.mark.each_database
+async def test_webhooks_that_wait_are_counted_with_the_age_of_the_oldest(
+    client, settings, host, new_notebook, tmp_path
+):
+    receiver = Receiver(answer=503)
+    async with served(receiver) as url:
+        host.webhooks[:] = [{"name": "main", "url": url, "events": ["notebook.saved"], "secrets": [SECRET]}]
+        async with open_database(settings.database_url) as database:
+            file = write_hosts_file(tmp_path / "hosts.toml", host)
+            await apply_hosts(database, file, signing_key_file=settings.signing_key_file)
+        before = await scraped(client)
+        assert (before["inset_webhooks_waiting",], before["inset_webhooks_oldest_seconds",]) == (0, 0)
+
+        # The second notebook's is told beside the first's, whose endpoint refuses both.
+        await new_notebook()
+        await new_notebook("Other")
+        await receiver.until(4)
+        waiting, later = await scraped(client), await scraped(client)
+
+        assert waiting["inset_webhooks_waiting",] == 2
+        assert 0 < waiting["inset_webhooks_oldest_seconds",] < later["inset_webhooks_oldest_seconds",]
+        receiver.answer = 204
+        async with asyncio.timeout(60):
+            while (told := await scraped(client))["inset_webhooks_waiting",]:
+                await asyncio.sleep(0.05)
+
+    assert told["inset_webhooks_oldest_seconds",] == 0
+    counted = {
+        outcome: told["inset_webhook_attempts_total", outcome] - before["inset_webhook_attempts_total", outcome]
+        for outcome in ("delivered", "retried", "given-up", "switched-off")
+    }
+    assert (counted["delivered"], counted["given-up"], counted["switched-off"]) == (2, 0, 0)
+    assert counted["retried"] >= 2
+
+
 async def test_a_scrape_of_everything_has_what_the_dashboard_and_the_alerts_ask_for(client, hub, host, ready_session):
     session = await ready_session()
     await client.delete(f"/v1/sessions/{session['id']}")
@@ -168,6 +211,7 @@ async def test_a_scrape_of_everything_has_what_the_dashboard_and_the_alerts_ask_
 
     assert len(asked) > 12
     assert len(alerted) > 6
+    assert {name for name in alerted if "webhook" in name} | {"inset_webhooks_waiting"} <= asked
     assert asked | alerted <= there, (asked | alerted) - there
     listed = set(re.findall(r"^\| `(inset_\w+)`", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
     assert {re.sub("_(total|count|sum|bucket|created)$", "", name) for name in there if "inset_" in name} == listed

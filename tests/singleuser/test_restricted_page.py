@@ -1,10 +1,14 @@
-"""What a user sees who may not do everything, in a real Chromium that keeps no third-party cookies."""
+"""What a user sees who may not do everything, or whose data is restricted, in a real Chromium.
+
+It keeps no third-party cookies, unless a test says that it keeps none at all.
+"""
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,9 +16,9 @@ from playwright.async_api import Frame, Page, Response
 
 from tests.fakes.fake_service import FakeService
 from tests.singleuser.conftest import Seat
-from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium
 from tests.support.host_page import HostPage, host_page
-from tests.support.notebook_page import run_in_last_cell
+from tests.support.notebook_page import run_in_last_cell, type_in_last_cell
 from tests.support.real_hub import RealHub
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -39,6 +43,17 @@ def analysis() -> bytes:
     return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
 
 
+FETCHED = """async (path) => {
+  const headers = { 'X-XSRFToken': /_xsrf=([^;]+)/.exec(document.cookie)[1] };
+  return (await fetch(location.pathname.replace(/(notebooks|lab).*/, '') + path, { headers })).status;
+}"""
+"""What the server answers to the frame's own cookies: a function to call inside it."""
+
+
+def _lets_out(entry: str) -> bool:
+    return any(word in entry.lower() for word in ("download", "export", "print", "terminal", "browser tab"))
+
+
 @dataclass
 class Shown:
     """A notebook in a frame of a host's page."""
@@ -59,9 +74,17 @@ class Shown:
         told: list[dict[str, object]] = await self.page.evaluate("told")
         return [event for event in told if event["event"] == name]
 
+    async def menus(self) -> list[str]:
+        """The menus' names, as they stand in the bar."""
+        return await self.frame.locator(".lm-MenuBar-itemLabel:visible").all_inner_texts()
+
     async def entries(self, menu: str) -> list[str]:
         """What can be chosen in a menu."""
         await self.frame.locator(".lm-MenuBar-itemLabel", has_text=menu).first.click()
+        return await self.shown_entries()
+
+    async def shown_entries(self) -> list[str]:
+        """What can be chosen in the menu that is open, which this closes."""
         await self.frame.locator(".lm-Menu").first.wait_for()
         labels = await self.frame.locator(
             ".lm-Menu-item:not(.lm-mod-disabled):visible .lm-Menu-itemLabel"
@@ -78,10 +101,20 @@ async def host() -> AsyncIterator[HostPage]:
 
 @asynccontextmanager
 async def shown(
-    hub: RealHub, service: FakeService, host: HostPage, profile: Path, name: str, may: list[str], interface: str
+    hub: RealHub,
+    service: FakeService,
+    host: HostPage,
+    profile: Path,
+    name: str,
+    may: list[str],
+    interface: str,
+    *,
+    data_policy: str = "open",
+    cookies: dict[str, Any] = NO_THIRD_PARTY_COOKIES,
+    opens: bool = True,
 ) -> AsyncIterator[Shown]:
-    """Show the notebook to a user who may do this, in a seat of his own."""
-    server_id = await hub.start_server(name, origins=[host.origin], may=may)
+    """Show the notebook to a user who may do this, in a seat of his own; or the refusal, if it never `opens`."""
+    server_id = await hub.start_server(name, origins=[host.origin], may=may, data_policy=data_policy)
     token = await hub.mint_token(name)
     content = analysis()
     notebook_id = service.add_notebook(content)
@@ -92,7 +125,7 @@ async def shown(
         async with (
             hub.seat(name, token=token) as http,
             hub.seat(name) as anonymous,
-            chromium(profile, NO_THIRD_PARTY_COOKIES) as browser,
+            chromium(profile, cookies) as browser,
         ):
             seat = Seat(hub, service, token, http, anonymous, server_id)
             (await seat.put_document(notebook_id, path, version=1, content=content)).raise_for_status()
@@ -110,7 +143,10 @@ async def shown(
 
             page.on("response", note)
             await page.goto(host.url)
-            await page.evaluate("notebook.ready")
+            if opens:
+                await page.evaluate("notebook.ready")
+            else:
+                await page.locator("#mount iframe").wait_for(state="attached")
             yield Shown(page, page.frames[1], seat, notebook_id, path, refused)
     finally:
         await hub.stop_server(name)
@@ -144,8 +180,7 @@ async def test_a_view_only_notebook_is_looked_at_in_peace(
         assert await view.events("dirty") == []
         assert (await view.seat.http.get("api/kernels")).json() == []
         await page.screenshot(path=tmp_path / f"view-only-{interface}.png")
-        menus = await frame.locator(".lm-MenuBar-itemLabel:visible").all_inner_texts()
-        assert not {"Run", "Kernel"} & set(menus)
+        assert not {"Run", "Kernel"} & set(await view.menus())
         file = await view.entries("File")
         assert "Reload Notebook from Disk" in file
         assert not {"Save Notebook", "Download", "Rename…", "Duplicate", "New", "New Launcher"} & set(file)
@@ -175,3 +210,51 @@ async def test_who_may_edit_and_run_works_as_ever_and_takes_nothing_away(
         assert "Save Notebook" in file
         assert not {"Download", "Save and Export Notebook As", "Print…"} & set(file)
         assert not [one for one in view.refused if not one.startswith("403 GET")], view.refused
+
+
+@pytest.mark.parametrize("interface", ["notebook", "lab"])
+async def test_restricted_data_can_be_worked_with_and_no_menu_takes_it_away(
+    interface: str, hub: RealHub, service: FakeService, host: HostPage, tmp_path: Path
+):
+    # As no service of ours would start it: with all capabilities, of which the policy leaves two.
+    all_of_them = ["edit", "run", "download", "terminals"]
+    async with shown(
+        hub, service, host, tmp_path / "profile", "seat-006", all_of_them, interface, data_policy="restricted"
+    ) as view:
+        frame, page = view.frame, view.page
+        assert (await view.events("ready"))[0]["may"] == ["edit", "run"]
+
+        await type_in_last_cell(frame, "\nprint(6 * 7)")
+        saved = await page.evaluate("notebook.save()")
+        assert saved["version"] == view.versions > 1
+        assert b"print(6 * 7)" in service.notebooks[view.notebook_id].newest.content
+
+        await page.screenshot(path=tmp_path / f"restricted-{interface}.png")
+        offered = {entry for menu in await view.menus() for entry in await view.entries(menu)}
+        assert {"Save Notebook", "Run All Cells"} <= offered
+        assert [entry for entry in offered if _lets_out(entry)] == []
+        if interface == "lab":
+            await frame.locator(".jp-DirListing-item", has_text="analysis.ipynb").click(button="right")
+            of_file = await view.shown_entries()
+            assert "Rename" in of_file
+            assert [entry for entry in of_file if _lets_out(entry)] == []
+
+        # Nor what a user could type himself, with the frame's own cookies.
+        assert await frame.evaluate(FETCHED, f"api/contents/{view.path}") == 200
+        for gone in ("files", "nbconvert/html", "view"):
+            assert await frame.evaluate(FETCHED, f"{gone}/{view.path}") in (403, 404), gone
+
+
+async def test_where_all_cookies_are_blocked_restricted_data_stays_closed_and_the_page_says_why(
+    hub: RealHub, service: FakeService, host: HostPage, tmp_path: Path
+):
+    async with shown(
+        hub, service, host, tmp_path / "profile", "seat-007", ["edit", "run"], "notebook",
+        data_policy="restricted", cookies=NO_COOKIES, opens=False,
+    ) as view:  # fmt: skip
+        refused = await view.page.evaluate("notebook.ready.then(() => null, ({ code }) => code)")
+
+        assert refused == "cookies-blocked"
+        assert "Allow cookies for this page" in (await view.page.get_by_role("alert").text_content() or "")
+        assert await view.events("ready") == []
+        assert not any("/api/contents" in request for request in view.refused)

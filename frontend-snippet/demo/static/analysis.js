@@ -81,7 +81,8 @@ function update(change) {
   $('save').setAttribute('aria-disabled', !enabled);    // not `disabled`, which would take the keyboard's focus away
   if ($('state').textContent !== state) $('state').textContent = state;
   $('state').dataset.tone = bad ? 'bad' : view.dirty ? 'unsaved' : 'calm';
-  $('version').textContent = view.version ? `Version ${view.version} · saved ${clockTime(view.savedAt)}` : '';
+  $('version').textContent = view.version ? `Version ${view.version}` : '';
+  $('when').textContent = view.version ? ` · saved ${clockTime(view.savedAt)}` : '';
   $('end').hidden = view.phase !== 'open';
 }
 

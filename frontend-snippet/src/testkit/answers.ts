@@ -1,9 +1,11 @@
 /** How the fake answers: HTTP in, HTTP out. */
+import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
+import { compared } from './diffs.js';
 import frame from './frame.html';
 import { missing, Refusal } from './refusals.js';
-import { written, type Kept, type Notebook, type Session } from './state.js';
+import { current, written, type Kept, type Notebook, type Session, type Version } from './state.js';
 import { caller, need, type Caller } from './tokens.js';
 
 interface Asked {
@@ -31,7 +33,9 @@ const CALLS: [method: string, path: RegExp, call: (asked: Asked) => Answer][] = 
   ['GET', /^\/v1\/notebooks$/, listNotebooks],
   ['GET', /^\/v1\/notebooks\/(\w+)$/, (asked) => ({ body: shown(notebook(asked)) })],
   ['GET', /^\/v1\/notebooks\/(\w+)\/content$/, content],
+  ['PUT', /^\/v1\/notebooks\/(\w+)\/content$/, replace],
   ['GET', /^\/v1\/notebooks\/(\w+)\/preview$/, preview],
+  ['GET', /^\/v1\/notebooks\/(\w+)\/diff$/, diff],
   ['POST', /^\/v1\/sessions$/, open],
   ['GET', /^\/v1\/sessions$/, listSessions],
   ['GET', /^\/v1\/sessions\/(\w+)$/, (asked) => ({ body: told(session(asked)) })],
@@ -86,9 +90,7 @@ function create(asked: Asked): Answer {
   need(who, 'edit');
   const { name, content: document } = parsed(body) as { name?: string; content?: { cells?: unknown; nbformat?: unknown } };
   if (typeof name !== 'string' || !name.trim()) throw new Refusal(422, 'invalid-request', 'Request not valid', { errors: [] });
-  if (document && (!Array.isArray(document.cells) || document.nbformat !== 4)) {
-    throw new Refusal(422, 'not-a-notebook', 'Content is not a notebook');
-  }
+  if (document) needNotebook(document);
   const id = once(asked, () => kept.add(who.user, name.trim(), document ?? undefined).id);
   // Receipts are signed by the service alone.
   const made = shown(kept.notebooks.get(id) as Notebook);
@@ -105,6 +107,40 @@ function content(asked: Asked): Answer {
   need(asked.who, 'download');
   const version = current(notebook(asked));
   return tagged(asked, String(version.number), { body: version.content, type: 'application/x-ipynb+json' });
+}
+
+function replace(asked: Asked): Answer {
+  const { kept, who, headers } = asked;
+  need(who, 'edit');
+  const found = notebook(asked);
+  const base = Number(/^(?:W\/)?"?([1-9]\d{0,8})"?$/.exec(headers['if-match'] ?? '')?.[1] ?? 0);
+  if (!base) throw new Refusal(428, 'base-version-required', 'If-Match required');
+  const document = parsed(asked.body);
+  needNotebook(document);
+  numbered(found, base);
+  const content = written(document);
+  if (content !== current(found).content) {
+    if (base !== current(found).number) {
+      const { number } = kept.keepAside(found, content, base);
+      const numbers = { base_version: base, current_version: current(found).number, kept_version: number };
+      const resolve = `/v1/notebooks/${found.id}/versions/${String(number)}/resolve`;
+      throw new Refusal(409, 'version-conflict', 'Notebook has changed', { ...numbers, resolve });
+    }
+    kept.save(found, content, 'api');
+  }
+  return { body: { ...shown(found), receipt: '' }, headers: { ETag: `"${String(current(found).number)}"` } };
+}
+
+function diff(asked: Asked): Answer {
+  need(asked.who, 'download');
+  const found = notebook(asked);
+  const [before, after] = (['from', 'to'] as const).map((name) => {
+    const number = Number(asked.url.searchParams.get(name) ?? (name === 'to' ? current(found).number : 0));
+    if (!Number.isInteger(number) || number < 1) throw new Refusal(422, 'invalid-request', 'Request not valid', { errors: [] });
+    return numbered(found, number);
+  }) as [Version, Version];
+  const facts = [found.name, before.number, before.sha256, after.number, after.sha256].join(' ');
+  return tagged(asked, createHash('sha256').update(facts).digest('hex').slice(0, 32), { body: compared(before, after) });
 }
 
 function preview(asked: Asked): Answer {
@@ -194,10 +230,16 @@ function session({ kept, who, id }: Asked): Session {
   return found;
 }
 
-function current({ versions }: Notebook): Notebook['versions'][number] {
-  const last = versions.at(-1);
-  if (!last) throw missing('Version');
-  return last;
+function numbered({ versions }: Notebook, number: number): Version {
+  const found = versions[number - 1];
+  if (!found) throw missing('Version');
+  return found;
+}
+
+function needNotebook(document: { cells?: unknown; nbformat?: unknown }): void {
+  if (!Array.isArray(document.cells) || document.nbformat !== 4) {
+    throw new Refusal(422, 'not-a-notebook', 'Content is not a notebook');
+  }
 }
 
 function tagged({ headers }: Asked, tag: string, answer: Answer): Answer {

@@ -1,5 +1,6 @@
 /** What the fake keeps: notebooks with their versions, sessions with their events. */
 import { createHash, randomUUID } from 'node:crypto';
+import { missing } from './refusals.js';
 
 export interface Version {
   number: number;
@@ -7,6 +8,8 @@ export interface Version {
   sha256: string;
   origin: string;
   createdAt: string;
+  /** Kept on the side by a conflict. */
+  aside: boolean;
 }
 
 export interface Notebook {
@@ -58,15 +61,26 @@ export class Kept {
   }
 
   save(notebook: Notebook, content: string, origin: string): Version {
-    const sha256 = createHash('sha256').update(content).digest('hex');
-    const version = { number: notebook.versions.length + 1, content, sha256, origin, createdAt: new Date().toISOString() };
-    notebook.versions.push(version);
-    for (const session of this.sessions.values()) {
-      if (session.notebook !== notebook || OVER.includes(session.state)) continue;
-      session.version = version.number;
-      session.tell('saved', { version: version.number, sha256, origin, author: notebook.owner });
+    const version = added(notebook, content, origin, false);
+    const { number, sha256 } = version;
+    for (const session of this.live(notebook)) {
+      session.version = number;
+      session.tell('saved', { version: number, sha256, origin, author: notebook.owner });
     }
     return version;
+  }
+
+  /** Store what was sent on top of an old version. */
+  keepAside(notebook: Notebook, content: string, base: number): Version {
+    const version = added(notebook, content, 'api', true);
+    const resolve = `/v1/notebooks/${notebook.id}/versions/${String(version.number)}/resolve`;
+    const numbers = { base_version: base, current_version: current(notebook).number, kept_version: version.number };
+    for (const session of this.live(notebook)) session.tell('conflict', { ...numbers, resolve });
+    return version;
+  }
+
+  live(notebook: Notebook): Session[] {
+    return [...this.sessions.values()].filter((each) => each.notebook === notebook && !OVER.includes(each.state));
   }
 
   /** The session that a notebook has open, or a new one. */
@@ -152,10 +166,24 @@ export class Session {
     this.state = 'ready';
     this.percent = 100;
     this.message = 'Ready';
-    this.version = this.notebook.versions.length;
+    this.version = current(this.notebook).number;
     this.readyAt = new Date().toISOString();
     this.tell('ready', { embeddable: true, version: this.version });
   }
+}
+
+/** The version that a reader gets. */
+export function current({ versions }: Notebook): Version {
+  const newest = versions.filter(({ aside }) => !aside).at(-1);
+  if (!newest) throw missing('Version');
+  return newest;
+}
+
+function added(notebook: Notebook, content: string, origin: string, aside: boolean): Version {
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  const version = { number: notebook.versions.length + 1, content, sha256, origin, aside, createdAt: new Date().toISOString() };
+  notebook.versions.push(version);
+  return version;
 }
 
 /** Write a document as Jupyter does. */

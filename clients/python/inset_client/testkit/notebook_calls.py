@@ -1,5 +1,6 @@
 """How the fake answers calls on notebooks and their versions."""
 
+import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from inset_client.testkit.diffs import compare
 from inset_client.testkit.paging import page
 from inset_client.testkit.problems import FakeProblem, invalid, missing
 from inset_client.testkit.state import EMPTY_DOCUMENT, FakeNotebook, FakeVersion, checked
@@ -105,6 +107,17 @@ async def version(fake: "FakeInset", request: Request) -> Response:
     return JSONResponse(_version(fake.notebook(request, fake.caller(request)), request).public())
 
 
+async def diff(fake: "FakeInset", request: Request) -> Response:
+    caller = fake.caller(request)
+    caller.require("download")
+    notebook = fake.notebook(request, caller)
+    old, new = _asked(request, "from"), _asked(request, "to", notebook.current.number)
+    before, after = _numbered(notebook, old), _numbered(notebook, new)
+    facts = f"{notebook.name} {old} {before.sha256} {new} {after.sha256}"
+    tag = hashlib.sha256(facts.encode()).hexdigest()[:32]
+    return _tagged(request, tag, lambda: JSONResponse(compare(before, after)))
+
+
 async def label(fake: "FakeInset", request: Request) -> Response:
     found = _version(_editable(fake, request), request)
     named = (await read_json(request)).get("label")
@@ -163,7 +176,17 @@ def _editable(fake: "FakeInset", request: Request, *, deleted: bool = False) -> 
 
 
 def _version(notebook: FakeNotebook, request: Request) -> FakeVersion:
-    number = int(request.path_params.get("number", notebook.current.number))
+    return _numbered(notebook, int(request.path_params.get("number", notebook.current.number)))
+
+
+def _asked(request: Request, name: str, default: int | None = None) -> int:
+    given = request.query_params.get(name, str(default))
+    if not re.fullmatch("[1-9][0-9]{0,8}", given):
+        raise invalid(f"query.{name}", "Input should be a version's number")
+    return int(given)
+
+
+def _numbered(notebook: FakeNotebook, number: int) -> FakeVersion:
     if number > len(notebook.versions) or number < 1:
         raise missing("version")
     return notebook.versions[number - 1]
@@ -216,6 +239,7 @@ CALLS: list[tuple[str, str, Call]] = [
     ("GET", f"{_ONE}/content", content),
     ("PUT", f"{_ONE}/content", replace),
     ("GET", f"{_ONE}/preview", preview),
+    ("GET", f"{_ONE}/diff", diff),
     ("GET", f"{_ONE}/versions", versions),
     ("GET", _NUMBERED, version),
     ("PATCH", _NUMBERED, label),
