@@ -6,7 +6,7 @@ import {
 import { after } from './timers.js';
 
 /** The codes of a failed save or command that a host can do something about. */
-const PROMISED = ['conflict', 'not-allowed', 'no-such-cell', 'bad-value'];
+const PROMISED = ['conflict', 'not-allowed', 'no-such-cell', 'bad-value', 'read-only'];
 
 /** A message that is answered, before it has its number. */
 type Asked = Omit<Untagged<Save>, 'request'> | Omit<Untagged<Ping>, 'request'> | Omit<Untagged<DoCommand>, 'request'>;

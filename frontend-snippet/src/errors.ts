@@ -10,6 +10,7 @@ export type EmbedErrorCode =
   | 'command-failed'
   | 'no-such-cell'
   | 'bad-value'
+  | 'read-only'
   | 'protocol-mismatch'
   | 'cancelled'
   | 'unexpected'
