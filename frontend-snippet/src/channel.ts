@@ -10,6 +10,7 @@ const PROMISED = ['conflict', 'not-allowed', 'no-such-cell', 'bad-value', 'read-
 
 /** A message that is answered, before it has its number. */
 type Asked = Omit<Untagged<Save>, 'request'> | Omit<Untagged<Ping>, 'request'> | Omit<Untagged<DoCommand>, 'request'>;
+type Answer<T extends FrameMessage['type']> = Extract<FrameMessage, { type: T }>;
 
 interface Pending {
   settle: (answer: FrameMessage) => void;
@@ -33,23 +34,18 @@ export class Channel {
   }
 
   /** Save what the editor holds; settles when the database has it. */
-  async save(timeout: number): Promise<Saved> {
-    const answer = await this.#ask({ type: 'save' }, timeout);
-    if (answer.type === 'saved') return answer;
-    throw failure(answer, 'save-failed');
+  save(timeout: number): Promise<Saved> {
+    return this.#ask({ type: 'save' }, 'saved', timeout);
   }
 
   /** Have the frame do something; settles when it has, with what it gives. */
   async order(command: Command, value: DoCommand['value'], timeout: number): Promise<string | undefined> {
-    const more = value === undefined ? {} : { value };
-    const answer = await this.#ask({ type: 'command', command, ...more }, timeout);
-    if (answer.type === 'done') return answer.result;
-    throw failure(answer, 'command-failed');
+    return (await this.#ask({ type: 'command', command, value }, 'done', timeout)).result;
   }
 
   /** Settles if the frame is still there. */
-  async ping(timeout: number): Promise<void> {
-    await this.#ask({ type: 'ping' }, timeout);
+  ping(timeout: number): Promise<unknown> {
+    return this.#ask({ type: 'ping' }, 'pong', timeout);
   }
 
   /** Give the frame what keeps its way in open. */
@@ -64,7 +60,7 @@ export class Channel {
     this.#pending.clear();
   }
 
-  #ask(message: Asked, timeout: number): Promise<FrameMessage> {
+  #ask<T extends FrameMessage['type']>(message: Asked, answered: T, timeout: number): Promise<Answer<T>> {
     const request = String(++this.#requests);
     return new Promise((resolve, reject) => {
       const cancel = after(timeout, this.#closed.signal, () => {
@@ -74,7 +70,8 @@ export class Channel {
       this.#pending.set(request, {
         settle: (answer) => {
           cancel();
-          resolve(answer);
+          if (answer.type === answered) resolve(answer as Answer<T>);
+          else reject(failure(answer, `${message.type}-failed`));
         },
         fail: reject,
       });
@@ -87,7 +84,7 @@ export class Channel {
   }
 
   #receive(message: FrameMessage): void {
-    const request = 'request' in message ? message.request : undefined;
+    const { request } = message as { request?: string };
     if (request === undefined) {
       this.#hear(message);
       return;
@@ -98,7 +95,7 @@ export class Channel {
 }
 
 /** The error that an answer is, by the code that is promised for it. */
-function failure(answer: FrameMessage, otherwise: 'save-failed' | 'command-failed'): EmbedError {
-  const { code, message }: { code?: string; message?: string } = 'code' in answer ? answer : {};
-  return new EmbedError(code && PROMISED.includes(code) ? code : otherwise, message);
+function failure(answer: FrameMessage, otherwise: string): EmbedError {
+  const { code = '', message } = answer as { code?: string; message?: string };
+  return new EmbedError(PROMISED.includes(code) ? code : otherwise, message);
 }

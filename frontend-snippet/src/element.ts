@@ -14,8 +14,8 @@ const Base = (globalThis as { HTMLElement?: typeof HTMLElement }).HTMLElement ??
 export class InsetNotebookElement extends Base {
   static readonly observedAttributes = ATTRIBUTES;
   /** Asks the host's backend for a token, in place of `token-url`; and whatever else `embedNotebook` takes. */
-  fetchToken: EmbedOptions['fetchToken'] | undefined;
-  options: Partial<EmbedOptions> | undefined;
+  declare fetchToken: EmbedOptions['fetchToken'] | undefined;
+  declare options: Partial<EmbedOptions> | undefined;
   #notebook: NotebookEmbed | undefined;
   #due = false;
 

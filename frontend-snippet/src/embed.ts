@@ -35,12 +35,11 @@ class Embed implements NotebookEmbed {
 
   constructor(options: EmbedOptions) {
     const timeouts = { ...TIMEOUTS, ...options.timeouts };
-    const limit = { timeout: timeouts.request };
     const say = toSay(options.messages);
     const view = new View(options.mountPoint, { saveLine: options.saveLine ?? true });
     this.#options = {
       ...options,
-      service: new Service(options.serviceUrl, new Tokens(options.fetchToken, limit), limit),
+      service: new Service(options.serviceUrl, new Tokens(options.fetchToken, timeouts.request), timeouts.request),
       view,
       say,
       interface: options.interface ?? 'notebook',
@@ -61,8 +60,8 @@ class Embed implements NotebookEmbed {
     // A host that only listens to events has not forgotten anything.
     this.ready.catch(() => undefined);
     this.#listen(options);
-    onWake(this.#destroyed.signal, () => { this.#woke(); });
-    onLeave(this.#destroyed.signal, { flush: () => this.#flush(), confirm: options.confirmLeave ?? true });
+    onWake(this.#destroyed.signal, this.#woke);
+    onLeave(this.#destroyed.signal, { flush: this.#flush, confirm: options.confirmLeave ?? true });
     this.#open();
   }
 
@@ -163,9 +162,9 @@ class Embed implements NotebookEmbed {
     }
   }
 
-  #open(): void {
+  readonly #open = (): void => {
     this.#opening = new Opening(this.#options, {
-      heard: (message) => { this.#heard(message); },
+      heard: this.#heard,
       happened: (event, detail) => {
         if (event === 'saved') {
           this.#saves.learn({ trouble: undefined });
@@ -176,9 +175,9 @@ class Embed implements NotebookEmbed {
         this.#events.emit(event, detail);
       },
     }, this.#destroyed.signal);
-    this.#opening.over.then((reason) => { this.#ended(reason); }, (error: unknown) => { this.#failed(toEmbedError(error)); });
+    this.#opening.over.then(this.#ended, this.#failed);
     void this.#paint();
-  }
+  };
 
   /** Show the last saved version, unless there is something better by then. */
   async #paint(): Promise<void> {
@@ -196,21 +195,21 @@ class Embed implements NotebookEmbed {
     }
   }
 
-  #woke(): void {
+  readonly #woke = (): void => {
     this.#options.service.wake();
     // What was kept while offline is delivered now.
     if (this.saveState === 'offline') this.save().catch(() => undefined);
-  }
+  };
 
   /** Begin to save what is unsaved, if anything is. */
-  #flush(): Promise<unknown> | undefined {
+  readonly #flush = (): Promise<unknown> | undefined => {
     if (!this.#opening.channel || !(this.#dirty || this.saveState === 'saving') || !this.#may?.includes('edit')) return undefined;
     const saving = this.save();
     saving.catch(() => undefined);
     return saving;
-  }
+  };
 
-  #heard(message: FrameMessage): void {
+  readonly #heard = (message: FrameMessage): void => {
     switch (message.type) {
       case 'ready':
         this.#mode = message.mode;
@@ -244,7 +243,7 @@ class Embed implements NotebookEmbed {
       case 'selection':
         this.#events.emit(message.type, detailOf(message) as never);
     }
-  }
+  };
 
   /** Have a page that has just opened look as it was asked for; one that is older looks as it does. */
   #arrange(): void {
@@ -276,24 +275,25 @@ class Embed implements NotebookEmbed {
     this.#events.emit('saved', { version, sha256, origin });
   }
 
-  #ended(reason: string): void {
+  readonly #ended = (reason: string): void => {
     this.#events.emit('ended', { reason });
     const key = reason === 'revoked' ? reason : 'closed';
     this.#notice(key, [], 'open', reason !== 'revoked');
-  }
+  };
 
-  #failed({ code, message }: EmbedError): void {
+  readonly #failed = (error: unknown): void => {
+    const { code, message } = toEmbedError(error);
     if (this.#destroyed.signal.aborted) return;
     this.#events.emit('failed', { code, message });
     const { say } = this.#options;
     if (code === 'cancelled') this.#notice(code, [], 'open');
     else this.#notice('failed', [say(code) || message, say(`next:${code}`) || say('next:', { code })], 'retry');
-  }
+  };
 
   /** Say what happened, beside the last saved version if there is one: a host's users can always read their work. */
   #notice(title: string, lines: string[], button: string, readable = true): void {
     const { say, view } = this.#options;
-    view.notice({ title: say(title), lines, button: say(button), press: () => { this.#open(); } });
+    view.notice({ title: say(title), lines, button: say(button), press: this.#open });
     if (readable) void this.#paint();
   }
 }

@@ -53,8 +53,8 @@ export class Frame {
       inert: true,
       src: url,
     });
-    this.element.addEventListener('load', () => { this.#loaded(); }, { signal: this.#signal });
-    window.addEventListener('message', (event) => { this.#receive(event); }, { signal: this.#signal });
+    this.element.addEventListener('load', this.#loaded, { signal: this.#signal });
+    window.addEventListener('message', this.#receive, { signal: this.#signal });
     this.#wait();
   }
 
@@ -80,11 +80,11 @@ export class Frame {
     this.element.remove();
   }
 
-  #receive({ source, origin, data }: MessageEvent<unknown>): void {
+  readonly #receive = ({ source, origin, data }: MessageEvent<unknown>): void => {
     if (source !== this.element.contentWindow || origin !== this.#origin || !isWindowMessage(data)) return;
     if (data.type === 'hello') this.#connect(data);
     else this.#listener.refused(data.reason);
-  }
+  };
 
   #connect(hello: Hello): void {
     // Hellos that were on their way when we answered the first.
@@ -99,27 +99,27 @@ export class Frame {
     this.#document = hello.document;
     this.#capabilities = hello.capabilities;
     const { port1, port2 } = new MessageChannel();
-    this.#channel = new Channel(port1, (message) => { this.#heard(message); });
+    this.#channel = new Channel(port1, this.#heard);
     this.element.contentWindow?.postMessage(tag({ type: 'connect', version }), this.#origin, [port2]);
     // A page without a notebook (a file list, say) will not become ready, and need not.
     if (hello.capabilities.includes('save')) this.#wait();
   }
 
-  #heard(message: FrameMessage): void {
+  readonly #heard = (message: FrameMessage): void => {
     if (message.type === 'ready') {
       this.#stopWaiting();
       this.#open = true;
     }
     this.#listener.heard(message);
-  }
+  };
 
   /** The frame went somewhere by itself: what we were connected to may be gone, and an error page says nothing. */
-  #loaded(): void {
+  readonly #loaded = (): void => {
     if (!this.#open) return;
     this.#channel?.ping(this.#options.timeouts.frame).catch((error: unknown) => {
       if (error instanceof EmbedError && error.code === 'timeout') this.#listener.refused('frame-unresponsive');
     });
-  }
+  };
 
   #wait(): void {
     this.#stopWaiting();

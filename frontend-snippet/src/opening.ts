@@ -67,7 +67,7 @@ export class Opening {
     this.#listener = listener;
     this.#signal = AbortSignal.any([signal, this.#failed.signal]);
     this.#progress = new Progress(options.serviceUrl);
-    this.#ticking = setInterval(() => { this.#tick(); }, TICK);
+    this.#ticking = setInterval(this.#tick, TICK);
     this.#tick();
     this.session = options.service.open(options.notebookId, this.#signal);
     this.over = this.#run();
@@ -109,7 +109,7 @@ export class Opening {
       this.#past = version ?? 0;
       for await (const event of followSession(this.#options.service, id, this.#signal)) {
         if (event.event === 'ended') return event.reason;
-        this.#happened(id, event);
+        this.#happened(event);
       }
       throw new EmbedError('session-over');
     } finally {
@@ -120,7 +120,7 @@ export class Opening {
     }
   }
 
-  #happened(sessionId: string, event: SessionEvent): void {
+  #happened(event: SessionEvent): void {
     const listener = this.#listener;
     switch (event.event) {
       case 'progress':
@@ -132,7 +132,7 @@ export class Opening {
         if (!event.embeddable) throw new EmbedError('not-embeddable', 'It can’t be framed.');
         this.#progress.enter('connecting');
         this.#tick();
-        if (!this.#frame) this.#show(sessionId);
+        if (!this.#frame) this.#show();
         break;
       case 'saved':
         if (event.version <= this.#past) break;
@@ -162,32 +162,32 @@ export class Opening {
   }
 
   /** Mint a URL and put a frame there, in the place of the one before. */
-  #show(sessionId: string): void {
+  #show(): void {
     const { view, title, timeouts } = this.#options;
-    this.#mint(sessionId).then((url) => {
+    this.#mint().then((url) => {
       this.#frame?.remove();
       this.#frame = new Frame(view.document, url, { title, timeouts, signal: this.#signal }, {
-        heard: (message) => { this.#heard(message); },
-        refused: (reason) => { this.#showAgain(sessionId, reason); },
+        heard: this.#heard,
+        refused: this.#showAgain,
       });
       view.show(this.#frame.element);
-    }, (error: unknown) => { this.#fail(error); });
+    }, this.#fail);
   }
 
-  async #mint(sessionId: string): Promise<string> {
+  async #mint(): Promise<string> {
     if (this.#newUrls > 0) await sleep(backoff(this.#newUrls - 1), this.#signal);
     const { service, interface: shown } = this.#options;
-    return service.frameUrl(sessionId, shown, this.#signal);
+    return service.frameUrl(this.#sessionId ?? '', shown, this.#signal);
   }
 
-  #heard(message: FrameMessage): void {
+  readonly #heard = (message: FrameMessage): void => {
     if (message.type === 'ready') {
       this.#newUrls = 0;
       this.#uncover();
     }
     if (message.type === 'expiring') void this.#renew();
     else this.#listener.heard(message);
-  }
+  };
 
   /** Let the notebook take the place of what is shown, at the same cell. */
   #uncover(): void {
@@ -202,7 +202,7 @@ export class Opening {
   }
 
   /** Tell how far the opening is, when that has changed. */
-  #tick(): void {
+  readonly #tick = (): void => {
     if (!this.#ticking) return;
     const { far: percent, waitsFor: phase } = this.#progress;
     const { say } = this.#options;
@@ -215,7 +215,7 @@ export class Opening {
     this.#told = told;
     this.#display(percent, message);
     this.#listener.happened('progress', { phase, percent, message, ...(position && { position }), ...(known && { estimatedWait: wait }) });
-  }
+  };
 
   #display(percent: number, message: string): void {
     const { view, say } = this.#options;
@@ -231,7 +231,7 @@ export class Opening {
   /** Keep the frame's way in open, in place. */
   async #renew(): Promise<void> {
     try {
-      const url = await this.#mint(this.#sessionId ?? '');
+      const url = await this.#mint();
       this.#frame?.renew(url);
     } catch {
       // The frame asks again; what is over, the stream says.
@@ -239,7 +239,7 @@ export class Opening {
   }
 
   /** A new frame at a new URL; not the old one, which would only follow a changed fragment. */
-  #showAgain(sessionId: string, reason: string): void {
+  readonly #showAgain = (reason: string): void => {
     // The session's end locks its frame out; the stream says the rest.
     if (this.#ending) return;
     if (this.#newUrls >= (NEW_URLS_AFTER[reason] ?? NEW_URLS)) {
@@ -249,10 +249,10 @@ export class Opening {
     this.#newUrls++;
     this.#frame?.remove();
     if (!this.#ticking) this.#display(100, this.#options.say('connecting'));
-    this.#show(sessionId);
-  }
+    this.#show();
+  };
 
-  #fail(error: unknown): void {
+  readonly #fail = (error: unknown): void => {
     this.#failed.abort(toEmbedError(error));
-  }
+  };
 }

@@ -49,9 +49,9 @@ export class Progress {
   arrived(): void {
     this.#pass(PHASES.length);
     // A phase takes a moment at least: nothing is divided by nothing.
-    const learnt = this.#usual.map((usual, n) => Math.max(50, usual + WEIGHT * ((this.#took[n] ?? usual) - usual)));
+    const learnt = this.#usual.map((usual, n) => Math.max(50, Math.round(usual + WEIGHT * ((this.#took[n] ?? usual) - usual))));
     try {
-      localStorage.setItem(this.#key, JSON.stringify(learnt.map((ms) => Math.round(ms))));
+      localStorage.setItem(this.#key, JSON.stringify(learnt));
     } catch {
       // A page without storage learns nothing.
     }

@@ -28,7 +28,7 @@ interface Problem {
 
 /** A request of ours, its headers plain enough to add to. */
 interface Request extends RequestInit {
-  headers: Record<string, string>;
+  headers?: Record<string, string>;
 }
 
 const TRIES = 4;
@@ -40,7 +40,7 @@ export class Service {
   /** Ends the connection, or the waiting for one, of who follows a session. */
   connection = new AbortController();
 
-  constructor(url: string, tokens: Tokens, { timeout }: { timeout: number }) {
+  constructor(url: string, tokens: Tokens, timeout: number) {
     this.#url = url.replace(/\/+$/, '');
     this.#tokens = tokens;
     this.#timeout = timeout;
@@ -60,7 +60,7 @@ export class Service {
   async restore(notebookId: string, version: number, signal: AbortSignal): Promise<SavedVersion> {
     const path = at('notebooks', notebookId, `/versions/${String(version)}/restore`);
     // Once: a second one would make a second version.
-    return (await this.#authorized(path, { method: 'POST', headers: {}, signal })).json() as Promise<SavedVersion>;
+    return (await this.#authorized(path, { method: 'POST', signal })).json() as Promise<SavedVersion>;
   }
 
   /** Mint a URL that opens the notebook once, soon. */
@@ -94,7 +94,7 @@ export class Service {
   }
 
   async #ask(method: string, path: string, signal: AbortSignal, body?: object): Promise<Response> {
-    const request = { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) ?? null };
+    const request = { method, headers: { 'Content-Type': 'application/json' }, ...(body && { body: JSON.stringify(body) }) };
     for (let n = 1; ; n++) {
       try {
         const limited = AbortSignal.any([signal, AbortSignal.timeout(this.#timeout)]);
@@ -128,7 +128,7 @@ function unreachable(cause?: unknown): EmbedError {
 
 async function toError(response: Response): Promise<EmbedError> {
   const problem = (await response.json().catch(() => ({}))) as Problem;
-  const slug = /^urn:inset:problem:(.+)$/.exec(problem.type ?? '')?.[1];
+  const slug = problem.type?.split('urn:inset:problem:')[1];
   const message = problem.detail ?? problem.title ?? `The service answered ${String(response.status)}.`;
   return new EmbedError(slug ?? 'service-unreachable', message, { status: response.status });
 }

@@ -12,7 +12,7 @@ export class Tokens {
   /** When the current one is due, by this machine's clock, which goes on while it sleeps. */
   #due = Infinity;
 
-  constructor(fetchToken: () => Promise<string> | string, { timeout = 30_000 } = {}) {
+  constructor(fetchToken: () => Promise<string> | string, timeout = 30_000) {
     this.#fetchToken = fetchToken;
     this.#timeout = timeout;
   }

@@ -17,7 +17,7 @@ function follow(options = {}) {
     if (host.down) throw new Error('away');
     return `token-${String(++fetches)}`;
   });
-  const service = new Service(`${SERVICE}/`, tokens, { timeout: 1_000 });
+  const service = new Service(`${SERVICE}/`, tokens, 1_000);
   const over = (async () => {
     for await (const event of followSession(service, 's1', leave.signal, options)) heard.push(event);
   })();
