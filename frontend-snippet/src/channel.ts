@@ -3,7 +3,6 @@ import { EmbedError } from './errors.js';
 import {
   type Command, type DoCommand, type FrameMessage, isFrameMessage, type PageMessage, type Ping, type Save, type Saved, tag, type Untagged,
 } from './protocol.js';
-import { after } from './timers.js';
 
 /** The codes of a failed save or command that a host can do something about. */
 const PROMISED = ['conflict', 'not-allowed', 'no-such-cell', 'bad-value', 'read-only'];
@@ -12,16 +11,12 @@ const PROMISED = ['conflict', 'not-allowed', 'no-such-cell', 'bad-value', 'read-
 type Asked = Omit<Untagged<Save>, 'request'> | Omit<Untagged<Ping>, 'request'> | Omit<Untagged<DoCommand>, 'request'>;
 type Answer<T extends FrameMessage['type']> = Extract<FrameMessage, { type: T }>;
 
-interface Pending {
-  settle: (answer: FrameMessage) => void;
-  fail: (error: EmbedError) => void;
-}
+type Settle = (answer: FrameMessage | EmbedError) => void;
 
 export class Channel {
   readonly #port: MessagePort;
   readonly #hear: (message: FrameMessage) => void;
-  readonly #pending = new Map<string, Pending>();
-  readonly #closed = new AbortController();
+  readonly #pending = new Map<string, Settle>();
   #requests = 0;
 
   /** `hear` is told what nobody asked for. */
@@ -54,27 +49,22 @@ export class Channel {
   }
 
   close(error: EmbedError): void {
-    this.#closed.abort();
     this.#port.close();
-    for (const { fail } of this.#pending.values()) fail(error);
-    this.#pending.clear();
+    for (const settle of this.#pending.values()) settle(error);
   }
 
   #ask<T extends FrameMessage['type']>(message: Asked, answered: T, timeout: number): Promise<Answer<T>> {
     const request = String(++this.#requests);
     return new Promise((resolve, reject) => {
-      const cancel = after(timeout, this.#closed.signal, () => {
+      const settle: Settle = (answer) => {
+        clearTimeout(timer);
         this.#pending.delete(request);
-        reject(new EmbedError('timeout'));
-      });
-      this.#pending.set(request, {
-        settle: (answer) => {
-          cancel();
-          if (answer.type === answered) resolve(answer as Answer<T>);
-          else reject(failure(answer, `${message.type}-failed`));
-        },
-        fail: reject,
-      });
+        if (answer instanceof EmbedError) reject(answer);
+        else if (answer.type === answered) resolve(answer as Answer<T>);
+        else reject(failure(answer, `${message.type}-failed`));
+      };
+      const timer = setTimeout(() => { settle(new EmbedError('timeout')); }, timeout);
+      this.#pending.set(request, settle);
       this.#post({ ...message, request });
     });
   }
@@ -85,12 +75,8 @@ export class Channel {
 
   #receive(message: FrameMessage): void {
     const { request } = message as { request?: string };
-    if (request === undefined) {
-      this.#hear(message);
-      return;
-    }
-    this.#pending.get(request)?.settle(message);
-    this.#pending.delete(request);
+    if (request === undefined) this.#hear(message);
+    else this.#pending.get(request)?.(message);
   }
 }
 

@@ -55,9 +55,9 @@ export class InsetNotebookElement extends Base {
     if (!serviceUrl || !notebookId || !fetchToken) return;
     this.#notebook = embedNotebook({
       ...(shown === 'lab' && { interface: shown }),
-      ...(this.title && { title: this.title }),
+      title: this.title,
       // The browser hides a nonce from who reads attributes.
-      ...(this.nonce && { nonce: this.nonce }),
+      nonce: this.nonce ?? '',
       ...this.options,
       serviceUrl,
       notebookId,

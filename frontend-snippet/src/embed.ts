@@ -1,10 +1,11 @@
 import type { CommandResults, EmbedEvents, EmbedOptions, EventOptions, NotebookEmbed, SavedVersion, Timeouts } from './api.js';
+import type { Channel } from './channel.js';
 import { Emitter } from './emitter.js';
 import { EmbedError, toEmbedError } from './errors.js';
 import { onLeave } from './leaving.js';
 import { toSay } from './messages.js';
 import { Opening, type OpeningOptions } from './opening.js';
-import { previewAt, previewOf } from './preview.js';
+import { previewOf } from './preview.js';
 import { type Capability, type Command, type CookieMode, detailOf, type DoCommand, type FrameMessage, toCapabilities } from './protocol.js';
 import { type SaveState, SaveStates } from './save-state.js';
 import { Service } from './service.js';
@@ -22,6 +23,8 @@ export function embedNotebook(options: EmbedOptions): NotebookEmbed {
 
 class Embed implements NotebookEmbed {
   readonly ready: Promise<void>;
+  mode: CookieMode | undefined;
+  may: readonly Capability[] | undefined;
   readonly #events = new Emitter<EmbedEvents>();
   readonly #options: OpeningOptions & Pick<EmbedOptions, 'preview' | 'nonce' | 'hide' | 'height' | 'minHeight' | 'maxHeight'>;
   readonly #destroyed = new AbortController();
@@ -29,21 +32,21 @@ class Embed implements NotebookEmbed {
   readonly #told = new Set<number>();
   readonly #saves: SaveStates;
   #opening!: Opening;
+  /** Rejects `ready`, unless it has settled. */
+  #giveUp!: (reason: EmbedError) => void;
   #dirty = false;
-  #mode: CookieMode | undefined;
-  #may: readonly Capability[] | undefined;
 
   constructor(options: EmbedOptions) {
     const timeouts = { ...TIMEOUTS, ...options.timeouts };
     const say = toSay(options.messages);
-    const view = new View(options.mountPoint, { saveLine: options.saveLine ?? true });
+    const view = new View(options.mountPoint, options.saveLine ?? true);
     this.#options = {
       ...options,
       service: new Service(options.serviceUrl, new Tokens(options.fetchToken, timeouts.request), timeouts.request),
       view,
       say,
       interface: options.interface ?? 'notebook',
-      title: options.title ?? 'Notebook',
+      title: options.title || 'Notebook',
       timeouts,
     };
     this.#saves = new SaveStates((state) => {
@@ -53,28 +56,18 @@ class Embed implements NotebookEmbed {
     view.saveState('saved', say('saved'));
     this.ready = new Promise((resolve, reject) => {
       this.on('ready', () => { resolve(); });
-      this.on('ended', () => { reject(new EmbedError('session-over')); });
-      this.on('failed', ({ code, message }) => { reject(new EmbedError(code, message)); });
-      this.#destroyed.signal.addEventListener('abort', () => { reject(this.#destroyed.signal.reason as EmbedError); });
+      this.#giveUp = reject;
     });
     // A host that only listens to events has not forgotten anything.
     this.ready.catch(() => undefined);
     this.#listen(options);
     onWake(this.#destroyed.signal, this.#woke);
-    onLeave(this.#destroyed.signal, { flush: this.#flush, confirm: options.confirmLeave ?? true });
+    onLeave(this.#destroyed.signal, this.#flush, options.confirmLeave ?? true);
     this.#open();
   }
 
   get sessionId(): string | undefined {
     return this.#opening.sessionId;
-  }
-
-  get mode(): CookieMode | undefined {
-    return this.#mode;
-  }
-
-  get may(): readonly Capability[] | undefined {
-    return this.#may;
   }
 
   get saveState(): SaveState {
@@ -89,10 +82,8 @@ class Embed implements NotebookEmbed {
     this.#opening.cancel();
   }
 
-  async command<C extends Command>(command: C, ...[value]: unknown[]): Promise<CommandResults[C]> {
-    this.#destroyed.signal.throwIfAborted();
-    const { channel } = this.#opening;
-    if (!channel) throw new EmbedError('not-ready');
+  async command<C extends Command>(command: C, value?: unknown): Promise<CommandResults[C]> {
+    const channel = this.#channel();
     if (!this.#opening.can(command)) throw new EmbedError('not-supported');
     return await channel.order(command, value as DoCommand['value'], this.#options.timeouts.command) as CommandResults[C];
   }
@@ -104,9 +95,7 @@ class Embed implements NotebookEmbed {
   }
 
   async save(): Promise<SavedVersion> {
-    this.#destroyed.signal.throwIfAborted();
-    const { channel } = this.#opening;
-    if (!channel) throw new EmbedError('not-ready');
+    const channel = this.#channel();
     this.#events.emit('saving', {});
     this.#saves.learn({ busy: true });
     const before = new Set(this.#told);
@@ -135,8 +124,7 @@ class Embed implements NotebookEmbed {
       if (![404, 410].includes((error as EmbedError).status ?? 0)) throw error;
     }
     if (!opening.live) return;
-    const late = new EmbedError('timeout');
-    await within(this.#options.timeouts.close, opening.over, late, signal);
+    await within(this.#options.timeouts.close, opening.over, signal);
   }
 
   async leave(): Promise<void> {
@@ -145,15 +133,24 @@ class Embed implements NotebookEmbed {
     const saving = view.shown && this.#flush();
     if (saving) {
       view.setAside();
-      await within(timeouts.leave, saving, new Error(), this.#destroyed.signal).catch(() => undefined);
+      await within(timeouts.leave, saving, this.#destroyed.signal).catch(() => undefined);
     }
     this.destroy();
   }
 
   destroy(): void {
-    this.#destroyed.abort(new EmbedError('destroyed'));
+    const reason = new EmbedError('destroyed');
+    this.#destroyed.abort(reason);
+    this.#giveUp(reason);
     this.#events.forget();
     this.#options.view.remove();
+  }
+
+  #channel(): Channel {
+    this.#destroyed.signal.throwIfAborted();
+    const { channel } = this.#opening;
+    if (!channel) throw new EmbedError('not-ready');
+    return channel;
   }
 
   #listen(options: EventOptions): void {
@@ -183,13 +180,10 @@ class Embed implements NotebookEmbed {
   async #paint(): Promise<void> {
     const { view, preview: wanted = true, nonce, notebookId, service, say } = this.#options;
     if (wanted === false || view.still) return;
-    const title = say('preview');
     try {
-      const frame = typeof wanted === 'string'
-        ? previewAt(wanted, view.document, title)
-        : previewOf(await service.page(notebookId, this.#destroyed.signal), view.document, { title, nonce });
+      const page = typeof wanted === 'string' ? { src: wanted } : { srcdoc: await service.page(notebookId, this.#destroyed.signal, nonce) };
       if (this.#opening.channel || this.#destroyed.signal.aborted) return;
-      view.paint(frame, () => { this.#events.emit('preview', {}); });
+      view.paint(previewOf(view.document, say('preview'), page), () => { this.#events.emit('preview', {}); });
     } catch {
       // What can't be shown is not shown; the session says what is wrong.
     }
@@ -203,7 +197,7 @@ class Embed implements NotebookEmbed {
 
   /** Begin to save what is unsaved, if anything is. */
   readonly #flush = (): Promise<unknown> | undefined => {
-    if (!this.#opening.channel || !(this.#dirty || this.saveState === 'saving') || !this.#may?.includes('edit')) return undefined;
+    if (!this.#opening.channel || !(this.#dirty || this.saveState === 'saving') || !this.may?.includes('edit')) return undefined;
     const saving = this.save();
     saving.catch(() => undefined);
     return saving;
@@ -212,10 +206,10 @@ class Embed implements NotebookEmbed {
   readonly #heard = (message: FrameMessage): void => {
     switch (message.type) {
       case 'ready':
-        this.#mode = message.mode;
-        this.#may = toCapabilities(message.may);
+        this.mode = message.mode;
+        this.may = toCapabilities(message.may);
         this.#saves.learn({ busy: false, trouble: undefined });
-        this.#events.emit('ready', { sessionId: this.sessionId ?? '', mode: this.#mode, may: this.#may });
+        this.#events.emit('ready', { sessionId: this.sessionId ?? '', mode: this.mode, may: this.may });
         this.#tellDirty(message.dirty);
         this.#arrange();
         break;
@@ -238,10 +232,9 @@ class Embed implements NotebookEmbed {
       case 'height':
         this.#options.view.setHeight(message.height, this.#options);
         break;
-      case 'kernel':
-      case 'executed':
-      case 'selection':
-        this.#events.emit(message.type, detailOf(message) as never);
+      // The kernel's state, what was executed, what is selected: handed on as it is.
+      default:
+        this.#events.emit(message.type as 'kernel', detailOf(message) as never);
     }
   };
 
@@ -276,14 +269,17 @@ class Embed implements NotebookEmbed {
   }
 
   readonly #ended = (reason: string): void => {
+    this.#giveUp(new EmbedError('session-over'));
     this.#events.emit('ended', { reason });
     const key = reason === 'revoked' ? reason : 'closed';
     this.#notice(key, [], 'open', reason !== 'revoked');
   };
 
   readonly #failed = (error: unknown): void => {
-    const { code, message } = toEmbedError(error);
+    const failure = toEmbedError(error);
+    const { code, message } = failure;
     if (this.#destroyed.signal.aborted) return;
+    this.#giveUp(failure);
     this.#events.emit('failed', { code, message });
     const { say } = this.#options;
     if (code === 'cancelled') this.#notice(code, [], 'open');
@@ -293,7 +289,7 @@ class Embed implements NotebookEmbed {
   /** Say what happened, beside the last saved version if there is one: a host's users can always read their work. */
   #notice(title: string, lines: string[], button: string, readable = true): void {
     const { say, view } = this.#options;
-    view.notice({ title: say(title), lines, button: say(button), press: this.#open });
+    view.notice(say(title), lines, { text: say(button), press: this.#open });
     if (readable) void this.#paint();
   }
 }

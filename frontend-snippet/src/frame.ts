@@ -1,9 +1,7 @@
 /** One iframe at one URL: its element, and the handshake with the page inside. */
-import type { Timeouts } from './api.js';
 import { Channel } from './channel.js';
 import { EmbedError } from './errors.js';
 import { type EntryFailure, type FrameMessage, type Hello, isWindowMessage, negotiate, tag } from './protocol.js';
-import { after } from './timers.js';
 
 /** What a frame tells about itself. */
 export interface FrameListener {
@@ -17,7 +15,8 @@ export interface FrameListener {
 
 export interface FrameOptions {
   title: string;
-  timeouts: Timeouts;
+  /** How long it may say nothing, in milliseconds. */
+  patience: number;
   signal: AbortSignal;
 }
 
@@ -32,7 +31,7 @@ export class Frame {
   #document: string | undefined;
   #capabilities: readonly string[] = [];
   #open = false;
-  #stopWaiting: () => void = () => undefined;
+  #waiting: ReturnType<typeof setTimeout> | undefined;
 
   /** Prepare the frame; it loads when its element is put into the page. */
   constructor(document: Document, url: string, options: FrameOptions, listener: FrameListener) {
@@ -107,7 +106,7 @@ export class Frame {
 
   readonly #heard = (message: FrameMessage): void => {
     if (message.type === 'ready') {
-      this.#stopWaiting();
+      clearTimeout(this.#waiting);
       this.#open = true;
     }
     this.#listener.heard(message);
@@ -116,21 +115,20 @@ export class Frame {
   /** The frame went somewhere by itself: what we were connected to may be gone, and an error page says nothing. */
   readonly #loaded = (): void => {
     if (!this.#open) return;
-    this.#channel?.ping(this.#options.timeouts.frame).catch((error: unknown) => {
+    this.#channel?.ping(this.#options.patience).catch((error: unknown) => {
       if (error instanceof EmbedError && error.code === 'timeout') this.#listener.refused('frame-unresponsive');
     });
   };
 
   #wait(): void {
-    this.#stopWaiting();
-    this.#stopWaiting = after(this.#options.timeouts.frame, this.#signal, () => { this.#listener.refused('frame-unresponsive'); });
+    clearTimeout(this.#waiting);
+    this.#waiting = setTimeout(() => { this.#listener.refused('frame-unresponsive'); }, this.#options.patience);
   }
 
   #disconnect(reason?: unknown): void {
-    this.#stopWaiting();
+    clearTimeout(this.#waiting);
     this.#open = false;
-    const gone = new EmbedError('not-ready');
-    this.#channel?.close(reason instanceof EmbedError ? reason : gone);
+    this.#channel?.close(reason instanceof EmbedError ? reason : new EmbedError('not-ready'));
     this.#channel = undefined;
   }
 }

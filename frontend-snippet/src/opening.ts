@@ -166,7 +166,7 @@ export class Opening {
     const { view, title, timeouts } = this.#options;
     this.#mint().then((url) => {
       this.#frame?.remove();
-      this.#frame = new Frame(view.document, url, { title, timeouts, signal: this.#signal }, {
+      this.#frame = new Frame(view.document, url, { title, patience: timeouts.frame, signal: this.#signal }, {
         heard: this.#heard,
         refused: this.#showAgain,
       });
@@ -185,7 +185,8 @@ export class Opening {
       this.#newUrls = 0;
       this.#uncover();
     }
-    if (message.type === 'expiring') void this.#renew();
+    // Its way in is kept open in place. Where that does not work it asks again; what is over, the stream says.
+    if (message.type === 'expiring') this.#mint().then((url) => { this.#frame?.renew(url); }, () => undefined);
     else this.#listener.heard(message);
   };
 
@@ -226,16 +227,6 @@ export class Opening {
   #stopTicking(): void {
     clearInterval(this.#ticking);
     this.#ticking = undefined;
-  }
-
-  /** Keep the frame's way in open, in place. */
-  async #renew(): Promise<void> {
-    try {
-      const url = await this.#mint();
-      this.#frame?.renew(url);
-    } catch {
-      // The frame asks again; what is over, the stream says.
-    }
   }
 
   /** A new frame at a new URL; not the old one, which would only follow a changed fragment. */
