@@ -9,7 +9,7 @@ import { type EmbedOptions, embedNotebook, type NotebookEmbed } from './index.js
 const ATTRIBUTES = ['service-url', 'notebook-id', 'token-url', 'interface'];
 
 // A server that renders pages has no elements; it may import this all the same.
-const Base = (globalThis as { HTMLElement?: typeof HTMLElement }).HTMLElement ?? (Object as unknown as typeof HTMLElement);
+const { HTMLElement: Base = Object as unknown as typeof HTMLElement, customElements: registry } = globalThis as Partial<typeof globalThis>;
 
 export class InsetNotebookElement extends Base {
   static readonly observedAttributes = ATTRIBUTES;
@@ -57,7 +57,7 @@ export class InsetNotebookElement extends Base {
       ...(shown === 'lab' && { interface: shown }),
       title: this.title,
       // The browser hides a nonce from who reads attributes.
-      nonce: this.nonce ?? '',
+      nonce: this.nonce,
       ...this.options,
       serviceUrl,
       notebookId,
@@ -79,11 +79,10 @@ export class InsetNotebookElement extends Base {
 /** The host's own answer to a POST: the token as text. */
 async function askFor(url: string): Promise<string> {
   const response = await fetch(url, { method: 'POST' });
-  if (!response.ok) throw new Error(`${url} answered ${String(response.status)}`);
+  if (!response.ok) throw new Error(`${url}: ${String(response.status)}`);
   return response.text();
 }
 
-const registry = (globalThis as { customElements?: CustomElementRegistry }).customElements;
 if (registry && !registry.get('inset-notebook')) registry.define('inset-notebook', InsetNotebookElement);
 
 declare global {

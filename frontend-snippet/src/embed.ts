@@ -45,7 +45,6 @@ class Embed implements NotebookEmbed {
       service: new Service(options.serviceUrl, new Tokens(options.fetchToken, timeouts.request), timeouts.request),
       view,
       say,
-      interface: options.interface ?? 'notebook',
       title: options.title || 'Notebook',
       timeouts,
     };
@@ -104,8 +103,7 @@ class Embed implements NotebookEmbed {
       const { version, sha256, receipt } = saved;
       // With nothing to save the answer is a version told before, and what began with `saving` is over all the same.
       if (before.has(version)) this.#told.delete(version);
-      this.#frameSaved(saved);
-      this.#tellSaved(saved);
+      this.#heard(saved);
       return { version, sha256, ...(receipt !== undefined && { receipt }) };
     } catch (error) {
       this.#saveFailed(toEmbedError(error));

@@ -39,7 +39,7 @@ export class Frame {
     this.#options = options;
     this.#listener = listener;
     this.#signal = AbortSignal.any([options.signal, this.#removed.signal]);
-    this.#signal.addEventListener('abort', () => { this.#disconnect(this.#signal.reason); }, { once: true });
+    this.#signal.addEventListener('abort', () => { this.#disconnect(this.#signal.reason); });
 
     this.element = Object.assign(document.createElement('iframe'), {
       className: 'inset-frame',

@@ -19,7 +19,7 @@ export interface OpeningOptions {
   view: View;
   say: Say;
   notebookId: string;
-  interface: 'notebook' | 'lab';
+  interface?: 'notebook' | 'lab';
   title: string;
   timeouts: Timeouts;
 }
@@ -51,7 +51,8 @@ export class Opening {
   readonly session: Promise<Session>;
   /** Settles with the reason when the session has ended; rejects when the attempt has failed. */
   readonly over: Promise<string>;
-  #sessionId: string | undefined;
+  /** From the moment the service has answered. */
+  sessionId: string | undefined;
   /** The version when we joined. The stream begins with the session: what it tells of older ones is history. */
   #past = 0;
   #place: Place = {};
@@ -73,10 +74,6 @@ export class Opening {
     this.over = this.#run();
   }
 
-  get sessionId(): string | undefined {
-    return this.#sessionId;
-  }
-
   /** Whether it goes on, so that `over` is still to come. */
   get live(): boolean {
     return !this.#signal.aborted;
@@ -96,8 +93,8 @@ export class Opening {
   cancel(): void {
     if (!this.#ticking) return;
     // One that is ready may be open in another window.
-    if (this.#sessionId && this.#progress.waitsFor !== 'connecting') {
-      this.#options.service.end(this.#sessionId, AbortSignal.timeout(10_000)).catch(() => undefined);
+    if (this.sessionId && this.#progress.waitsFor !== 'connecting') {
+      this.#options.service.end(this.sessionId, AbortSignal.timeout(10_000)).catch(() => undefined);
     }
     this.#fail(new EmbedError('cancelled'));
   }
@@ -105,7 +102,7 @@ export class Opening {
   async #run(): Promise<string> {
     try {
       const { id, version } = (this.#place = await this.session);
-      this.#sessionId = id;
+      this.sessionId = id;
       this.#past = version ?? 0;
       for await (const event of followSession(this.#options.service, id, this.#signal)) {
         if (event.event === 'ended') return event.reason;
@@ -129,7 +126,7 @@ export class Opening {
         this.#tick();
         break;
       case 'ready':
-        if (!event.embeddable) throw new EmbedError('not-embeddable', 'It can’t be framed.');
+        if (!event.embeddable) throw new EmbedError('not-embeddable', 'It does not open.');
         this.#progress.enter('connecting');
         this.#tick();
         if (!this.#frame) this.#show();
@@ -177,7 +174,7 @@ export class Opening {
   async #mint(): Promise<string> {
     if (this.#newUrls > 0) await sleep(backoff(this.#newUrls - 1), this.#signal);
     const { service, interface: shown } = this.#options;
-    return service.frameUrl(this.#sessionId ?? '', shown, this.#signal);
+    return service.frameUrl(this.sessionId ?? '', shown, this.#signal);
   }
 
   readonly #heard = (message: FrameMessage): void => {
@@ -234,7 +231,7 @@ export class Opening {
     // The session's end locks its frame out; the stream says the rest.
     if (this.#ending) return;
     if (this.#newUrls >= (NEW_URLS_AFTER[reason] ?? NEW_URLS)) {
-      this.#fail(new EmbedError(reason, reason === 'frame-unresponsive' ? 'It does not appear.' : 'It did not let you in.'));
+      this.#fail(new EmbedError(reason, 'It does not open.'));
       return;
     }
     this.#newUrls++;

@@ -63,8 +63,8 @@ export class Service {
     return (await this.#authorized(path, { method: 'POST', signal })).json() as Promise<SavedVersion>;
   }
 
-  /** Mint a URL that opens the notebook once, soon. */
-  async frameUrl(id: string, shown: 'notebook' | 'lab', signal: AbortSignal): Promise<string> {
+  /** Mint a URL that opens the notebook once, soon: alone, unless something else is to be shown. */
+  async frameUrl(id: string, shown: 'notebook' | 'lab' | undefined, signal: AbortSignal): Promise<string> {
     const path = `/v1/sessions/${id}/iframe-url`;
     return ((await this.#json('POST', path, signal, { interface: shown })) as { url: string }).url;
   }

@@ -23,7 +23,7 @@ export async function* followSession(
   service: Service,
   sessionId: string,
   signal: AbortSignal,
-  { silence = SILENCE } = {},
+  silence = SILENCE,
 ): AsyncGenerator<SessionEvent, void> {
   let lastEventId = '';
   for (let failures = 0; ; failures++) {
