@@ -15,7 +15,7 @@ const here = fileURLToPath(new URL('..', import.meta.url));
  */
 const OWN = [
   'advance', 'arrived', 'busy', 'can', 'channel', 'connection', 'discard', 'element', 'emit', 'enter', 'events', 'fail', 'far', 'flush',
-  'forget', 'frameUrl', 'happened', 'heard', 'learn', 'lines', 'live', 'notice', 'order', 'over', 'page', 'paint', 'ping', 'press',
+  'forget', 'frameUrl', 'happened', 'heard', 'learn', 'lines', 'live', 'notice', 'order', 'over', 'page', 'paint', 'patience', 'ping', 'press',
   'refused', 'renew', 'say', 'service', 'session', 'setAside', 'setHeight', 'settle', 'show', 'shown', 'still', 'stumbled', 'transient', 'trouble',
   'uncover', 'view', 'waitsFor', 'wake',
 ];

@@ -143,7 +143,7 @@ export interface NotebookEmbed {
   /**
    * Have the notebook do something; settles when it is done.
    * Rejects with an `EmbedError`: `not-ready`, `not-supported`, `not-allowed`, `bad-value`, `no-such-cell`,
-   * `command-failed` or `timeout`.
+   * `read-only`, `command-failed` or `timeout`.
    */
   command<C extends Command>(command: C, ...value: CommandValues[C] extends undefined ? [] : [CommandValues[C]]): Promise<CommandResults[C]>;
   /**

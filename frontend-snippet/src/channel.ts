@@ -3,24 +3,20 @@ import { EmbedError } from './errors.js';
 import {
   type Command, type DoCommand, type FrameMessage, isFrameMessage, type PageMessage, type Ping, type Save, type Saved, tag, type Untagged,
 } from './protocol.js';
-import { after } from './timers.js';
 
 /** The codes of a failed save or command that a host can do something about. */
-const PROMISED = ['conflict', 'not-allowed', 'no-such-cell', 'bad-value'];
+const PROMISED = ['conflict', 'not-allowed', 'no-such-cell', 'bad-value', 'read-only'];
 
 /** A message that is answered, before it has its number. */
 type Asked = Omit<Untagged<Save>, 'request'> | Omit<Untagged<Ping>, 'request'> | Omit<Untagged<DoCommand>, 'request'>;
+type Answer<T extends FrameMessage['type']> = Extract<FrameMessage, { type: T }>;
 
-interface Pending {
-  settle: (answer: FrameMessage) => void;
-  fail: (error: EmbedError) => void;
-}
+type Settle = (answer: FrameMessage | EmbedError) => void;
 
 export class Channel {
   readonly #port: MessagePort;
   readonly #hear: (message: FrameMessage) => void;
-  readonly #pending = new Map<string, Pending>();
-  readonly #closed = new AbortController();
+  readonly #pending = new Map<string, Settle>();
   #requests = 0;
 
   /** `hear` is told what nobody asked for. */
@@ -33,23 +29,18 @@ export class Channel {
   }
 
   /** Save what the editor holds; settles when the database has it. */
-  async save(timeout: number): Promise<Saved> {
-    const answer = await this.#ask({ type: 'save' }, timeout);
-    if (answer.type === 'saved') return answer;
-    throw failure(answer, 'save-failed');
+  save(timeout: number): Promise<Saved> {
+    return this.#ask({ type: 'save' }, 'saved', timeout);
   }
 
   /** Have the frame do something; settles when it has, with what it gives. */
   async order(command: Command, value: DoCommand['value'], timeout: number): Promise<string | undefined> {
-    const more = value === undefined ? {} : { value };
-    const answer = await this.#ask({ type: 'command', command, ...more }, timeout);
-    if (answer.type === 'done') return answer.result;
-    throw failure(answer, 'command-failed');
+    return (await this.#ask({ type: 'command', command, value }, 'done', timeout)).result;
   }
 
   /** Settles if the frame is still there. */
-  async ping(timeout: number): Promise<void> {
-    await this.#ask({ type: 'ping' }, timeout);
+  ping(timeout: number): Promise<unknown> {
+    return this.#ask({ type: 'ping' }, 'pong', timeout);
   }
 
   /** Give the frame what keeps its way in open. */
@@ -58,26 +49,22 @@ export class Channel {
   }
 
   close(error: EmbedError): void {
-    this.#closed.abort();
     this.#port.close();
-    for (const { fail } of this.#pending.values()) fail(error);
-    this.#pending.clear();
+    for (const settle of this.#pending.values()) settle(error);
   }
 
-  #ask(message: Asked, timeout: number): Promise<FrameMessage> {
+  #ask<T extends FrameMessage['type']>(message: Asked, answered: T, timeout: number): Promise<Answer<T>> {
     const request = String(++this.#requests);
     return new Promise((resolve, reject) => {
-      const cancel = after(timeout, this.#closed.signal, () => {
+      const settle: Settle = (answer) => {
+        clearTimeout(timer);
         this.#pending.delete(request);
-        reject(new EmbedError('timeout'));
-      });
-      this.#pending.set(request, {
-        settle: (answer) => {
-          cancel();
-          resolve(answer);
-        },
-        fail: reject,
-      });
+        if (answer instanceof EmbedError) reject(answer);
+        else if (answer.type === answered) resolve(answer as Answer<T>);
+        else reject(failure(answer, `${message.type}-failed`));
+      };
+      const timer = setTimeout(() => { settle(new EmbedError('timeout')); }, timeout);
+      this.#pending.set(request, settle);
       this.#post({ ...message, request });
     });
   }
@@ -87,18 +74,14 @@ export class Channel {
   }
 
   #receive(message: FrameMessage): void {
-    const request = 'request' in message ? message.request : undefined;
-    if (request === undefined) {
-      this.#hear(message);
-      return;
-    }
-    this.#pending.get(request)?.settle(message);
-    this.#pending.delete(request);
+    const { request } = message as { request?: string };
+    if (request === undefined) this.#hear(message);
+    else this.#pending.get(request)?.(message);
   }
 }
 
 /** The error that an answer is, by the code that is promised for it. */
-function failure(answer: FrameMessage, otherwise: 'save-failed' | 'command-failed'): EmbedError {
-  const { code, message }: { code?: string; message?: string } = 'code' in answer ? answer : {};
-  return new EmbedError(code && PROMISED.includes(code) ? code : otherwise, message);
+function failure(answer: FrameMessage, otherwise: string): EmbedError {
+  const { code = '', message } = answer as { code?: string; message?: string };
+  return new EmbedError(PROMISED.includes(code) ? code : otherwise, message);
 }

@@ -9,13 +9,13 @@ import { type EmbedOptions, embedNotebook, type NotebookEmbed } from './index.js
 const ATTRIBUTES = ['service-url', 'notebook-id', 'token-url', 'interface'];
 
 // A server that renders pages has no elements; it may import this all the same.
-const Base = (globalThis as { HTMLElement?: typeof HTMLElement }).HTMLElement ?? (Object as unknown as typeof HTMLElement);
+const { HTMLElement: Base = Object as unknown as typeof HTMLElement, customElements: registry } = globalThis as Partial<typeof globalThis>;
 
 export class InsetNotebookElement extends Base {
   static readonly observedAttributes = ATTRIBUTES;
   /** Asks the host's backend for a token, in place of `token-url`; and whatever else `embedNotebook` takes. */
-  fetchToken: EmbedOptions['fetchToken'] | undefined;
-  options: Partial<EmbedOptions> | undefined;
+  declare fetchToken: EmbedOptions['fetchToken'] | undefined;
+  declare options: Partial<EmbedOptions> | undefined;
   #notebook: NotebookEmbed | undefined;
   #due = false;
 
@@ -55,9 +55,9 @@ export class InsetNotebookElement extends Base {
     if (!serviceUrl || !notebookId || !fetchToken) return;
     this.#notebook = embedNotebook({
       ...(shown === 'lab' && { interface: shown }),
-      ...(this.title && { title: this.title }),
+      title: this.title,
       // The browser hides a nonce from who reads attributes.
-      ...(this.nonce && { nonce: this.nonce }),
+      nonce: this.nonce,
       ...this.options,
       serviceUrl,
       notebookId,
@@ -79,11 +79,10 @@ export class InsetNotebookElement extends Base {
 /** The host's own answer to a POST: the token as text. */
 async function askFor(url: string): Promise<string> {
   const response = await fetch(url, { method: 'POST' });
-  if (!response.ok) throw new Error(`${url} answered ${String(response.status)}`);
+  if (!response.ok) throw new Error(`${url}: ${String(response.status)}`);
   return response.text();
 }
 
-const registry = (globalThis as { customElements?: CustomElementRegistry }).customElements;
 if (registry && !registry.get('inset-notebook')) registry.define('inset-notebook', InsetNotebookElement);
 
 declare global {

@@ -1,10 +1,11 @@
 import type { CommandResults, EmbedEvents, EmbedOptions, EventOptions, NotebookEmbed, SavedVersion, Timeouts } from './api.js';
+import type { Channel } from './channel.js';
 import { Emitter } from './emitter.js';
 import { EmbedError, toEmbedError } from './errors.js';
 import { onLeave } from './leaving.js';
 import { toSay } from './messages.js';
 import { Opening, type OpeningOptions } from './opening.js';
-import { previewAt, previewOf } from './preview.js';
+import { previewOf } from './preview.js';
 import { type Capability, type Command, type CookieMode, detailOf, type DoCommand, type FrameMessage, toCapabilities } from './protocol.js';
 import { type SaveState, SaveStates } from './save-state.js';
 import { Service } from './service.js';
@@ -22,6 +23,8 @@ export function embedNotebook(options: EmbedOptions): NotebookEmbed {
 
 class Embed implements NotebookEmbed {
   readonly ready: Promise<void>;
+  mode: CookieMode | undefined;
+  may: readonly Capability[] | undefined;
   readonly #events = new Emitter<EmbedEvents>();
   readonly #options: OpeningOptions & Pick<EmbedOptions, 'preview' | 'nonce' | 'hide' | 'height' | 'minHeight' | 'maxHeight'>;
   readonly #destroyed = new AbortController();
@@ -29,22 +32,20 @@ class Embed implements NotebookEmbed {
   readonly #told = new Set<number>();
   readonly #saves: SaveStates;
   #opening!: Opening;
+  /** Rejects `ready`, unless it has settled. */
+  #giveUp!: (reason: EmbedError) => void;
   #dirty = false;
-  #mode: CookieMode | undefined;
-  #may: readonly Capability[] | undefined;
 
   constructor(options: EmbedOptions) {
     const timeouts = { ...TIMEOUTS, ...options.timeouts };
-    const limit = { timeout: timeouts.request };
     const say = toSay(options.messages);
-    const view = new View(options.mountPoint, { saveLine: options.saveLine ?? true });
+    const view = new View(options.mountPoint, options.saveLine ?? true);
     this.#options = {
       ...options,
-      service: new Service(options.serviceUrl, new Tokens(options.fetchToken, limit), limit),
+      service: new Service(options.serviceUrl, new Tokens(options.fetchToken, timeouts.request), timeouts.request),
       view,
       say,
-      interface: options.interface ?? 'notebook',
-      title: options.title ?? 'Notebook',
+      title: options.title || 'Notebook',
       timeouts,
     };
     this.#saves = new SaveStates((state) => {
@@ -54,28 +55,18 @@ class Embed implements NotebookEmbed {
     view.saveState('saved', say('saved'));
     this.ready = new Promise((resolve, reject) => {
       this.on('ready', () => { resolve(); });
-      this.on('ended', () => { reject(new EmbedError('session-over')); });
-      this.on('failed', ({ code, message }) => { reject(new EmbedError(code, message)); });
-      this.#destroyed.signal.addEventListener('abort', () => { reject(this.#destroyed.signal.reason as EmbedError); });
+      this.#giveUp = reject;
     });
     // A host that only listens to events has not forgotten anything.
     this.ready.catch(() => undefined);
     this.#listen(options);
-    onWake(this.#destroyed.signal, () => { this.#woke(); });
-    onLeave(this.#destroyed.signal, { flush: () => this.#flush(), confirm: options.confirmLeave ?? true });
+    onWake(this.#destroyed.signal, this.#woke);
+    onLeave(this.#destroyed.signal, this.#flush, options.confirmLeave ?? true);
     this.#open();
   }
 
   get sessionId(): string | undefined {
     return this.#opening.sessionId;
-  }
-
-  get mode(): CookieMode | undefined {
-    return this.#mode;
-  }
-
-  get may(): readonly Capability[] | undefined {
-    return this.#may;
   }
 
   get saveState(): SaveState {
@@ -90,10 +81,8 @@ class Embed implements NotebookEmbed {
     this.#opening.cancel();
   }
 
-  async command<C extends Command>(command: C, ...[value]: unknown[]): Promise<CommandResults[C]> {
-    this.#destroyed.signal.throwIfAborted();
-    const { channel } = this.#opening;
-    if (!channel) throw new EmbedError('not-ready');
+  async command<C extends Command>(command: C, value?: unknown): Promise<CommandResults[C]> {
+    const channel = this.#channel();
     if (!this.#opening.can(command)) throw new EmbedError('not-supported');
     return await channel.order(command, value as DoCommand['value'], this.#options.timeouts.command) as CommandResults[C];
   }
@@ -105,9 +94,7 @@ class Embed implements NotebookEmbed {
   }
 
   async save(): Promise<SavedVersion> {
-    this.#destroyed.signal.throwIfAborted();
-    const { channel } = this.#opening;
-    if (!channel) throw new EmbedError('not-ready');
+    const channel = this.#channel();
     this.#events.emit('saving', {});
     this.#saves.learn({ busy: true });
     const before = new Set(this.#told);
@@ -116,8 +103,7 @@ class Embed implements NotebookEmbed {
       const { version, sha256, receipt } = saved;
       // With nothing to save the answer is a version told before, and what began with `saving` is over all the same.
       if (before.has(version)) this.#told.delete(version);
-      this.#frameSaved(saved);
-      this.#tellSaved(saved);
+      this.#heard(saved);
       return { version, sha256, ...(receipt !== undefined && { receipt }) };
     } catch (error) {
       this.#saveFailed(toEmbedError(error));
@@ -136,8 +122,7 @@ class Embed implements NotebookEmbed {
       if (![404, 410].includes((error as EmbedError).status ?? 0)) throw error;
     }
     if (!opening.live) return;
-    const late = new EmbedError('timeout');
-    await within(this.#options.timeouts.close, opening.over, late, signal);
+    await within(this.#options.timeouts.close, opening.over, signal);
   }
 
   async leave(): Promise<void> {
@@ -146,15 +131,24 @@ class Embed implements NotebookEmbed {
     const saving = view.shown && this.#flush();
     if (saving) {
       view.setAside();
-      await within(timeouts.leave, saving, new Error(), this.#destroyed.signal).catch(() => undefined);
+      await within(timeouts.leave, saving, this.#destroyed.signal).catch(() => undefined);
     }
     this.destroy();
   }
 
   destroy(): void {
-    this.#destroyed.abort(new EmbedError('destroyed'));
+    const reason = new EmbedError('destroyed');
+    this.#destroyed.abort(reason);
+    this.#giveUp(reason);
     this.#events.forget();
     this.#options.view.remove();
+  }
+
+  #channel(): Channel {
+    this.#destroyed.signal.throwIfAborted();
+    const { channel } = this.#opening;
+    if (!channel) throw new EmbedError('not-ready');
+    return channel;
   }
 
   #listen(options: EventOptions): void {
@@ -163,9 +157,9 @@ class Embed implements NotebookEmbed {
     }
   }
 
-  #open(): void {
+  readonly #open = (): void => {
     this.#opening = new Opening(this.#options, {
-      heard: (message) => { this.#heard(message); },
+      heard: this.#heard,
       happened: (event, detail) => {
         if (event === 'saved') {
           this.#saves.learn({ trouble: undefined });
@@ -176,47 +170,44 @@ class Embed implements NotebookEmbed {
         this.#events.emit(event, detail);
       },
     }, this.#destroyed.signal);
-    this.#opening.over.then((reason) => { this.#ended(reason); }, (error: unknown) => { this.#failed(toEmbedError(error)); });
+    this.#opening.over.then(this.#ended, this.#failed);
     void this.#paint();
-  }
+  };
 
   /** Show the last saved version, unless there is something better by then. */
   async #paint(): Promise<void> {
     const { view, preview: wanted = true, nonce, notebookId, service, say } = this.#options;
     if (wanted === false || view.still) return;
-    const title = say('preview');
     try {
-      const frame = typeof wanted === 'string'
-        ? previewAt(wanted, view.document, title)
-        : previewOf(await service.page(notebookId, this.#destroyed.signal), view.document, { title, nonce });
+      const page = typeof wanted === 'string' ? { src: wanted } : { srcdoc: await service.page(notebookId, this.#destroyed.signal, nonce) };
       if (this.#opening.channel || this.#destroyed.signal.aborted) return;
-      view.paint(frame, () => { this.#events.emit('preview', {}); });
+      view.paint(previewOf(view.document, say('preview'), page), () => { this.#events.emit('preview', {}); });
     } catch {
       // What can't be shown is not shown; the session says what is wrong.
     }
   }
 
-  #woke(): void {
+  readonly #woke = (): void => {
     this.#options.service.wake();
     // What was kept while offline is delivered now.
     if (this.saveState === 'offline') this.save().catch(() => undefined);
-  }
+  };
 
   /** Begin to save what is unsaved, if anything is. */
-  #flush(): Promise<unknown> | undefined {
-    if (!this.#opening.channel || !(this.#dirty || this.saveState === 'saving') || !this.#may?.includes('edit')) return undefined;
+  readonly #flush = (): Promise<unknown> | undefined => {
+    if (!this.#opening.channel || !(this.#dirty || this.saveState === 'saving') || !this.may?.includes('edit')) return undefined;
     const saving = this.save();
     saving.catch(() => undefined);
     return saving;
-  }
+  };
 
-  #heard(message: FrameMessage): void {
+  readonly #heard = (message: FrameMessage): void => {
     switch (message.type) {
       case 'ready':
-        this.#mode = message.mode;
-        this.#may = toCapabilities(message.may);
+        this.mode = message.mode;
+        this.may = toCapabilities(message.may);
         this.#saves.learn({ busy: false, trouble: undefined });
-        this.#events.emit('ready', { sessionId: this.sessionId ?? '', mode: this.#mode, may: this.#may });
+        this.#events.emit('ready', { sessionId: this.sessionId ?? '', mode: this.mode, may: this.may });
         this.#tellDirty(message.dirty);
         this.#arrange();
         break;
@@ -239,12 +230,11 @@ class Embed implements NotebookEmbed {
       case 'height':
         this.#options.view.setHeight(message.height, this.#options);
         break;
-      case 'kernel':
-      case 'executed':
-      case 'selection':
-        this.#events.emit(message.type, detailOf(message) as never);
+      // The kernel's state, what was executed, what is selected: handed on as it is.
+      default:
+        this.#events.emit(message.type as 'kernel', detailOf(message) as never);
     }
-  }
+  };
 
   /** Have a page that has just opened look as it was asked for; one that is older looks as it does. */
   #arrange(): void {
@@ -276,24 +266,28 @@ class Embed implements NotebookEmbed {
     this.#events.emit('saved', { version, sha256, origin });
   }
 
-  #ended(reason: string): void {
+  readonly #ended = (reason: string): void => {
+    this.#giveUp(new EmbedError('session-over'));
     this.#events.emit('ended', { reason });
     const key = reason === 'revoked' ? reason : 'closed';
     this.#notice(key, [], 'open', reason !== 'revoked');
-  }
+  };
 
-  #failed({ code, message }: EmbedError): void {
+  readonly #failed = (error: unknown): void => {
+    const failure = toEmbedError(error);
+    const { code, message } = failure;
     if (this.#destroyed.signal.aborted) return;
+    this.#giveUp(failure);
     this.#events.emit('failed', { code, message });
     const { say } = this.#options;
     if (code === 'cancelled') this.#notice(code, [], 'open');
     else this.#notice('failed', [say(code) || message, say(`next:${code}`) || say('next:', { code })], 'retry');
-  }
+  };
 
   /** Say what happened, beside the last saved version if there is one: a host's users can always read their work. */
   #notice(title: string, lines: string[], button: string, readable = true): void {
     const { say, view } = this.#options;
-    view.notice({ title: say(title), lines, button: say(button), press: () => { this.#open(); } });
+    view.notice(say(title), lines, { text: say(button), press: this.#open });
     if (readable) void this.#paint();
   }
 }

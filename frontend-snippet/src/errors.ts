@@ -10,6 +10,7 @@ export type EmbedErrorCode =
   | 'command-failed'
   | 'no-such-cell'
   | 'bad-value'
+  | 'read-only'
   | 'protocol-mismatch'
   | 'cancelled'
   | 'unexpected'
@@ -34,20 +35,20 @@ export type EmbedErrorCode =
 
 export class EmbedError extends Error {
   override readonly name = 'EmbedError';
-  readonly code: EmbedErrorCode;
+  declare readonly code: EmbedErrorCode;
   /** What the service answered; undefined where it was not asked, 0 where it gave no answer. */
-  readonly status: number | undefined;
+  declare readonly status: number | undefined;
 
-  constructor(code: EmbedErrorCode, message = `${code}: see docs/sdk.md`, { status, ...options }: ErrorOptions & { status?: number } = {}) {
+  constructor(code: EmbedErrorCode, message: string = code, options: ErrorOptions & { status?: number } = {}) {
     super(message, options);
     this.code = code;
-    this.status = status;
+    this.status = options.status;
   }
 
   /** Whether trying again may help. */
   get transient(): boolean {
-    const { status } = this;
-    return status === 0 || status === 429 || (status ?? 0) >= 502;
+    const { status = 1 } = this;
+    return status === 0 || status === 429 || status >= 502;
   }
 }
 

@@ -1,9 +1,7 @@
 /** One iframe at one URL: its element, and the handshake with the page inside. */
-import type { Timeouts } from './api.js';
 import { Channel } from './channel.js';
 import { EmbedError } from './errors.js';
 import { type EntryFailure, type FrameMessage, type Hello, isWindowMessage, negotiate, tag } from './protocol.js';
-import { after } from './timers.js';
 
 /** What a frame tells about itself. */
 export interface FrameListener {
@@ -17,7 +15,8 @@ export interface FrameListener {
 
 export interface FrameOptions {
   title: string;
-  timeouts: Timeouts;
+  /** How long it may say nothing, in milliseconds. */
+  patience: number;
   signal: AbortSignal;
 }
 
@@ -32,7 +31,7 @@ export class Frame {
   #document: string | undefined;
   #capabilities: readonly string[] = [];
   #open = false;
-  #stopWaiting: () => void = () => undefined;
+  #waiting: ReturnType<typeof setTimeout> | undefined;
 
   /** Prepare the frame; it loads when its element is put into the page. */
   constructor(document: Document, url: string, options: FrameOptions, listener: FrameListener) {
@@ -40,7 +39,7 @@ export class Frame {
     this.#options = options;
     this.#listener = listener;
     this.#signal = AbortSignal.any([options.signal, this.#removed.signal]);
-    this.#signal.addEventListener('abort', () => { this.#disconnect(this.#signal.reason); }, { once: true });
+    this.#signal.addEventListener('abort', () => { this.#disconnect(this.#signal.reason); });
 
     this.element = Object.assign(document.createElement('iframe'), {
       className: 'inset-frame',
@@ -53,8 +52,8 @@ export class Frame {
       inert: true,
       src: url,
     });
-    this.element.addEventListener('load', () => { this.#loaded(); }, { signal: this.#signal });
-    window.addEventListener('message', (event) => { this.#receive(event); }, { signal: this.#signal });
+    this.element.addEventListener('load', this.#loaded, { signal: this.#signal });
+    window.addEventListener('message', this.#receive, { signal: this.#signal });
     this.#wait();
   }
 
@@ -80,11 +79,11 @@ export class Frame {
     this.element.remove();
   }
 
-  #receive({ source, origin, data }: MessageEvent<unknown>): void {
+  readonly #receive = ({ source, origin, data }: MessageEvent<unknown>): void => {
     if (source !== this.element.contentWindow || origin !== this.#origin || !isWindowMessage(data)) return;
     if (data.type === 'hello') this.#connect(data);
     else this.#listener.refused(data.reason);
-  }
+  };
 
   #connect(hello: Hello): void {
     // Hellos that were on their way when we answered the first.
@@ -99,38 +98,37 @@ export class Frame {
     this.#document = hello.document;
     this.#capabilities = hello.capabilities;
     const { port1, port2 } = new MessageChannel();
-    this.#channel = new Channel(port1, (message) => { this.#heard(message); });
+    this.#channel = new Channel(port1, this.#heard);
     this.element.contentWindow?.postMessage(tag({ type: 'connect', version }), this.#origin, [port2]);
     // A page without a notebook (a file list, say) will not become ready, and need not.
     if (hello.capabilities.includes('save')) this.#wait();
   }
 
-  #heard(message: FrameMessage): void {
+  readonly #heard = (message: FrameMessage): void => {
     if (message.type === 'ready') {
-      this.#stopWaiting();
+      clearTimeout(this.#waiting);
       this.#open = true;
     }
     this.#listener.heard(message);
-  }
+  };
 
   /** The frame went somewhere by itself: what we were connected to may be gone, and an error page says nothing. */
-  #loaded(): void {
+  readonly #loaded = (): void => {
     if (!this.#open) return;
-    this.#channel?.ping(this.#options.timeouts.frame).catch((error: unknown) => {
+    this.#channel?.ping(this.#options.patience).catch((error: unknown) => {
       if (error instanceof EmbedError && error.code === 'timeout') this.#listener.refused('frame-unresponsive');
     });
-  }
+  };
 
   #wait(): void {
-    this.#stopWaiting();
-    this.#stopWaiting = after(this.#options.timeouts.frame, this.#signal, () => { this.#listener.refused('frame-unresponsive'); });
+    clearTimeout(this.#waiting);
+    this.#waiting = setTimeout(() => { this.#listener.refused('frame-unresponsive'); }, this.#options.patience);
   }
 
   #disconnect(reason?: unknown): void {
-    this.#stopWaiting();
+    clearTimeout(this.#waiting);
     this.#open = false;
-    const gone = new EmbedError('not-ready');
-    this.#channel?.close(reason instanceof EmbedError ? reason : gone);
+    this.#channel?.close(reason instanceof EmbedError ? reason : new EmbedError('not-ready'));
     this.#channel = undefined;
   }
 }

@@ -19,7 +19,7 @@ export interface OpeningOptions {
   view: View;
   say: Say;
   notebookId: string;
-  interface: 'notebook' | 'lab';
+  interface?: 'notebook' | 'lab';
   title: string;
   timeouts: Timeouts;
 }
@@ -51,7 +51,8 @@ export class Opening {
   readonly session: Promise<Session>;
   /** Settles with the reason when the session has ended; rejects when the attempt has failed. */
   readonly over: Promise<string>;
-  #sessionId: string | undefined;
+  /** From the moment the service has answered. */
+  sessionId: string | undefined;
   /** The version when we joined. The stream begins with the session: what it tells of older ones is history. */
   #past = 0;
   #place: Place = {};
@@ -67,14 +68,10 @@ export class Opening {
     this.#listener = listener;
     this.#signal = AbortSignal.any([signal, this.#failed.signal]);
     this.#progress = new Progress(options.serviceUrl);
-    this.#ticking = setInterval(() => { this.#tick(); }, TICK);
+    this.#ticking = setInterval(this.#tick, TICK);
     this.#tick();
     this.session = options.service.open(options.notebookId, this.#signal);
     this.over = this.#run();
-  }
-
-  get sessionId(): string | undefined {
-    return this.#sessionId;
   }
 
   /** Whether it goes on, so that `over` is still to come. */
@@ -96,8 +93,8 @@ export class Opening {
   cancel(): void {
     if (!this.#ticking) return;
     // One that is ready may be open in another window.
-    if (this.#sessionId && this.#progress.waitsFor !== 'connecting') {
-      this.#options.service.end(this.#sessionId, AbortSignal.timeout(10_000)).catch(() => undefined);
+    if (this.sessionId && this.#progress.waitsFor !== 'connecting') {
+      this.#options.service.end(this.sessionId, AbortSignal.timeout(10_000)).catch(() => undefined);
     }
     this.#fail(new EmbedError('cancelled'));
   }
@@ -105,11 +102,11 @@ export class Opening {
   async #run(): Promise<string> {
     try {
       const { id, version } = (this.#place = await this.session);
-      this.#sessionId = id;
+      this.sessionId = id;
       this.#past = version ?? 0;
       for await (const event of followSession(this.#options.service, id, this.#signal)) {
         if (event.event === 'ended') return event.reason;
-        this.#happened(id, event);
+        this.#happened(event);
       }
       throw new EmbedError('session-over');
     } finally {
@@ -120,7 +117,7 @@ export class Opening {
     }
   }
 
-  #happened(sessionId: string, event: SessionEvent): void {
+  #happened(event: SessionEvent): void {
     const listener = this.#listener;
     switch (event.event) {
       case 'progress':
@@ -129,10 +126,10 @@ export class Opening {
         this.#tick();
         break;
       case 'ready':
-        if (!event.embeddable) throw new EmbedError('not-embeddable', 'It can’t be framed.');
+        if (!event.embeddable) throw new EmbedError('not-embeddable', 'It does not open.');
         this.#progress.enter('connecting');
         this.#tick();
-        if (!this.#frame) this.#show(sessionId);
+        if (!this.#frame) this.#show();
         break;
       case 'saved':
         if (event.version <= this.#past) break;
@@ -162,32 +159,33 @@ export class Opening {
   }
 
   /** Mint a URL and put a frame there, in the place of the one before. */
-  #show(sessionId: string): void {
+  #show(): void {
     const { view, title, timeouts } = this.#options;
-    this.#mint(sessionId).then((url) => {
+    this.#mint().then((url) => {
       this.#frame?.remove();
-      this.#frame = new Frame(view.document, url, { title, timeouts, signal: this.#signal }, {
-        heard: (message) => { this.#heard(message); },
-        refused: (reason) => { this.#showAgain(sessionId, reason); },
+      this.#frame = new Frame(view.document, url, { title, patience: timeouts.frame, signal: this.#signal }, {
+        heard: this.#heard,
+        refused: this.#showAgain,
       });
       view.show(this.#frame.element);
-    }, (error: unknown) => { this.#fail(error); });
+    }, this.#fail);
   }
 
-  async #mint(sessionId: string): Promise<string> {
+  async #mint(): Promise<string> {
     if (this.#newUrls > 0) await sleep(backoff(this.#newUrls - 1), this.#signal);
     const { service, interface: shown } = this.#options;
-    return service.frameUrl(sessionId, shown, this.#signal);
+    return service.frameUrl(this.sessionId ?? '', shown, this.#signal);
   }
 
-  #heard(message: FrameMessage): void {
+  readonly #heard = (message: FrameMessage): void => {
     if (message.type === 'ready') {
       this.#newUrls = 0;
       this.#uncover();
     }
-    if (message.type === 'expiring') void this.#renew();
+    // Its way in is kept open in place. Where that does not work it asks again; what is over, the stream says.
+    if (message.type === 'expiring') this.#mint().then((url) => { this.#frame?.renew(url); }, () => undefined);
     else this.#listener.heard(message);
-  }
+  };
 
   /** Let the notebook take the place of what is shown, at the same cell. */
   #uncover(): void {
@@ -202,7 +200,7 @@ export class Opening {
   }
 
   /** Tell how far the opening is, when that has changed. */
-  #tick(): void {
+  readonly #tick = (): void => {
     if (!this.#ticking) return;
     const { far: percent, waitsFor: phase } = this.#progress;
     const { say } = this.#options;
@@ -215,7 +213,7 @@ export class Opening {
     this.#told = told;
     this.#display(percent, message);
     this.#listener.happened('progress', { phase, percent, message, ...(position && { position }), ...(known && { estimatedWait: wait }) });
-  }
+  };
 
   #display(percent: number, message: string): void {
     const { view, say } = this.#options;
@@ -228,31 +226,21 @@ export class Opening {
     this.#ticking = undefined;
   }
 
-  /** Keep the frame's way in open, in place. */
-  async #renew(): Promise<void> {
-    try {
-      const url = await this.#mint(this.#sessionId ?? '');
-      this.#frame?.renew(url);
-    } catch {
-      // The frame asks again; what is over, the stream says.
-    }
-  }
-
   /** A new frame at a new URL; not the old one, which would only follow a changed fragment. */
-  #showAgain(sessionId: string, reason: string): void {
+  readonly #showAgain = (reason: string): void => {
     // The session's end locks its frame out; the stream says the rest.
     if (this.#ending) return;
     if (this.#newUrls >= (NEW_URLS_AFTER[reason] ?? NEW_URLS)) {
-      this.#fail(new EmbedError(reason, reason === 'frame-unresponsive' ? 'It does not appear.' : 'It did not let you in.'));
+      this.#fail(new EmbedError(reason, 'It does not open.'));
       return;
     }
     this.#newUrls++;
     this.#frame?.remove();
     if (!this.#ticking) this.#display(100, this.#options.say('connecting'));
-    this.#show(sessionId);
-  }
+    this.#show();
+  };
 
-  #fail(error: unknown): void {
+  readonly #fail = (error: unknown): void => {
     this.#failed.abort(toEmbedError(error));
-  }
+  };
 }

@@ -13,7 +13,7 @@ const WEIGHT = 0.4;
 export class Progress {
   readonly #key: string;
   readonly #usual: readonly number[];
-  readonly #took: number[] = [];
+  readonly #learnt: number[];
   #at = 0;
   #since = Date.now();
   #percent = 0;
@@ -22,6 +22,7 @@ export class Progress {
   constructor(serviceUrl: string) {
     this.#key = `inset-notebook:starts:${serviceUrl}`;
     this.#usual = read(this.#key);
+    this.#learnt = [...this.#usual];
   }
 
   get waitsFor(): Phase {
@@ -48,17 +49,17 @@ export class Progress {
   /** The notebook is there: learn from it. */
   arrived(): void {
     this.#pass(PHASES.length);
-    // A phase takes a moment at least: nothing is divided by nothing.
-    const learnt = this.#usual.map((usual, n) => Math.max(50, usual + WEIGHT * ((this.#took[n] ?? usual) - usual)));
     try {
-      localStorage.setItem(this.#key, JSON.stringify(learnt.map((ms) => Math.round(ms))));
+      localStorage.setItem(this.#key, JSON.stringify(this.#learnt));
     } catch {
       // A page without storage learns nothing.
     }
   }
 
   #pass(next: number): void {
-    this.#took[this.#at] = Date.now() - this.#since;
+    const usual = this.#usual[this.#at] ?? 0;
+    // A phase takes a moment at least: nothing is divided by nothing.
+    this.#learnt[this.#at] = Math.max(50, Math.round(usual + WEIGHT * (Date.now() - this.#since - usual)));
     this.#at = next;
     this.#since = Date.now();
   }
@@ -66,8 +67,8 @@ export class Progress {
 
 function read(key: string): number[] {
   try {
-    const kept = JSON.parse(localStorage.getItem(key) ?? '') as unknown[];
-    if (kept.length === GUESS.length && kept.every((ms) => Number(ms) > 0)) return kept.map(Number);
+    const kept = JSON.parse(localStorage.getItem(key) ?? '') as number[];
+    if (kept.length === GUESS.length && kept.every((ms) => ms > 0)) return kept;
   } catch {
     // Nothing is kept, or nothing of ours.
   }

@@ -300,44 +300,65 @@ export function isConnect(data: unknown): data is Connect {
 
 type Check = (value: unknown) => boolean;
 
-/** What each message through the window must hold. */
-const WINDOW_MESSAGES: Record<WindowMessage['type'], Record<string, Check>> = {
-  hello: { min: isCount, max: isCount, capabilities: isTexts, document: isText },
-  'entry-failed': { reason: oneOf(ENTRY_FAILURES) },
+/** What each field of a message holds, whichever message it is in: a new one of another kind needs another name. */
+const FIELDS: Record<string, Check> = {
+  min: isCount,
+  max: isCount,
+  capabilities: isTexts,
+  document: isText,
+  reason: oneOf(ENTRY_FAILURES),
+  path: isText,
+  dirty: isFlag,
+  mode: oneOf(COOKIE_MODES),
+  may: isTexts,
+  version: isCount,
+  sha256: isText,
+  origin: oneOf(['save', 'autosave']),
+  receipt: isText,
+  request: isText,
+  code: isText,
+  message: isText,
+  result: isText,
+  state: isText,
+  cell: isCount,
+  seconds: Number.isFinite,
+  failed: isFlag,
+  selected: isCount,
+  height: isCount,
 };
 
-/** What each message of a frame must hold. */
-const FRAME_MESSAGES: Record<FrameMessage['type'], Record<string, Check>> = {
-  ready: { path: isText, dirty: isFlag, mode: oneOf(COOKIE_MODES), may: optional(isTexts) },
-  dirty: { dirty: isFlag },
-  loaded: { dirty: isFlag },
-  saving: {},
-  saved: {
-    version: isCount,
-    sha256: isText,
-    origin: oneOf(['save', 'autosave']),
-    receipt: optional(isText),
-    dirty: optional(isFlag),
-    request: optional(isText),
-  },
-  'save-failed': { code: isText, message: isText, request: optional(isText) },
-  pong: { request: isText },
-  expiring: {},
-  done: { request: isText, result: optional(isText) },
-  'command-failed': { code: isText, message: isText, request: isText },
-  kernel: { state: isText },
-  selection: { cell: isCount, selected: isCount },
-  height: { height: isCount },
-  executed: { cell: isCount, seconds: Number.isFinite, failed: isFlag },
+/** What each message through the window does not go without. */
+const WINDOW_MESSAGES: Record<WindowMessage['type'], readonly string[]> = {
+  hello: ['min', 'max', 'capabilities', 'document'],
+  'entry-failed': ['reason'],
+};
+
+/** What each message of a frame does not go without. */
+const FRAME_MESSAGES: Record<FrameMessage['type'], readonly string[]> = {
+  ready: ['path', 'dirty', 'mode'],
+  dirty: ['dirty'],
+  loaded: ['dirty'],
+  saving: [],
+  saved: ['version', 'sha256', 'origin'],
+  'save-failed': ['code', 'message'],
+  pong: ['request'],
+  expiring: [],
+  done: ['request'],
+  'command-failed': ['code', 'message', 'request'],
+  kernel: ['state'],
+  selection: ['cell', 'selected'],
+  height: ['height'],
+  executed: ['cell', 'seconds', 'failed'],
 };
 
 export function isFrameMessage(data: unknown): data is FrameMessage {
   return fits(data, FRAME_MESSAGES);
 }
 
-function fits(data: unknown, messages: Record<string, Record<string, Check>>): boolean {
-  const checks = isTagged(data) && isText(data.type) && Object.hasOwn(messages, data.type) && messages[data.type];
-  return !!checks && Object.entries(checks).every(([field, check]) => check((data as Fields)[field]));
+function fits(data: unknown, messages: Record<string, readonly string[]>): boolean {
+  if (!isTagged(data) || !isText(data.type) || !Object.hasOwn(messages, data.type)) return false;
+  const needed = messages[data.type];
+  return Object.entries(FIELDS).every(([field, check]) => (data[field] === undefined ? !needed?.includes(field) : check(data[field])));
 }
 
 /** What each command has to be told, as far as its shape goes. */
@@ -348,7 +369,7 @@ const VALUES: Record<Command, Check> = {
   restart: isNothing,
   'read-only': isFlag,
   theme: (value) => value === 'light' || value === 'dark',
-  colors: (value) => isFields(value) && Object.entries(value).every(([name, color]) => (COLORS as readonly string[]).includes(name) && isText(color)),
+  colors: (value) => isFields(value) && Object.entries(value).every(([name, color]) => oneOf(COLORS)(name) && isText(color)),
   hide: (value) => isTexts(value) && value.every(oneOf(PARTS)),
   'insert-cell': (value) => isFields(value) && oneOf(['code', 'markdown', 'raw'])(value.kind) && isText(value.source) && optional(isCount)(value.at),
   'replace-cell': (value) => isFields(value) && isText(value.id) && isText(value.source),

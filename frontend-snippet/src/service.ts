@@ -28,7 +28,7 @@ interface Problem {
 
 /** A request of ours, its headers plain enough to add to. */
 interface Request extends RequestInit {
-  headers: Record<string, string>;
+  headers?: Record<string, string>;
 }
 
 const TRIES = 4;
@@ -40,7 +40,7 @@ export class Service {
   /** Ends the connection, or the waiting for one, of who follows a session. */
   connection = new AbortController();
 
-  constructor(url: string, tokens: Tokens, { timeout }: { timeout: number }) {
+  constructor(url: string, tokens: Tokens, timeout: number) {
     this.#url = url.replace(/\/+$/, '');
     this.#tokens = tokens;
     this.#timeout = timeout;
@@ -53,25 +53,26 @@ export class Service {
 
   /** Begin to save and end the session. */
   async end(id: string, signal: AbortSignal): Promise<void> {
-    await this.#json('DELETE', at('sessions', id), signal);
+    await this.#json('DELETE', `/v1/sessions/${id}`, signal);
   }
 
   /** Make an old version the current one, and put it into the running server. */
   async restore(notebookId: string, version: number, signal: AbortSignal): Promise<SavedVersion> {
-    const path = at('notebooks', notebookId, `/versions/${String(version)}/restore`);
+    const path = at(notebookId, `versions/${String(version)}/restore`);
     // Once: a second one would make a second version.
-    return (await this.#authorized(path, { method: 'POST', headers: {}, signal })).json() as Promise<SavedVersion>;
+    return (await this.#authorized(path, { method: 'POST', signal })).json() as Promise<SavedVersion>;
   }
 
-  /** Mint a URL that opens the notebook once, soon. */
-  async frameUrl(id: string, shown: 'notebook' | 'lab', signal: AbortSignal): Promise<string> {
-    const path = at('sessions', id, '/iframe-url');
+  /** Mint a URL that opens the notebook once, soon: alone, unless something else is to be shown. */
+  async frameUrl(id: string, shown: 'notebook' | 'lab' | undefined, signal: AbortSignal): Promise<string> {
+    const path = `/v1/sessions/${id}/iframe-url`;
     return ((await this.#json('POST', path, signal, { interface: shown })) as { url: string }).url;
   }
 
-  /** Give the notebook's current version as a static page. */
-  async page(notebookId: string, signal: AbortSignal): Promise<string> {
-    return (await this.#ask('GET', at('notebooks', notebookId, '/preview'), signal)).text();
+  /** Give the notebook's current version as a static page, whose style sheet has the nonce that the host's policy asks for. */
+  async page(notebookId: string, signal: AbortSignal, nonce = ''): Promise<string> {
+    const html = await (await this.#ask('GET', at(notebookId, 'preview'), signal)).text();
+    return html.replace('<style>', `<style nonce="${nonce}">`);
   }
 
   /** The page is back: what was connected may be dead, and what let us in may be too old. */
@@ -83,10 +84,9 @@ export class Service {
   /** Connect to the session's event stream, after the event named by `lastEventId`. */
   async events(id: string, lastEventId: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const headers: Record<string, string> = lastEventId ? { 'Last-Event-ID': lastEventId } : {};
-    const path = at('sessions', id, '/events');
-    const { body } = await this.#authorized(path, { headers, signal });
-    if (!body) throw unreachable();
-    return body;
+    const path = `/v1/sessions/${id}/events`;
+    // What is found has a body.
+    return (await this.#authorized(path, { headers, signal })).body as ReadableStream<Uint8Array>;
   }
 
   async #json(method: string, path: string, signal: AbortSignal, body?: object): Promise<unknown> {
@@ -94,7 +94,7 @@ export class Service {
   }
 
   async #ask(method: string, path: string, signal: AbortSignal, body?: object): Promise<Response> {
-    const request = { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) ?? null };
+    const request = { method, headers: { 'Content-Type': 'application/json' }, ...(body && { body: JSON.stringify(body) }) };
     for (let n = 1; ; n++) {
       try {
         const limited = AbortSignal.any([signal, AbortSignal.timeout(this.#timeout)]);
@@ -122,17 +122,18 @@ export class Service {
   }
 }
 
-function unreachable(cause?: unknown): EmbedError {
+function unreachable(cause: unknown): EmbedError {
   return new EmbedError('service-unreachable', 'The notebook service does not answer.', { status: 0, cause });
 }
 
 async function toError(response: Response): Promise<EmbedError> {
   const problem = (await response.json().catch(() => ({}))) as Problem;
-  const slug = /^urn:inset:problem:(.+)$/.exec(problem.type ?? '')?.[1];
+  const slug = problem.type?.split('urn:inset:problem:')[1];
   const message = problem.detail ?? problem.title ?? `The service answered ${String(response.status)}.`;
   return new EmbedError(slug ?? 'service-unreachable', message, { status: response.status });
 }
 
-function at(kind: string, id: string, rest = ''): string {
-  return `/v1/${kind}/${encodeURIComponent(id)}${rest}`;
+/** A path of a notebook's: its id is the host's word. */
+function at(notebookId: string, rest: string): string {
+  return `/v1/notebooks/${encodeURIComponent(notebookId)}/${rest}`;
 }

@@ -1,8 +1,8 @@
 /** A session's events from the service, without a gap, for as long as the session lives. */
-import { readEvents, type ServerEvent } from './event-stream.js';
+import { readEvents } from './event-stream.js';
 import { EmbedError } from './errors.js';
 import type { Place, Service } from './service.js';
-import { after, backoff, sleep } from './timers.js';
+import { backoff, sleep } from './timers.js';
 
 /** What happens in a session. The fields are the service's own. */
 export type SessionEvent =
@@ -23,25 +23,26 @@ export async function* followSession(
   service: Service,
   sessionId: string,
   signal: AbortSignal,
-  { silence = SILENCE } = {},
+  silence = SILENCE,
 ): AsyncGenerator<SessionEvent, void> {
   let lastEventId = '';
   for (let failures = 0; ; failures++) {
     const connection = (service.connection = new AbortController());
     const either = AbortSignal.any([signal, connection.signal]);
-    const watch = () => after(silence, either, () => { connection.abort(); });
-    let forget = watch();
+    const watch = () => setTimeout(() => { connection.abort(); }, silence);
+    let watching = watch();
     const alive = () => {
       // A stream that lived also ends with its token: that is no failure, and is not waited for as one.
       failures = 0;
-      forget();
-      forget = watch();
+      clearTimeout(watching);
+      watching = watch();
     };
     try {
       const body = await service.events(sessionId, lastEventId, either);
       for await (const received of readEvents(body, alive)) {
         lastEventId = received.id;
-        const event = toSessionEvent(received);
+        // Events we don't know are from a newer service, and nobody acts on them.
+        const event = { ...(JSON.parse(received.data) as object), event: received.event } as SessionEvent;
         yield event;
         if (event.event === 'ended' || event.event === 'failed') return;
       }
@@ -50,7 +51,7 @@ export async function* followSession(
       // A host that can't give a token just now is no reason to take the notebook away.
       if (error instanceof EmbedError && !(error.transient || error.code === 'token-failed')) throw error;
     } finally {
-      forget();
+      clearTimeout(watching);
     }
     // Who wakes up, or has heard nothing for so long, waits no longer.
     await sleep(backoff(failures), either).catch(() => {
@@ -58,9 +59,4 @@ export async function* followSession(
       failures = -1;
     });
   }
-}
-
-/** Events we don't know are from a newer service, and nobody acts on them. */
-function toSessionEvent({ event, data }: ServerEvent): SessionEvent {
-  return { ...(JSON.parse(data) as object), event } as SessionEvent;
 }

@@ -12,7 +12,7 @@ export class Tokens {
   /** When the current one is due, by this machine's clock, which goes on while it sleeps. */
   #due = Infinity;
 
-  constructor(fetchToken: () => Promise<string> | string, { timeout = 30_000 } = {}) {
+  constructor(fetchToken: () => Promise<string> | string, timeout = 30_000) {
     this.#fetchToken = fetchToken;
     this.#timeout = timeout;
   }
@@ -46,8 +46,7 @@ export class Tokens {
   async #fetch(): Promise<string> {
     try {
       // One that never answers would keep everybody waiting, since nobody asks twice at a time.
-      const late = new Error('late');
-      return await within(this.#timeout, Promise.resolve(this.#fetchToken()), late, new AbortController().signal);
+      return await within(this.#timeout, Promise.resolve(this.#fetchToken()), new AbortController().signal);
     } catch (error) {
       throw new EmbedError('token-failed', 'The page could not get permission.', { cause: error });
     }
@@ -58,9 +57,10 @@ export class Tokens {
 function lifetime(token: string): number {
   try {
     const claims = token.split('.')[1] ?? '';
-    const { exp, iat } = JSON.parse(atob(claims.replace(/-/g, '+').replace(/_/g, '/'))) as { exp: number; iat?: number };
-    return exp * 1000 - (iat === undefined ? Date.now() : iat * 1000);
+    const { exp, iat = Date.now() / 1000 } = JSON.parse(atob(claims.replace(/-/g, '+').replace(/_/g, '/'))) as { exp: number; iat?: number };
+    return (exp - iat) * 1000;
   } catch {
-    return Number.MAX_VALUE;
+    // One that tells nothing is good until it is refused.
+    return 1e15;
   }
 }

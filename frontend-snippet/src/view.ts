@@ -1,13 +1,6 @@
 /** What the mount point shows: the last saved version, progress, the frame, or what went wrong. Looks come from the style sheet. */
 import type { SaveState } from './save-state.js';
 
-export interface Notice {
-  title: string;
-  lines: string[];
-  button: string;
-  press: () => void;
-}
-
 /** Pixels. */
 interface Bounds {
   minHeight?: number;
@@ -32,12 +25,11 @@ export class View {
   #aside: HTMLElement | undefined;
 
   /** Below the notebook stands a line that says what has become of the edits, unless it is not wanted. */
-  constructor(mountPoint: HTMLElement, { saveLine }: { saveLine: boolean }) {
+  constructor(mountPoint: HTMLElement, saveLine: boolean) {
     this.document = mountPoint.ownerDocument;
     this.#root = this.#element('div', 'inset-notebook');
     this.#lineWanted = saveLine;
-    this.#saveLine = this.#element('p', 'inset-save');
-    this.#saveLine.setAttribute('role', 'status');
+    this.#saveLine = this.#status('inset-save');
     this.#saveLine.hidden = true;
     this.#root.append(this.#saveLine);
     mountPoint.append(this.#root);
@@ -45,19 +37,17 @@ export class View {
 
   /** Show how far the opening is. The panel is updated in place, so that screen readers tell what changed, and only that. */
   advance(percent: number, message: string, label: string, cancel?: Control): void {
-    let bar = this.#panel?.querySelector<HTMLProgressElement>('progress');
+    let bar = this.#panel?.querySelector('progress');
     if (!bar) {
-      const line = this.#element('p', 'inset-message');
-      line.setAttribute('role', 'status');
       bar = this.#element('progress', 'inset-bar');
       bar.max = 100;
       bar.setAttribute('aria-label', label);
-      this.#setPanel('inset-progress', line, bar, ...(cancel ? [this.#button('inset-cancel', cancel)] : []));
+      this.#setPanel('inset-progress', this.#status('inset-message'), bar, ...(cancel ? [this.#button('inset-cancel', cancel)] : []));
     }
     bar.value = percent;
-    const line = this.#panel?.querySelector('p');
+    const line = bar.previousElementSibling;
     if (line && line.textContent !== message) line.textContent = message;
-    if (!cancel) this.#panel?.querySelector('button')?.remove();
+    if (!cancel) bar.nextElementSibling?.remove();
   }
 
   /** Show a static page until there is a notebook, and tell when it can be seen. */
@@ -96,12 +86,12 @@ export class View {
   }
 
   /** Say what happened, in the frame's place, with the one thing that can be done about it. */
-  notice({ title, lines: said, button, press }: Notice): void {
+  notice(title: string, said: readonly string[], button: Control): void {
     this.#frame?.remove();
     this.#frame = undefined;
     this.#saveLine.hidden = true;
     const lines = said.map((text) => this.#element('p', 'inset-message', text));
-    this.#setPanel('inset-notice', this.#element('p', 'inset-title', title), ...lines, this.#button('inset-button', { text: button, press }));
+    this.#setPanel('inset-notice', this.#element('p', 'inset-title', title), ...lines, this.#button('inset-button', button));
     this.#panel?.setAttribute('role', 'alert');
   }
 
@@ -147,6 +137,13 @@ export class View {
     button.type = 'button';
     button.addEventListener('click', press, { once: true });
     return button;
+  }
+
+  /** A line whose changes screen readers tell. */
+  #status(className: string): HTMLElement {
+    const line = this.#element('p', className);
+    line.setAttribute('role', 'status');
+    return line;
   }
 
   #element<K extends keyof HTMLElementTagNameMap>(name: K, className: string, text = ''): HTMLElementTagNameMap[K] {

@@ -7,7 +7,7 @@ import { FakeService, problem, SERVICE, until } from './page.js';
 
 const EVENTS = 'GET /v1/sessions/s1/events';
 
-function follow(options = {}) {
+function follow(silence?: number) {
   const host = { down: false };
   const wire = new FakeService();
   const leave = new AbortController();
@@ -17,9 +17,9 @@ function follow(options = {}) {
     if (host.down) throw new Error('away');
     return `token-${String(++fetches)}`;
   });
-  const service = new Service(`${SERVICE}/`, tokens, { timeout: 1_000 });
+  const service = new Service(`${SERVICE}/`, tokens, 1_000);
   const over = (async () => {
-    for await (const event of followSession(service, 's1', leave.signal, options)) heard.push(event);
+    for await (const event of followSession(service, 's1', leave.signal, silence)) heard.push(event);
   })();
   over.catch(() => undefined);
   return { host, wire, heard, over, leave, names: () => heard.map(({ event }) => event) };
@@ -85,7 +85,7 @@ test('a session that is not there any more is an error', async () => {
 });
 
 test('a stream without keep-alives is given up, one with them is not', async () => {
-  const { wire, over } = follow({ silence: 60 });
+  const { wire, over } = follow(60);
   await until(() => wire.streams);
   for (let n = 0; n < 5; n++) {
     await new Promise((resolve) => setTimeout(resolve, 25));

@@ -279,7 +279,7 @@ test('a host commands, and hears of the kernel and of cells that ran', async () 
   assert.deepEqual({ ...asked, protocol: 0 }, { protocol: 0, type: 'command', command: 'theme', value: 'dark', request: '1' });
   shown.say({ type: 'done', request: asked.request });
   await done;
-  for (const [code, expected] of [['not-allowed', 'not-allowed'], ['odd', 'command-failed']] as const) {
+  for (const [code, expected] of [['not-allowed', 'not-allowed'], ['read-only', 'read-only'], ['odd', 'command-failed']] as const) {
     const refused = assert.rejects(notebook.command('run-all'), { code: expected, message: 'why' });
     const count = shown.heard.length;
     const { request } = await until(() => shown.heard[count]);

@@ -68,7 +68,7 @@ test('after a return the next who asks is given a new token, and one fetch is en
 
 test('a fetch that never ends is given up, and asked for again', async () => {
   const answers = [new Promise<string>(() => undefined), 'token'];
-  const tokens = new Tokens(() => answers.shift() ?? '', { timeout: 10 });
+  const tokens = new Tokens(() => answers.shift() ?? '', 10);
   await assert.rejects(tokens.get(), { code: 'token-failed' });
   assert.equal(await tokens.get(), 'token');
 });

@@ -45,7 +45,7 @@ def test_what_a_page_loads_is_small() -> None:
     assert sizes["inset-notebook"] <= LIMIT
     # What is loaded beside the first, and the first with the element.
     assert sizes["element"] <= 1024 >= sizes["react"]
-    assert sizes["script"] <= LIMIT + 384
+    assert sizes["script"] <= LIMIT
 
 
 def test_the_package_holds_what_it_should_and_nothing_else(installed: Path) -> None:

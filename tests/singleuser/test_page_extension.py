@@ -327,6 +327,29 @@ async def test_the_host_makes_cells_that_the_user_can_undo(page: Page, host: Hos
     assert codes == ["no-such-cell", "bad-value", "bad-value", "bad-value"]
 
 
+async def test_a_read_only_notebook_takes_no_cells_of_the_host_either(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    before = await cells_of(frame)
+    await page.evaluate("notebook.command('read-only', true)")
+
+    for command in ("'insert-cell', {kind: 'code', source: 'new'}", "'replace-cell', {id: 'one', source: 'other'}"):
+        assert (await failure(page, f"notebook.command({command})"))["code"] == "read-only"
+    # Whoever sends nonsense is told that first: it would not work later either.
+    assert (await failure(page, "notebook.command('replace-cell', {})"))["code"] == "bad-value"
+    assert await cells_of(frame) == before
+
+    await page.evaluate("notebook.command('read-only', false)")
+    await page.evaluate("notebook.command('replace-cell', {id: 'one', source: 'other'})")
+    assert await cells_of(frame) == ["other"]
+
+
+async def cells_of(frame: Frame) -> list[str]:
+    source = "jupyterapp.shell.currentWidget.model.sharedModel.cells.map((cell) => cell.source)"
+    return list(await frame.evaluate(source))
+
+
 async def test_the_host_hides_parts_and_lends_its_colours(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
     host.options = {"hide": ["toolbar", "menu"]}
     frame = await open_notebook(page, host)

@@ -12,6 +12,8 @@ type Report = (message: Untagged<FrameMessage>) => void;
 
 /** What each takes; all others need no leave. */
 const TAKES: Partial<Record<Command, 'run' | 'edit'>> = { 'run-all': 'run', interrupt: 'run', restart: 'run', 'read-only': 'edit', 'insert-cell': 'edit', 'replace-cell': 'edit' };
+/** What a notebook that is read-only just now does not take, though the user may. */
+const WRITES: readonly Command[] = ['insert-cell', 'replace-cell'];
 const THEMES = { light: 'JupyterLab Light', dark: 'JupyterLab Dark' };
 
 /** Do what is asked, and answer. */
@@ -20,6 +22,7 @@ export async function obey(app: JupyterFrontEnd, panel: NotebookPanel, may: May,
   const takes = TAKES[command];
   if (takes && !may.has(takes)) return { type: 'command-failed', request, code: 'not-allowed', message: 'The user may not do that.' };
   if (!isValueOf(command, value)) return { type: 'command-failed', request, code: 'bad-value', message: 'That is not what this command needs.' };
+  if (WRITES.includes(command) && readOnly.has(panel)) return { type: 'command-failed', request, code: 'read-only', message: 'The notebook is read-only just now.' };
   try {
     const result = await (DO[command] as Doing<Command>)({ app, panel, report }, value);
     return { type: 'done', request, ...(typeof result === 'string' && { result }) };
