@@ -39,7 +39,9 @@ log = logging.getLogger(__name__)
 
 _ROUND_SECONDS = 0.5
 _FEW = 10
+"""How many servers are looked up in one go at least, where so many are due."""
 _CHECKS_APART_SECONDS = 0.02
+"""By how much they are apart at the most: those of a few servers don't have to wait."""
 _STOP_INTERVAL = timedelta(seconds=1)
 _RECOVERY = timedelta(seconds=60)
 """How long it is tried to start a server that died once more."""

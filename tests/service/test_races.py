@@ -4,12 +4,14 @@ import asyncio
 import json
 from datetime import timedelta
 
+import httpx
 import pytest
 from sqlmodel import col, func, select
 
 from inset.db import open_database
 from inset.documents import document_from_jupyter
 from inset.events import tell
+from inset.hubs import Hubs
 from inset.models import Host, Notebook, Server, ServerState, Session, SessionEvent, SessionState
 from inset.notebooks import create_notebook
 from inset.retention import purge_notebooks
@@ -106,12 +108,14 @@ async def test_what_a_transaction_that_is_rolled_back_wanted_to_tell_is_not_told
         assert (await db.exec(select(func.count()).select_from(SessionEvent))).one() == 0
 
 
-async def test_a_server_that_a_session_takes_is_not_let_go_by_another_that_ends(database):
+async def test_a_server_that_a_session_takes_is_not_let_go_by_another_that_ends(database, settings):
+    async with httpx.AsyncClient() as http:
+        [hub] = Hubs(settings.every_hub, http)  # of which nothing is asked
     ended = await _add_session(database, state=SessionState.ENDED)
     taking = await _add_session(database)
     async with database.transaction() as db:
         session = await db.get_one(Session, ended)
-        server = await seat_for(db, session, ["seat-001"])
+        server = await seat_for(db, session, hub)
         session.server_id = server.id
 
     async def let_it_go() -> None:
@@ -120,7 +124,7 @@ async def test_a_server_that_a_session_takes_is_not_let_go_by_another_that_ends(
 
     async with database.transaction() as db:
         session = await db.get_one(Session, taking)
-        assert (await seat_for(db, session, ["seat-001"])).id == server.id
+        assert (await seat_for(db, session, hub)).id == server.id
         letting_go = asyncio.create_task(let_it_go())
         await asyncio.wait([letting_go], timeout=0.3)
         assert not letting_go.done()
