@@ -212,33 +212,27 @@ async def test_nothing_is_written_as_what_differs_from_something_damaged(client,
     assert problem(answer) == "content-damaged"
 
 
-class TestStatements:
-    """Counted where every statement is seen, whoever asks it: by SQLite's own driver."""
+@pytest.mark.each_database("sqlite")  # whose driver tells of every statement, whoever asks it
+async def test_a_version_is_read_in_two_queries_for_its_outputs_at_the_most(client, history, database):
+    id, contents = await history(10)
+    asked: list[str] = []
 
-    @pytest.fixture
-    def database_kind(self):
-        return "sqlite"
+    def note(statement):
+        if "blobs" in statement:
+            asked.append(statement)
 
-    async def test_a_version_is_read_in_two_queries_for_its_outputs_at_the_most(self, client, history, database):
-        id, contents = await history(10)
-        asked: list[str] = []
+    def watch(adapter, *_):
+        adapter.driver_connection._conn.set_trace_callback(note)
 
-        def note(statement):
-            if "blobs" in statement:
-                asked.append(statement)
+    async def queries(number: int) -> int:
+        asked.clear()
+        await _assert_reads(client, id, contents, [number])
+        return len(asked)
 
-        def watch(adapter, *_):
-            adapter.driver_connection._conn.set_trace_callback(note)
-
-        async def queries(number: int) -> int:
-            asked.clear()
-            await _assert_reads(client, id, contents, [number])
-            return len(asked)
-
-        event.listen(Pool, "checkout", watch)
-        try:
-            assert await queries(5) == 1
-            await pack(database, print)
-            assert [await queries(number) for number in (1, 5, 10)] == [1, 2, 2]
-        finally:
-            event.remove(Pool, "checkout", watch)
+    event.listen(Pool, "checkout", watch)
+    try:
+        assert await queries(5) == 1
+        await pack(database, print)
+        assert [await queries(number) for number in (1, 5, 10)] == [1, 2, 2]
+    finally:
+        event.remove(Pool, "checkout", watch)

@@ -86,5 +86,6 @@ def database_kind() -> str:
 
 def run_on_each(metafunc: pytest.Metafunc) -> None:
     """Have a test that is marked `each_database` run once on each kind. For `pytest_generate_tests`."""
-    if metafunc.definition.get_closest_marker("each_database") and "database_kind" in metafunc.fixturenames:
-        metafunc.parametrize("database_kind", KINDS)
+    marker = metafunc.definition.get_closest_marker("each_database")
+    if marker and "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", marker.args or KINDS)
