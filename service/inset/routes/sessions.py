@@ -152,7 +152,7 @@ async def follow_session(
     | `conflict` | `base_version`, `current_version`, `kept_version`, `resolve`: the path to take a side at |
     | `renamed` | `name` |
     | `credentials` | `names` of the data credentials that its kernels have from now on |
-    | `ending` | `reason`: as the session's `ending_reason`; `in`: seconds until pages are cut |
+    | `ending` | `reason`: as the session's own reason of ending; `in`: seconds until pages are cut |
     | `ended` | `reason`; the stream closes |
     | `failed` | `code`, `title`, `detail`; the stream closes |
     """
