@@ -15,6 +15,7 @@ from tests.service.conftest import (  # noqa: F401
     hub_url,
     other_host,
     queue_timeout,
+    recent_documents,
     settings,
     start_timeout,
 )

@@ -12,6 +12,7 @@ from tests.faults.conftest import (  # noqa: F401
     new_replica,
     other_host,
     queue_timeout,
+    recent_documents,
     start_timeout,
 )
 from tests.service.conftest import settings as few_seats  # noqa: F401
