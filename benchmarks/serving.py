@@ -3,11 +3,12 @@
 import contextlib
 import http.client
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,10 +25,11 @@ class Server:
     port: int
     pid: int
     headers: dict[str, str]
+    _connections: list[http.client.HTTPConnection] = field(default_factory=list, init=False)
 
     def caller(self) -> Call:
         """Keep one connection open, and give what calls over it: method, path, body, more headers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        connection = self._connect()
 
         def call(method: str, path: str, body: bytes | None = None, more: dict[str, str] | None = None) -> bytes:
             connection.request(method, path, body, {**self.headers, **(more or {})})
@@ -40,7 +42,7 @@ class Server:
 
     def counter(self) -> Callable[..., int]:
         """Keep one connection open, and give what tells how many calls of functions an answer took (`counted.py`)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        connection = self._connect()
 
         def count(method: str, path: str, body: bytes | None = None, more: dict[str, str] | None = None) -> int:
             connection.request(method, path, body, {**self.headers, **(more or {})})
@@ -49,6 +51,16 @@ class Server:
             return int(answer.headers["X-Calls"])
 
         return count
+
+    def close(self) -> None:
+        """Close what was kept open."""
+        for connection in self._connections:
+            connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        self._connections.append(connection)
+        return connection
 
 
 class Inset:
@@ -81,8 +93,11 @@ class Inset:
     def serving(self, *command: str) -> Iterator[Server]:
         """Run the service, as it is or by another module."""
         arguments = command or ("inset", "serve")
-        with _process([sys.executable, "-m", *arguments], self._port, self._environment) as pid:
-            yield Server(self._port, pid, self.headers)
+        with (
+            _process([sys.executable, "-m", *arguments], self._port, self._environment) as pid,
+            contextlib.closing(Server(self._port, pid, self.headers)) as server,
+        ):
+            yield server
 
     def inset(self, *arguments: str) -> None:
         """Run `inset …`."""
@@ -99,8 +114,11 @@ def jupyter_server(folder: Path) -> Iterator[Server]:
     options |= {"disable_check_xsrf": True, "max_body_size": 2**30, "max_buffer_size": 2**30}
     arguments = [f"--ServerApp.{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "jupyter_server", "--IdentityProvider.token=", *arguments]
-    with _process(command, port, dict(os.environ)) as pid:
-        yield Server(port, pid, {"Content-Type": "application/json"})
+    with (
+        _process(command, port, dict(os.environ)) as pid,
+        contextlib.closing(Server(port, pid, {"Content-Type": "application/json"})) as server,
+    ):
+        yield server
 
 
 @contextlib.contextmanager
@@ -108,8 +126,8 @@ def plain_app(name: str) -> Iterator[Server]:
     """Run one of `plain_apps` as the service is run."""
     [port] = free_ports(1)
     command = [sys.executable, "-m", "uvicorn", f"benchmarks.plain_apps:{name}", "--port", str(port), "--no-access-log"]
-    with _process(command, port, dict(os.environ)) as pid:
-        yield Server(port, pid, {})
+    with _process(command, port, dict(os.environ)) as pid, contextlib.closing(Server(port, pid, {})) as server:
+        yield server
 
 
 @contextlib.contextmanager
@@ -119,7 +137,7 @@ def _process(command: list[str], port: int, environment: dict[str, str]) -> Iter
         for _ in range(600):
             assert process.poll() is None, f"{command[2]} has ended"
             with contextlib.suppress(OSError):
-                http.client.HTTPConnection("127.0.0.1", port).connect()
+                socket.create_connection(("127.0.0.1", port)).close()
                 break
             time.sleep(0.1)
         yield process.pid
