@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from tests.support.hosts import TestHost, write_hosts_file
 from tests.support.real_hub import free_ports
@@ -29,12 +30,10 @@ class Server:
 
     def caller(self) -> Call:
         """Keep one connection open, and give what calls over it: method, path, body, more headers."""
-        connection = self._connect()
+        exchange = self._exchanger()
 
-        def call(method: str, path: str, body: bytes | None = None, more: dict[str, str] | None = None) -> bytes:
-            connection.request(method, path, body, {**self.headers, **(more or {})})
-            answer = connection.getresponse()
-            content = answer.read()
+        def call(*request: Any) -> bytes:
+            answer, content = exchange(*request)
             assert answer.status < 300, content[:500]
             return content
 
@@ -42,25 +41,26 @@ class Server:
 
     def counter(self) -> Callable[..., int]:
         """Keep one connection open, and give what tells how many calls of functions an answer took (`counted.py`)."""
-        connection = self._connect()
-
-        def count(method: str, path: str, body: bytes | None = None, more: dict[str, str] | None = None) -> int:
-            connection.request(method, path, body, {**self.headers, **(more or {})})
-            answer = connection.getresponse()
-            answer.read()
-            return int(answer.headers["X-Calls"])
-
-        return count
+        exchange = self._exchanger()
+        return lambda *request: int(exchange(*request)[0].headers["X-Calls"])
 
     def close(self) -> None:
         """Close what was kept open."""
         for connection in self._connections:
             connection.close()
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _exchanger(self) -> Callable[..., tuple[http.client.HTTPResponse, bytes]]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         self._connections.append(connection)
-        return connection
+
+        def exchange(
+            method: str, path: str, body: bytes | None = None, more: dict[str, str] | None = None
+        ) -> tuple[http.client.HTTPResponse, bytes]:
+            connection.request(method, path, body, {**self.headers, **(more or {})})
+            answer = connection.getresponse()
+            return answer, answer.read()
+
+        return exchange
 
 
 class Inset:
