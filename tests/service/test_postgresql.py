@@ -1,10 +1,12 @@
 """What a production database does to a service, and what the service's callers are told of it."""
 
 import asyncio
+import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.pool import Pool
 
 from inset.db import open_database
 from inset.doctor.at_home import Home
@@ -60,6 +62,30 @@ async def test_a_restart_of_the_server_between_two_calls_is_not_noticed(client, 
     await server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{_name(settings)}'")
 
     assert (await client.get(f"{LIST}/{notebook['id']}")).status_code == 200
+
+
+async def test_connections_that_die_one_after_the_other_are_not_noticed_either(client, server, settings, new_notebook):
+    path = f"{LIST}/{(await new_notebook())['id']}"
+    ends_one = (
+        "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity"
+        f" WHERE datname = '{_name(settings)}' ORDER BY state_change LIMIT 1"
+    )
+
+    def end_the_next(*_):
+        # While the loop of the service stands still: it hears of it only by asking.
+        ending = threading.Thread(target=asyncio.run, args=(server.execute(ends_one),))
+        ending.start()
+        ending.join()
+
+    await asyncio.gather(*(client.get(path) for _ in range(20)))
+    event.listen(Pool, "invalidate", end_the_next)
+    try:
+        end_the_next()
+        answers = [await client.get(path) for _ in range(20)]
+    finally:
+        event.remove(Pool, "invalidate", end_the_next)
+
+    assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_a_database_that_has_become_read_only_is_told_as_unavailable(client, server, settings, new_notebook):

@@ -81,7 +81,8 @@ class Direct:
         except DBAPIError as exc:
             if not exc.connection_invalidated:
                 raise
-            # It was lost in the moment before: another one says whether that is all.
+            # It was lost in the moment before, as all may be that are as old: a new one says whether that was all.
+            await greenlet_spawn(self._engine.pool._invalidate, held, exc)
             await self._release()
             held = await self._connected()
             await self._done(held, "BEGIN", self._driver.begin(held, **self._begins))
