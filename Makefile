@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help run up down test check soak bench bench-check bench-requests bench-sessions bench-story docs lint openapi
 
