@@ -131,6 +131,18 @@ def plain_app(name: str) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def by_hand(folder: Path) -> Iterator[Server]:
+    """Run the store of `by_hand` on an empty folder."""
+    [port] = free_ports(1)
+    folder.mkdir()
+    environment = {**os.environ, "BY_HAND_DATABASE": str(folder / "by_hand.db")}
+    headers = TestHost().bearer(exp=int(time.time()) + 3500)
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.by_hand:app", "--port", str(port), "--no-access-log"]
+    with _process(command, port, environment) as pid, contextlib.closing(Server(port, pid, headers)) as server:
+        yield server
+
+
+@contextlib.contextmanager
 def _process(command: list[str], port: int, environment: dict[str, str]) -> Iterator[int]:
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:

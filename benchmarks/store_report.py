@@ -40,11 +40,24 @@ _TIMES = """
 Over HTTP, one request after the other on kept connections. In each round the same new content, of which one cell
 differs from the round before, goes to each store, in an order by lot: a raw durable SQLite `INSERT` within this
 process; `PUT …/content` of an Inset service whose store is empty, and of one with {blobs:,} other blobs; the `PUT`
-of jupyter_server's contents API. Then each is read back; Inset's answers are compared byte for byte. The service has
+of jupyter_server's contents API; and that of a store written by hand (`benchmarks/by_hand.py`: whole compressed
+copies in FastAPI with the same token, validation, audit row, receipt and durability, and nothing else). Then each is
+read back; Inset's answers are compared byte for byte. The service has
 what was stored last in its memory; the version before (older) it reads from the database. Medians, in ms; the first
 round is not counted.
 """
-_TIMES_HEAD = ("notebook", "rounds", "raw insert", "save", "contents PUT", "load", "load, older", "contents GET")
+_TIMES_HEAD = (
+    "notebook",
+    "rounds",
+    "raw insert",
+    "save",
+    "by hand",
+    "contents PUT",
+    "load",
+    "load, older",
+    "by hand",
+    "contents GET",
+)
 _RATIOS = """
 As ratios, with what they were to be at most:
 """
@@ -54,6 +67,10 @@ _RATIOS_HEAD = (
     "save / contents PUT",
     "load / contents GET",
     "load, older / contents GET",
+    "save / by hand",
+    "by hand / raw",
+    "load / by hand",
+    "by hand / contents GET",
     "save, full / empty store",
     "load, full / empty store",
 )
@@ -163,7 +180,9 @@ class Report:
 
 
 def _milliseconds(times: Times) -> tuple[str, ...]:
-    took = (times.insert, times.save, times.contents_put, times.load, times.load_older, times.contents_get)
+    saves = times.insert, times.save, times.save_by_hand, times.contents_put
+    loads = times.load, times.load_older, times.load_by_hand, times.contents_get
+    took = (*saves, *loads)
     return times.label, f"{times.rounds}", *_fixed(*(1000 * one for one in took))
 
 
@@ -174,8 +193,10 @@ def _ratios(times: Times) -> tuple[str, ...]:
         for ratio, most in zip(got, _TARGETS[times.label], strict=True)
     ]
     told.append(f"{times.load_older / times.contents_get:.2f}")
+    hand = times.save / times.save_by_hand, times.save_by_hand / times.insert
+    hand += times.load / times.load_by_hand, times.load_by_hand / times.contents_get
     full = times.save_beside_blobs / times.save, times.load_beside_blobs / times.load
-    return times.label, *told, *_fixed(*full)
+    return times.label, *told, *_fixed(*hand, *full)
 
 
 def _of_sizes(sizes: Sequence[Sizes]) -> str:

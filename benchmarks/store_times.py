@@ -26,11 +26,13 @@ class Times:
     insert: float
     save: float
     save_beside_blobs: float
+    save_by_hand: float
     contents_put: float
     load: float
     load_beside_blobs: float
     load_older: float
     """The version before, of which the service remembers nothing."""
+    load_by_hand: float
     contents_get: float
 
 
@@ -58,12 +60,20 @@ def save(call: Call, id: str, content: bytes, base: int) -> None:
 
 
 def measure(
-    label: str, size: int, rounds: int, *, folder: Path, empty: Server, filled: Server, jupyter: Server
+    label: str,
+    size: int,
+    rounds: int,
+    *,
+    folder: Path,
+    empty: Server,
+    filled: Server,
+    by_hand: Server,
+    jupyter: Server,
 ) -> Times:
     """Save a notebook again and again, with one cell changed each time, in each store, and load it from each."""
     notebook = synthetic(size)
-    one, other, contents = empty.caller(), filled.caller(), jupyter.caller()
-    ids = new(one), new(other)
+    one, other, hand, contents = empty.caller(), filled.caller(), by_hand.caller(), jupyter.caller()
+    ids = new(one), new(other), new(hand)
     file = f"/api/contents/n{size}.ipynb"
     took: dict[str, list[float]] = {}
     before = one("GET", f"/v1/notebooks/{ids[0]}/content")
@@ -76,12 +86,14 @@ def measure(
                 "insert": (raw.execute, "INSERT INTO bodies (content) VALUES (?)", (content,)),
                 "save": (save, one, ids[0], content, number),
                 "save_beside_blobs": (save, other, ids[1], content, number),
+                "save_by_hand": (save, hand, ids[2], content, number),
                 "contents_put": (contents, "PUT", file, model),
             }
             loads: dict[str, tuple[Any, ...]] = {
                 "load": (one, "GET", f"/v1/notebooks/{ids[0]}/content"),
                 "load_beside_blobs": (other, "GET", f"/v1/notebooks/{ids[1]}/content"),
                 "load_older": (one, "GET", f"/v1/notebooks/{ids[0]}/versions/{number}/content"),
+                "load_by_hand": (hand, "GET", f"/v1/notebooks/{ids[2]}/content"),
                 "contents_get": (contents, "GET", file),
             }
             for some in (turns, loads):
