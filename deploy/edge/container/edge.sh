@@ -4,14 +4,28 @@
 set -eu
 umask 077
 mkdir -p /tmp/edge
-[ -n "${INSET_EDGE_TOKEN:-}" ] || INSET_EDGE_TOKEN=$(cat /secrets/edge/token)
-export INSET_EDGE_TOKEN INSET_EDGE_CERTIFICATE=/tmp/edge/fullchain.pem INSET_EDGE_CERTIFICATE_KEY=/tmp/edge/key.pem
-variables=$(env | sed -n 's/^\(INSET_EDGE_[A-Z_]*\)=.*/${\1}/p')
-for template in /etc/inset/*.template; do
-    name=${template##*/}
-    envsubst "$variables" < "$template" > "/tmp/edge/${name%.template}"
-done
+token=${INSET_EDGE_TOKEN:-$(cat /secrets/edge/token)}
+# Not in the environment of what runs for long.
 unset INSET_EDGE_TOKEN
+export INSET_EDGE_CERTIFICATE=/tmp/edge/fullchain.pem INSET_EDGE_CERTIFICATE_KEY=/tmp/edge/key.pem
+
+# Gives a part's NAME:PORT; while the name has no address, a place where nobody listens. nginx looks names up when it
+# reads its configuration, and takes none that it does not find: without one part the others would be closed, too.
+or_nobody() {
+    if getent hosts "${1%:*}" > /dev/null; then echo "$1"; else echo 127.0.0.1:9; fi
+}
+
+fill_in() (
+    INSET_EDGE_TOKEN=$token
+    INSET_EDGE_SERVICE=$(or_nobody "$INSET_EDGE_SERVICE")
+    INSET_EDGE_HUB_PROXY=$(or_nobody "$INSET_EDGE_HUB_PROXY")
+    export INSET_EDGE_TOKEN INSET_EDGE_SERVICE INSET_EDGE_HUB_PROXY
+    variables=$(env | sed -n 's/^\(INSET_EDGE_[A-Z_]*\)=.*/${\1}/p')
+    for template in /etc/inset/*.template; do
+        name=${template##*/}
+        envsubst "$variables" < "$template" > "/tmp/edge/${name%.template}"
+    done
+)
 
 # One that was brought or fetched comes before the one made here.
 certificates() {
@@ -27,21 +41,24 @@ take_certificate() {
 state() {
     from=$(certificates)
     cksum "$from/fullchain.pem" "$from/key.pem"
-    getent hosts "${INSET_EDGE_SERVICE%:*}" "${INSET_EDGE_HUB_PROXY%:*}" || true
+    # Several addresses of one part come in any order.
+    for part in "$INSET_EDGE_SERVICE" "$INSET_EDGE_HUB_PROXY"; do getent hosts "${part%:*}" | sort; done
 }
 
 follow() {
-    seen=$(state)
     while sleep 5; do
         found=$(state)
         if [ "$found" != "$seen" ]; then
             seen=$found
             # What can't be used is told in the log, and what there is goes on.
-            take_certificate && nginx -e stderr -c /etc/inset/nginx.conf -s reload || true
+            take_certificate && fill_in && nginx -e stderr -c /etc/inset/nginx.conf -s reload || true
         fi
     done
 }
 
+# Before the first look of nginx's own: what changes from here on is seen.
+seen=$(state)
 take_certificate
+fill_in
 follow &
 exec nginx -e stderr -c /etc/inset/nginx.conf
