@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compose import Composed
+from compose import Composed, Failed
 
 from tests.docker.disks import small_disk
 from tests.support.edge import SERVICE_NAME, Edge
@@ -135,7 +135,19 @@ def _started(running: Deployment, folder: Path, began: float) -> Iterator[Deploy
         )
         yield running
     finally:
-        if seats := running.seat_containers():
-            running.docker("rm", "--force", "--volumes", *seats)
+        _remove_seats(running)
         composed.compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
         composed.remove_own_networks(running.name)
+
+
+def _remove_seats(running: Deployment) -> None:
+    # The hub's own wish to remove one may be under way, and the engine takes no second one.
+    running.composed.compose("kill", "hub")
+    give_up = time.monotonic() + 60
+    while seats := running.seat_containers():
+        try:
+            running.docker("rm", "--force", "--volumes", *seats)
+        except Failed:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.5)
