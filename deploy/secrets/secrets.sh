@@ -45,6 +45,7 @@ given_or_made edge-token "$INSET_EDGE_TOKEN"
 given_or_made database-password "$INSET_DATABASE_PASSWORD"
 key signing.pem
 key demo.pem
+[ -s made/demo-webhook ] || printf 'whsec_%s' "$(openssl rand -base64 32)" > made/demo-webhook
 
 hand $HUB hub/token < made/hub-token
 hand $EDGE edge/token < made/edge-token
@@ -60,6 +61,7 @@ if [ "$INSET_DEMO" = 0 ]; then
     rm -rf service/demo.toml demo
 else
     hand $DEMO demo/key.pem < made/demo.pem
+    hand $DEMO demo/webhook < made/demo-webhook
     hand $SERVICE service/demo.toml <<HOST
 [[hosts]]
 id = "demo"
@@ -68,6 +70,11 @@ origins = ["https://fieldnotes.$INSET_DOMAIN$INSET_URL_PORT"]
 kid = "demo-1"
 alg = "ES256"
 key = """$(openssl pkey -in made/demo.pem -pubout)"""
+[[hosts.webhooks]]
+name = "fieldnotes"
+url = "http://demo:8090/inset-events"
+events = ["notebook.saved"]
+secrets = ["$(cat made/demo-webhook)"]
 HOST
 fi
 

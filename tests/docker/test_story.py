@@ -1,6 +1,7 @@
 """All of it on a real engine: the demo's page by TLS, a notebook in a container, its output in PostgreSQL."""
 
 import asyncio
+import re
 
 import httpx
 import pytest
@@ -31,6 +32,13 @@ async def test_a_notebook_runs_in_a_container_and_its_output_outlives_every_part
     psql = ("psql", "--host=/tmp", "--username=postgres", "--dbname=inset", "--tuples-only", "--command", counted)
     assert int(running.inside("database", *psql)) >= 2
 
+    # The demo's back end has been told of it, and writes so into its list. A script of the page's asks for more.
+    analyses = await page.context.new_page()
+    async with asyncio.timeout(60):
+        while not re.search(r"Version \d+, saved", await sent(analyses, running.demo_url)):
+            await asyncio.sleep(0.5)
+    await analyses.close()
+
     await asyncio.to_thread(running.composed.compose, "restart", "database", "service", "hub", "engine", "edge", "demo")
     await asyncio.to_thread(running.composed.until_well)
 
@@ -45,6 +53,13 @@ async def test_a_notebook_runs_in_a_container_and_its_output_outlives_every_part
     await no_session_left(running, api)
     assert seat not in running.on_users_network()
     assert "after 48" in (await api.get(f"/v1/notebooks/{notebook}/content")).text
+
+
+async def sent(page: Page, url: str) -> str:
+    """Give a page as the server has sent it."""
+    answer = await page.goto(url)
+    assert answer
+    return await answer.text()
 
 
 async def test_a_hub_is_reached_by_its_seats_addresses_alone(running: Deployment) -> None:

@@ -14,7 +14,8 @@ from tests.support.site import Site
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 SAVE = """async (url) => {
-    const answer = await fetch(url, { method: 'PUT', headers: { Authorization: 'Bearer x', 'If-Match': '"1"' }, body: '{}' });
+    const headers = { Authorization: 'Bearer x', 'If-Match': '"1"' };
+    const answer = await fetch(url, { method: 'PUT', headers, body: '{}' });
     return [answer.status, answer.headers.get('Retry-After'), (await answer.json()).type];
 }"""
 
@@ -23,9 +24,7 @@ SAVE = """async (url) => {
 def alone(tmp_path: Path) -> Iterator[Edge]:
     """An edge behind which there is nobody."""
     port, service, hub_proxy = free_ports(3)
-    with edge(
-        tmp_path / "edge", port=port, service=f"127.0.0.1:{service}", hub_proxy=f"127.0.0.1:{hub_proxy}"
-    ) as made:
+    with edge(tmp_path / "edge", port=port, service=f"127.0.0.1:{service}", hub_proxy=f"127.0.0.1:{hub_proxy}") as made:
         yield made
 
 
