@@ -28,7 +28,8 @@ fi
 wanted=$(printf '%s\n' "$@" | cksum)
 while :; do
     if [ "$(cat "$root/acme/names" 2> /dev/null)" = "$wanted" ]; then
-        lego "$@" renew --days 30 || echo "It was not renewed; the next try is in twelve hours" >&2
+        # When this was started is chance enough: it need not wait for some minutes more.
+        lego "$@" renew --days 30 --no-random-sleep || echo "It was not renewed; the next try is in twelve hours" >&2
     else
         # Some patience with the edge, which answers the challenge and may just be starting.
         until lego "$@" run; do sleep "${INSET_ACME_PATIENCE:-300}"; done
