@@ -42,6 +42,11 @@ _REASONS = {
         "The notebook's data must not leave the platform, and where its server would run nothing could keep it inside. "
         "Whoever runs the hub finds the reason in its log.",
     ),
+    "disk-full": (
+        "The notebook server's disk is full",
+        "There was no room for this notebook's file. Your notebook is safe: delete files in another one that is open "
+        "there, or end those, and open it again.",
+    ),
     "server-gone": (
         "The notebook server does not answer",
         "It started, and then did not take the notebook. Open the notebook again.",

@@ -34,6 +34,12 @@ class Loaded(BaseModel):
     """Whether the server has a save bridge, which now watches it."""
 
 
+class DiskFull(ServerGone):
+    """It answers, and its disk has no room for the notebook: a session fails so. A caller hears that it is gone."""
+
+    reason = "disk-full"
+
+
 class _Conflict(BaseModel):
     current_version: int
     kept_version: int
@@ -71,6 +77,8 @@ class NotebookServer:
         if response.status_code == 404:
             await self._write(path, text)
             return Loaded(path=path, bridged=False)
+        if response.status_code == 507:
+            raise DiskFull
         return _parsed(response, Loaded)
 
     async def flush(self, path: str, origin: FlushOrigin, *, base: int) -> Flushed:

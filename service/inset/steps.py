@@ -18,6 +18,7 @@ from inset.lifecycle import AT_ONCE, bury, end, fail, move, report_progress
 from inset.metrics import Way
 from inset.models import STARTING, Host, Server, ServerState, Session, SessionState
 from inset.models.capabilities import read
+from inset.notebook_server import DiskFull
 from inset.queue import Queue
 from inset.servers import SERVING, ServerDialler, frame_note, has_own_origin
 from inset.sessions import load_session, save_session
@@ -139,7 +140,7 @@ class Steps:
                         if session.state is SessionState.LOADING:
                             return await self._load(session)
                         return await self._follow_start(session, asked=asked)
-                    except SpawnFailed as exc:
+                    except (SpawnFailed, DiskFull) as exc:
                         return await self._fail(session, exc.reason)
                     except Upstream as exc:
                         # Kept for the case that time runs out: it says more than "too slow".

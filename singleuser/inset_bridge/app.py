@@ -25,6 +25,7 @@ from inset_bridge.exporters import ExportersHandler
 from inset_bridge.files import Files
 from inset_bridge.frames import Frames
 from inset_bridge.framing import framing_by
+from inset_bridge.full_disk import RoomForFiles
 from inset_bridge.identity import BridgeIdentityProvider, OverHandler
 from inset_bridge.journal import Journal
 from inset_bridge.kept_files import KeptFiles, ReadOnlyKeptFiles
@@ -72,6 +73,8 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             kept = (service for service in self.serverapp.default_services if service not in _EXPORTING)
             self.serverapp.default_services = tuple(kept)
             self.config.ServerApp.contents_manager_class = KeptFiles
+        else:
+            self.config.ServerApp.contents_manager_class = RoomForFiles
         if "edit" not in self.inset.may:
             self.config.ServerApp.contents_manager_class = ReadOnlyKeptFiles if self.inset.restricted else ReadOnlyFiles
         self.config.ServerApp.tornado_settings = {
@@ -111,6 +114,8 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.credentials = Credentials(service, private_folder(self.inset.server_id), journal, log=self.log)
         app.session_manager.credentials = self.credentials
         self.documents = Documents(journal, files, self.sender, pages, kernels, self.sockets, frames, self.credentials)
+        if isinstance(app.contents_manager, RoomForFiles):
+            app.contents_manager.unwritten = self.documents.unwritten
         self.control = Control(service, frames, self.origins, self.credentials, log=self.log)
 
         api = {"documents": self.documents, "pages": pages}

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from inset_bridge.credentials import Credentials
-from inset_bridge.errors import UnknownDocument, VersionConflict
+from inset_bridge.errors import DiskFull, UnknownDocument, VersionConflict
 from inset_bridge.files import Files, is_notebook
 from inset_bridge.frames import Frames
 from inset_bridge.journal import Document, Journal
@@ -26,6 +26,8 @@ class Flushed:
     path: str
     receipt: str
     """The service's signed proof of that version; empty for one that was loaded and not sent."""
+    disk_full: bool = False
+    """Whether the page's last save found no room in its file, and that version is ahead of it."""
 
 
 class Documents:
@@ -87,7 +89,19 @@ class Documents:
             raise UnknownDocument
         answered = await self._pages.ask_to_save(path) if ask_page else True
         await self._sender.send(document, origin)
-        return Flushed(document.version, document.sha256, answered, document.path, document.receipt)
+        return _flushed(document, answered)
+
+    async def unwritten(self, path: str, content: bytes) -> bool:
+        """Send to the service what the disk has no room for; tells whether it is there. Else it is tried again."""
+        document = self._journal.at(path)
+        if document is None or not document.notebook_id:
+            return False
+        self._files.mend(path)
+        document.unwritten, document.disk_full = content, True
+        self._sender.wake()
+        with suppress(VersionConflict):  # kept on the side
+            await self._sender.send(document, "autosave")
+        return document.unwritten is None
 
     async def keep(self, path: str, content: bytes, *, based_on: str) -> str:
         """Keep what a page holds and can't save, for another page saved the file meanwhile; gives its bytes' hash.
@@ -111,8 +125,12 @@ class Documents:
             raise UnknownDocument
         held = await self._files.read(path)
         if held is not None and hashlib.sha256(held).hexdigest() == based_on:
-            self._files.write(path, content)
-            self.saved(path)
+            try:
+                self._files.write(path, content)
+            except DiskFull:
+                await self.unwritten(path, content)
+            else:
+                self.saved(path)
         else:
             await self.keep(path, content, based_on=based_on)
 
@@ -134,7 +152,7 @@ class Documents:
         self._journal.write()
         # Again, since a page that was cut tries to come back at once, and another session's cookie may let it.
         self._sockets.close_kernels(await self._kernels.shut_down(document.path))
-        return Flushed(document.version, document.sha256, answered, document.path, document.receipt)
+        return _flushed(document, answered)
 
     def saved(self, path: str) -> None:
         """Note a save; a notebook that is new here becomes a stored one."""
@@ -145,6 +163,7 @@ class Documents:
             document = Document(path)
             self._journal.add(document)
         document.saved = True
+        document.unwritten, document.disk_full = None, False
         document.saves += 1
         self._journal.write()
         self._sender.wake()
@@ -162,3 +181,9 @@ class Documents:
         """What was saved here is kept by the service before something else takes its place, on the side if it must."""
         with suppress(VersionConflict):
             await self._sender.send(document, "autosave")
+
+
+def _flushed(document: Document, answered: bool) -> Flushed:
+    return Flushed(
+        document.version, document.sha256, answered, document.path, document.receipt, disk_full=document.disk_full
+    )

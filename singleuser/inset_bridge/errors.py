@@ -9,7 +9,8 @@ BridgeError
 ├── NotebookTooLarge     413
 ├── UnreadableFile       500
 ├── RefusedByService     502
-└── ServiceUnavailable   503
+├── ServiceUnavailable   503
+└── DiskFull             507
 """
 
 from typing import Any
@@ -99,6 +100,20 @@ class RefusedByService(BridgeError):
     def __init__(self, slug: str) -> None:
         super().__init__("The service refused this.", reason=slug)
         self.slug = slug
+
+
+class DiskFull(BridgeError):
+    """Nothing more can be written here; `stored` is whether the service has what was to be written."""
+
+    code, status = "disk-full", 507
+
+    def __init__(self, *, stored: bool = False) -> None:
+        kept = (
+            "What you see is stored all the same, as a version of this notebook."
+            if stored
+            else "What you see is not stored: leave this page open."
+        )
+        super().__init__(f"The disk of this notebook's server is full. {kept} Delete files there, and save again.")
 
 
 class ServiceUnavailable(BridgeError):

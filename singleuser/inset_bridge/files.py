@@ -1,6 +1,7 @@
 """The notebooks' files, as exact bytes."""
 
 import asyncio
+import errno
 import json
 import os
 import time
@@ -9,7 +10,10 @@ from pathlib import Path, PurePosixPath
 import nbformat
 from jupyter_server.services.contents.fileio import path_to_intermediate
 
-from inset_bridge.errors import BadRequest, UnreadableFile
+from inset_bridge.errors import BadRequest, DiskFull, UnreadableFile
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""How the system says that a disk has no more room, or that nobody may take more of it."""
 
 
 class Files:
@@ -31,15 +35,24 @@ class Files:
         return (self._root / path).is_file()
 
     def write(self, path: str, content: bytes) -> None:
-        """Replace the file in one step, without a break in the event loop in which a save could slip in."""
+        """Replace the file in one step, without a break in the event loop in which a save could slip in.
+
+        Raises DiskFull, having left everything as it was.
+        """
         file = self._root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_name(f".{file.name}.inset")
-        new.write_bytes(content)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            new.write_bytes(content)
+        except OSError as exc:
+            new.unlink(missing_ok=True)
+            if exc.errno in FULL:
+                raise DiskFull from exc
+            raise
         os.replace(new, file)
 
     def mend(self, path: str) -> None:
-        """Put the last whole content back where a crash has cut a save off: at the start, when none is under way."""
+        """Put the last whole content back where a crash or a full disk has cut a save off: when none is under way."""
         file = self._root / path
         under_way = _under_way(file)
         if not under_way.exists():

@@ -44,6 +44,10 @@ class Document:
     """Makes the notebook's creation idempotent."""
     autosaved: bool = False
     """Whether `version` was sent as an autosave: a save that the user asks for then says so of the same content."""
+    unwritten: bytes | None = field(default=None, repr=False)
+    """What a page wanted to save and the disk had no room for: newer than the file, and still to be sent."""
+    disk_full: bool = False
+    """Whether the last save found no room."""
     saves: int = 0
     """Counts saves in this process: tells a sender that another came while it was sending."""
     versions: dict[str, int] = field(default_factory=dict)
@@ -55,13 +59,18 @@ class Document:
 
     @property
     def owed(self) -> bool:
-        return self.saved or self.renamed
+        return self.saved or self.renamed or self.unwritten is not None
 
     def sending(self, digest: str) -> list[str]:
         """Note a content that is about to be sent; gives those before it."""
         before = [one for one in self.unanswered if one != digest]
         self.unanswered = [*before, digest][-_UNANSWERED:]
         return before
+
+    def settle(self, unwritten: bytes) -> None:
+        """Owe a content no more that had no room in the file, unless another one has come meanwhile."""
+        if self.unwritten is unwritten:
+            self.unwritten = None
 
     def know(self, digest: str, version: int) -> None:
         """Note which version some bytes are; the last hundred are enough for the pages that are open."""
@@ -76,7 +85,7 @@ class Document:
 
 _UNANSWERED = 50
 """With the sender's back-off, those of the last three quarters of an hour."""
-_KEPT = tuple(each.name for each in fields(Document) if each.name not in ("saves", "lock"))
+_KEPT = tuple(each.name for each in fields(Document) if each.name not in ("saves", "lock", "unwritten", "disk_full"))
 
 
 class Journal:

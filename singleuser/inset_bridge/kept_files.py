@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
-
+from inset_bridge.full_disk import RoomForFiles
 from inset_bridge.read_only import ReadOnlyFiles
 
 
-class KeptFiles(AsyncLargeFileManager):
+class KeptFiles(RoomForFiles):
     """Read and written by the contents API alone."""
 
     def get_extra_handlers(self) -> list[Any]:

@@ -74,6 +74,7 @@ class Sender:
         async with document.lock:
             try:
                 await self._send_content(document, origin)
+                await self._send_unwritten(document)
             finally:
                 self._journal.write()
 
@@ -153,6 +154,28 @@ class Sender:
             document.saved = document.saves != saves
             raise
         document.sent, document.saved = digest, document.saves != saves
+        document.know(digest, document.version)
+
+    async def _send_unwritten(self, document: Document) -> None:
+        """Send what is newer than the file; the file's next save is based on it."""
+        content = document.unwritten
+        if content is None:
+            return
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        unanswered = document.sending(digest)
+        try:
+            stored = await self._service.put_content(
+                document.notebook_id, content, base=document.version, origin="autosave", unanswered=unanswered
+            )
+        except (VersionConflict, NotebookTooLarge) as exc:
+            document.settle(content)
+            if isinstance(exc, VersionConflict):
+                document.version, document.sha256, document.receipt = exc.kept_version, digest, ""
+                document.unanswered = []
+            raise
+        document.settle(content)
+        document.version, document.sha256, document.receipt = stored.version, stored.sha256, stored.receipt
+        document.unanswered, document.autosaved = [], True
         document.know(digest, document.version)
 
     async def _send_path(self, document: Document) -> None:

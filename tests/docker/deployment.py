@@ -24,6 +24,9 @@ from tests.support.real_hub import ROOT, free_ports
 
 TIMES = ROOT / ".artifacts" / "containers.txt"
 
+PROFILES = '[profiles.small]\ndisk = "16 MiB"\n'
+"""Beside what everybody gets, servers with a disk that is soon full."""
+
 PARTS = ("database", "service", "hub", "engine", "edge", "demo")
 """What runs, besides the seats."""
 
@@ -98,6 +101,9 @@ def deployment(base_image: str, folder: Path, began: float) -> Iterator[Deployme
         "INSET_URL_PORT": f":{port}",
         "INSET_SEATS": "2",
     }
+    profiles = folder / "profiles.toml"
+    profiles.write_text(PROFILES)
+    settings["INSET_PROFILES"] = str(profiles)
     # From elsewhere: a developer's own .env has no say here.
     empty = folder / "no.env"
     empty.touch()

@@ -160,8 +160,9 @@ class Typist:
     Each content says which save it is. A session that has failed is opened again, and goes on from what it finds.
     """
 
-    def __init__(self, author: Author, caller: Caller) -> None:
+    def __init__(self, author: Author, caller: Caller, *, profile: str | None = None) -> None:
         self._author = author
+        self._profile = {"profile": profile} if profile else {}
         self._caller = caller
         self.notebook_id = self.session_id = ""
         self.begun = self.written = 0
@@ -183,8 +184,7 @@ class Typist:
         """Save, for as long as this task lives."""
         while True:
             self.begun += 1
-            body = {"type": "notebook", "format": "json", "content": document(str(self.begun))}
-            while not await self._save(body):
+            while not await self._save(_as_model(document(str(self.begun)))):
                 if await self._reopened():
                     break  # what it goes on from says whether this one was written
                 await asyncio.sleep(_AGAIN)
@@ -243,7 +243,7 @@ class Typist:
             assert session["failure"]["detail"]
             self.failures.append(session["failure"]["code"])
             await self._enter()
-            found = await self._found()
+            found = await self.found()
             assert found <= self.begun
             self.lost_with_its_server += max(self.written - found, 0)
             self.begun = self.written = max(found, self.written)
@@ -251,7 +251,13 @@ class Typist:
         assert session["state"] == "ready", session
         return False
 
-    async def _found(self) -> int:
+    async def put(self, content: dict[str, Any]) -> httpx.Response:
+        """Save once, as a page does; whatever the server answers."""
+        answer = await self._caller.call(self._seat, "PUT", self._file, headers=self._frame, json=_as_model(content))
+        assert answer is not None
+        return answer
+
+    async def found(self) -> int:
         """Which save the notebook is, as the server shows it."""
         while True:
             answer = await self._caller.call(self._seat, "GET", self._file, headers=self._frame)
@@ -262,7 +268,7 @@ class Typist:
     async def _enter(self) -> None:
         """Open a session, and trade its ticket for cookies as the entry page does; as often as it fails."""
         while True:
-            call = {"json": {"notebook_id": self.notebook_id}}
+            call = {"json": {"notebook_id": self.notebook_id, **self._profile}}
             self.session_id = (await self._author.insist("POST", "/v1/sessions", **call)).json()["id"]
             if await self._state("ready", "failed", "ended") != "ready":
                 await asyncio.sleep(_AGAIN)
@@ -285,6 +291,10 @@ class Typist:
             if session["state"] in states:
                 return str(session["state"])
             await asyncio.sleep(_AGAIN)
+
+
+def _as_model(content: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "notebook", "format": "json", "content": content}
 
 
 @dataclass

@@ -104,6 +104,26 @@ async def test_a_save_that_does_not_reach_the_database_is_an_error(
     assert "kept_here" in jupyter.text(PATH)
 
 
+async def test_a_save_that_finds_the_servers_disk_full_says_so(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "no_room = 1")
+
+    await page.route("**/api/contents/**", lambda route: route.fulfill(status=507, json={"message": "It is full."}))
+    jupyter.refuse(200, version=2, sha256="0" * 64, disk_full=True)
+    try:
+        error = await failure(page, "notebook.save()")
+        await frame.evaluate("void jupyterapp.shell.currentWidget.context.save().catch(() => undefined)")
+        await told(page, "saveFailed", code="disk-full")
+    finally:
+        jupyter.accept()
+
+    assert error["code"] == "save-failed"
+    assert error["message"].startswith("The disk of this notebook’s server is full. What you see is stored")
+    assert await page.evaluate("notebook.saveState") == "failed"
+
+
 async def test_a_save_over_a_newer_version_is_a_conflict(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
     await open_notebook(page, host)
 

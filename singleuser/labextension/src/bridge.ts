@@ -6,6 +6,8 @@ export interface Flushed {
   sha256: string;
   /** The service's signed proof, if this version was sent from this server. */
   receipt?: string;
+  /** Whether the last save found no room on the server's disk, and this version is ahead of the file. */
+  disk_full?: boolean;
 }
 
 export type Origin = 'save' | 'autosave';
@@ -74,8 +76,8 @@ export class Bridge {
     const answer = (await response.json()) as Partial<Flushed & { code: string; message: string }>;
     if (response.status === 409) throw new FlushError('conflict', 'A newer version exists; this one was kept beside it.');
     if (response.ok && answer.version !== undefined && answer.sha256 !== undefined) {
-      const { version, sha256, receipt } = answer;
-      return { version, sha256, ...(receipt && { receipt }) };
+      const { version, sha256, receipt, disk_full } = answer;
+      return { version, sha256, ...(receipt && { receipt }), ...(disk_full && { disk_full }) };
     }
     throw new FlushError(answer.code ?? 'save-failed', answer.message ?? 'The notebook did not reach the database.');
   }

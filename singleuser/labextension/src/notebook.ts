@@ -15,6 +15,7 @@ type Report = (message: Untagged<FrameMessage>) => void;
 
 /** How long the dirty state must last before it is reported: saving right after an edit is one change, not two. */
 const SETTLE = 250;
+const DISK_FULL = 'The disk of this notebook’s server is full. What you see is stored as a version all the same. Delete files there, and save again.';
 
 export class Notebook {
   readonly #context: Context;
@@ -59,7 +60,7 @@ export class Notebook {
       await save(this.#context);
       await this.#flush('save', request);
     } catch (error) {
-      this.#saveFailed(error, request);
+      this.#saveFailed(await this.#why(error, 'save'), request);
     } finally {
       this.#requested--;
     }
@@ -104,8 +105,16 @@ export class Notebook {
       const origin = this.#explicit > 0 ? 'save' : 'autosave';
       this.#flush(origin).catch((error: unknown) => { this.#saveFailed(error); });
     } else {
-      this.#saveFailed(new Error('Jupyter could not save the notebook.'));
+      const origin = this.#explicit > 0 ? 'save' : 'autosave';
+      void this.#why(new Error('Jupyter could not save the notebook.'), origin).then((error) => { this.#saveFailed(error); });
     }
+  }
+
+  /** Jupyter's page says nothing of a disk that is full. The server knows, and has sent on what it could not write. */
+  async #why(error: unknown, origin: Origin): Promise<unknown> {
+    if (error instanceof FlushError) return error;
+    const stored = await this.#bridge.flush(this.#context.path, origin).catch(() => undefined);
+    return stored?.disk_full ? new FlushError('disk-full', DISK_FULL) : error;
   }
 
   async #flush(origin: Origin, request?: string): Promise<void> {

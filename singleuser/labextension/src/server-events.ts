@@ -25,8 +25,12 @@ export function obeyServer(services: ServiceManager.IManager, tracker: INotebook
     async function flush(path: string, request: string): Promise<void> {
       // The server waits for every page, since it can't see which of them shows the notebook, and may change it.
       if (!context || !may.has('edit')) return bridge.absent(request);
-      // What was kept beside the file is in the database as well.
-      if (context.model.dirty) await save(context).catch((error: unknown) => { if (!(error instanceof KeptBeside)) throw error; });
+      if (context.model.dirty) {
+        await save(context).catch(async (error: unknown) => {
+          // What was kept beside the file is in the database as well, and what had no room in it.
+          if (!(error instanceof KeptBeside) && !(await bridge.flush(path, 'save')).disk_full) throw error;
+        });
+      }
       await bridge.flush(path, 'save', request);
     }
 
