@@ -49,6 +49,7 @@ async def test_a_flush_right_after_a_save_names_its_origin_and_answers_what_is_s
         "flushed": True,
         "path": path,
         "receipt": "receipt of version 2",
+        "disk_full": False,
     }
     assert stored.newest.origin == "save"
     await asyncio.sleep(0.5)  # the save's own event comes later, and has nothing left to do
