@@ -7,6 +7,7 @@ long form (`INSET_CHAOS=long`); the figures of both are added to a file that CI 
 import asyncio
 import os
 import random
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 
@@ -16,6 +17,7 @@ import pytest
 from tests.docker import failing
 from tests.docker.deployment import Deployment
 from tests.docker.traffic import Traffic, traffic
+from tests.service.conftest import document, problem
 from tests.support.edge import SERVICE_NAME
 from tests.support.hosts import TestHost
 from tests.support.real_hub import ROOT
@@ -102,6 +104,14 @@ async def test_a_full_disk_under_the_database_refuses_saves_and_loses_none(
     running: Deployment, host: TestHost, people: Traffic
 ) -> None:
     with failing.full(running.disk, but=64 * 1024):
+        async with asyncio.timeout(BACK_WITHIN):
+            # Megabytes that no compression makes smaller: what people save by themselves would fit for long.
+            while True:
+                large = {"name": "Large", "content": document(secrets.token_urlsafe(2**20))}
+                answer = await people.authors[0].call("POST", "/v1/notebooks", json=large)
+                if answer is not None and not answer.is_success:
+                    break
+        assert (answer.status_code, problem(answer)) == (503, "database-unavailable")
         await asyncio.sleep(10)
     await gone_on(people, "database's disk full")
     await nothing_lost(running, host, people)
