@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,9 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             "static_handler_class": StaticHandler,
             "static_immutable_cache": kept_for_good(self.serverapp.base_url, jupyter_path("labextensions")),
         }
+        # What Jupyter trusts it remembers while it runs: with a database on a full disk no notebook could even be read.
+        self.config.NotebookNotary.db_file = ":memory:"
+        self.config.NotebookNotary.secret = secrets.token_bytes(32)
         # A folder goes with its server, and with it whatever style a user would set: not asked for.
         self.config.JupyterNotebookApp.custom_css = False
         self.serverapp.update_config(self.config)
