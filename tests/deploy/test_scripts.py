@@ -49,6 +49,7 @@ def test_a_certificate_names_each_seat_and_is_fetched_once_and_then_renewed(
     names = [f"seat-00{number}.nb.example.org" for number in (1, 2, 3)]
     assert [word for word in first.split() if word.endswith("example.org") and "@" not in word] == [
         "inset.example.org",
+        "assets.nb.example.org",
         *names,
     ]
     assert first.endswith(f"--http --http.webroot {tmp_path}/challenge run")
