@@ -38,9 +38,12 @@ _WARM_UP = """<!doctype html>
 <body></body>
 </html>
 """
-_WITHHELD = (
-    "// Notebook starts on this.\naddEventListener('load', (event) => event.stopImmediatePropagation(), true);\n"
-)
+_WITHHELD = """// Notebook starts on this. What it is made of is here by then: nothing of it need stay in memory.
+addEventListener('load', (event) => {
+  event.stopImmediatePropagation();
+  location.replace('about:blank');
+}, true);
+"""
 _KEPT_VERSIONS = 3
 """Servers of an older image go on after an upgrade, and their pages ask for what they were told of."""
 
