@@ -8,6 +8,7 @@ before that, and find them again whichever seat they get. There is nobody's cont
 """
 
 import asyncio
+import logging
 import shutil
 import sys
 import tempfile
@@ -126,6 +127,7 @@ def _warm_up(here: str) -> str:
 
 
 async def serve(arguments: Sequence[str]) -> None:
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     port, address = int(arguments[0]), arguments[1] if len(arguments) > 1 else "127.0.0.1"
     application().listen(port, address)
     await asyncio.Event().wait()
