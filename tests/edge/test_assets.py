@@ -31,7 +31,13 @@ async def test_files_are_anybodys_for_good_and_compressed(in_front: Edge) -> Non
 
 
 async def test_there_is_nothing_else(in_front: Edge) -> None:
-    for target in ("/", "/user/seat-001/", "/hub/api", f"/{'0' * 16}/main.js", f"/{assets.version()}/../../edge/key.pem"):
+    for target in (
+        "/",
+        "/user/seat-001/",
+        "/hub/api",
+        f"/{'0' * 16}/main.js",
+        f"/{assets.version()}/../../edge/key.pem",
+    ):
         assert (await in_front.ask(NAME, target)).status in (400, 404)
 
 

@@ -8,9 +8,7 @@ URL = "https://assets.nb.example/warm-up"
 
 
 @pytest.mark.parametrize("set_to", ["https://assets.nb.example", "https://assets.nb.example/"])
-async def test_a_page_that_waits_for_its_server_is_told_where_to_fetch_ahead(
-    settings, hub, host, new_notebook, set_to
-):
+async def test_a_page_that_waits_for_its_server_is_told_where_to_fetch_ahead(settings, hub, host, new_notebook, set_to):
     told = type(settings).model_validate({**settings.model_dump(), "assets_url": set_to})
     notebook = await new_notebook()
     async with running_service(told, hub, **host.bearer("ada")) as client:
