@@ -44,10 +44,12 @@ class Ports:
     """The proxy: what browsers reach hub and notebooks by."""
     hub_api: int = 8081
     proxy_api: int = 8001
+    assets: int = 8092
+    """The notebook interface's own files."""
 
     @classmethod
     def from_environment(cls) -> "Ports":
-        """Read `DEMO_PORT`, `SERVICE_PORT`, `HUB_PORT`, `HUB_API_PORT` and `PROXY_API_PORT`."""
+        """Read `DEMO_PORT`, `SERVICE_PORT`, `HUB_PORT`, `HUB_API_PORT`, `PROXY_API_PORT` and `ASSETS_PORT`."""
         return cls(**{name: int(os.environ.get(f"{name.upper()}_PORT", getattr(cls, name))) for name in _PORT_NAMES})
 
     def require_free(self) -> None:
@@ -66,7 +68,7 @@ class Ports:
                     ) from exc
 
 
-_PORT_NAMES = ("demo", "service", "hub", "hub_api", "proxy_api")
+_PORT_NAMES = ("demo", "service", "hub", "hub_api", "proxy_api", "assets")
 
 
 @dataclass
@@ -101,6 +103,9 @@ class Stack:
         try:
             self.inset("db", "upgrade")
             self.inset("hosts", "apply", str(self.folder / "hosts.toml"))
+            # A notebook's page has its own files where these don't answer yet: nobody waits for them.
+            files = [sys.executable, "-m", "inset_bridge.assets", str(self.ports.assets)]
+            self._launch("assets", files, environment)
             config = str(ROOT / "hub" / "jupyterhub_config.py")
             hub_health = f"http://127.0.0.1:{self.ports.hub_api}/hub/api/"
             self._start("JupyterHub", [sys.executable, "-m", "jupyterhub", "-f", config], environment, hub_health)
@@ -126,7 +131,7 @@ class Stack:
     def stop(self) -> None:
         """End everything: the hub first, so that its servers' last saves still find the service."""
         self._note_descendants()
-        for name in ("JupyterHub", "demo", "service"):
+        for name in ("JupyterHub", "demo", "assets", "service"):
             if name == "demo":
                 # A hub that was killed leaves its proxy and its servers behind.
                 _end_orphans(self._descendants)
@@ -163,6 +168,18 @@ class Stack:
         self, name: str, command: list[str], environment: dict[str, str], health: str, *, cwd: Path = ROOT
     ) -> None:
         self.say(f"  starting: {name} …")
+        child = self._launch(name, command, environment, cwd=cwd)
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(health):
+            if child.poll() is not None:
+                raise Failed(self._obituary(name, child))
+            if time.monotonic() > deadline:
+                raise Failed(f"{name} does not answer after {_START_SECONDS} s. Its log: {self.log(name)}")
+            time.sleep(0.1)
+
+    def _launch(
+        self, name: str, command: list[str], environment: dict[str, str], *, cwd: Path = ROOT
+    ) -> subprocess.Popen[bytes]:
         with self.log(name).open("wb") as log:
             # A session of its own: Ctrl-C must reach this process alone, which ends the others in order.
             child = subprocess.Popen(
@@ -175,13 +192,7 @@ class Stack:
                 start_new_session=True,
             )
         self._children[name] = child
-        deadline = time.monotonic() + _START_SECONDS
-        while not _answers(health):
-            if child.poll() is not None:
-                raise Failed(self._obituary(name, child))
-            if time.monotonic() > deadline:
-                raise Failed(f"{name} does not answer after {_START_SECONDS} s. Its log: {self.log(name)}")
-            time.sleep(0.1)
+        return child
 
     def _run_once(self, command: list[str], environment: dict[str, str]) -> None:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -196,6 +207,7 @@ class Stack:
     def _environment(self) -> dict[str, str]:
         secret = self._secrets()
         ports = self.ports
+        assets_url = f"http://assets.nb.localhost:{ports.assets}"
         proxy = [node_command(), str(ROOT / "hub" / "node_modules" / ".bin" / "configurable-http-proxy")]
         return {
             **os.environ,
@@ -213,6 +225,7 @@ class Stack:
             "INSET_HUB_PROXY_API_PORT": str(ports.proxy_api),
             "INSET_HUB_TOKEN": secret["hub_token"],
             "INSET_HUB_DATA": str(self.folder / "hub"),
+            "INSET_ASSETS_URL": assets_url,
             "INSET_SERVICE_URL": f"http://127.0.0.1:{ports.service}",
             "INSET_PROXY_COMMAND": shlex.join(proxy),
             "DEMO_PORT": str(ports.demo),
@@ -221,7 +234,7 @@ class Stack:
             "DEMO_WEBHOOK_SECRET": _webhook_secret(secret),
             "DEMO_SERVICE_URL": self.service_url,
             "DEMO_SERVICE_INTERNAL_URL": f"http://127.0.0.1:{ports.service}",
-            "DEMO_FRAME_SRC": f"http://*.nb.localhost:{ports.hub}",
+            "DEMO_FRAME_SRC": f"http://*.nb.localhost:{ports.hub} {assets_url}",
             **self.extra_environment,
         }
 

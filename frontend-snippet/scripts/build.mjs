@@ -14,9 +14,9 @@ const here = fileURLToPath(new URL('..', import.meta.url));
  * every page. None of them may be a name of the API, of the protocol, of the service or of the browser.
  */
 const OWN = [
-  'advance', 'arrived', 'busy', 'can', 'channel', 'connection', 'discard', 'element', 'emit', 'enter', 'events', 'fail', 'far', 'flush',
-  'forget', 'frameUrl', 'happened', 'heard', 'learn', 'lines', 'live', 'notice', 'order', 'over', 'page', 'paint', 'patience', 'ping', 'press',
-  'refused', 'renew', 'say', 'service', 'session', 'setAside', 'setHeight', 'settle', 'show', 'shown', 'still', 'stumbled', 'transient', 'trouble',
+  'advance', 'arrived', 'busy', 'can', 'channel', 'discard', 'element', 'emit', 'enter', 'events', 'fail', 'far', 'flush', 'following',
+  'forget', 'frameUrl', 'happened', 'heard', 'learn', 'lines', 'live', 'notice', 'order', 'over', 'owner', 'page', 'paint', 'patience', 'ping', 'press',
+  'refused', 'renew', 'say', 'service', 'session', 'setAside', 'setHeight', 'settle', 'show', 'shown', 'still', 'stumbled', 'tell', 'transient', 'trouble',
   'uncover', 'view', 'waitsFor', 'wake',
 ];
 
@@ -53,6 +53,6 @@ await buildExtension({ build });
 
 /** Take out what esbuild leaves in. */
 async function squeeze(file, { module }) {
-  const { code } = await minify(await readFile(file, 'utf8'), { module, ecma: 2022, compress: { passes: 5, unsafe: true, unsafe_methods: true, unsafe_arrows: true, pure_getters: true, hoist_props: true, keep_fargs: false }, mangle: true });
+  const { code } = await minify(await readFile(file, 'utf8'), { module, ecma: 2022, compress: { passes: 5, sequences: false, booleans: false, unsafe: true, unsafe_methods: true, unsafe_arrows: true, pure_getters: true, hoist_props: true, keep_fargs: false }, mangle: true });
   await writeFile(file, code);
 }

@@ -17,7 +17,6 @@ export class InsetNotebookElement extends Base {
   declare fetchToken: EmbedOptions['fetchToken'] | undefined;
   declare options: Partial<EmbedOptions> | undefined;
   #notebook: NotebookEmbed | undefined;
-  #due = false;
 
   /** The handle that `embedNotebook` gives, while there is one. */
   get notebook(): NotebookEmbed | undefined {
@@ -40,10 +39,7 @@ export class InsetNotebookElement extends Base {
 
   /** Once all that changes together has changed: an element that is only moved keeps its notebook where the browser can. */
   #settle(): void {
-    if (this.#due) return;
-    this.#due = true;
     queueMicrotask(() => {
-      this.#due = false;
       if (!this.isConnected) this.#close();
       else if (!this.#notebook) this.#open();
     });
@@ -79,7 +75,7 @@ export class InsetNotebookElement extends Base {
 /** The host's own answer to a POST: the token as text. */
 async function askFor(url: string): Promise<string> {
   const response = await fetch(url, { method: 'POST' });
-  if (!response.ok) throw new Error(`${url}: ${String(response.status)}`);
+  if (!response.ok) throw new Error(`${url} ${String(response.status)}`);
   return response.text();
 }
 

@@ -49,10 +49,10 @@ class Embed implements NotebookEmbed {
       timeouts,
     };
     this.#saves = new SaveStates((state) => {
-      view.saveState(state, say(state === 'failed' ? 'saveFailed' : state));
+      view.tell(state, say(state === 'failed' ? 'saveFailed' : state));
       this.#events.emit('saveState', { state });
     });
-    view.saveState('saved', say('saved'));
+    view.tell('saved', say('saved'));
     this.ready = new Promise((resolve, reject) => {
       this.on('ready', () => { resolve(); });
       this.#giveUp = reject;
@@ -66,7 +66,7 @@ class Embed implements NotebookEmbed {
   }
 
   get sessionId(): string | undefined {
-    return this.#opening.sessionId;
+    return this.#opening.id;
   }
 
   get saveState(): SaveState {
@@ -181,7 +181,7 @@ class Embed implements NotebookEmbed {
     try {
       const page = typeof wanted === 'string' ? { src: wanted } : { srcdoc: await service.page(notebookId, this.#destroyed.signal, nonce) };
       if (this.#opening.channel || this.#destroyed.signal.aborted) return;
-      view.paint(previewOf(view.document, say('preview'), page), () => { this.#events.emit('preview', {}); });
+      view.paint(previewOf(view.owner, say('preview'), page), () => { this.#events.emit('preview', {}); });
     } catch {
       // What can't be shown is not shown; the session says what is wrong.
     }

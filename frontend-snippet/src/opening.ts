@@ -30,6 +30,11 @@ export interface OpeningListener {
   happened<E extends keyof EmbedEvents>(event: E, detail: EmbedEvents[E]): void;
 }
 
+/** What some browsers tell of their user's line. */
+interface Thrifty {
+  connection?: { saveData?: boolean };
+}
+
 const TICK = 400;
 /** How long the notebook may take to scroll to where its reader is, in milliseconds. */
 const SCROLLING = 3000;
@@ -52,7 +57,7 @@ export class Opening {
   /** Settles with the reason when the session has ended; rejects when the attempt has failed. */
   readonly over: Promise<string>;
   /** From the moment the service has answered. */
-  sessionId: string | undefined;
+  id: string | undefined;
   /** The version when we joined. The stream begins with the session: what it tells of older ones is history. */
   #past = 0;
   #place: Place = {};
@@ -93,17 +98,22 @@ export class Opening {
   cancel(): void {
     if (!this.#ticking) return;
     // One that is ready may be open in another window.
-    if (this.sessionId && this.#progress.waitsFor !== 'connecting') {
-      this.#options.service.end(this.sessionId, AbortSignal.timeout(10_000)).catch(() => undefined);
+    if (this.id && this.#progress.waitsFor !== 'connecting') {
+      this.#options.service.end(this.id, AbortSignal.timeout(10_000)).catch(() => undefined);
     }
     this.#fail(new EmbedError('cancelled'));
   }
 
   async #run(): Promise<string> {
     try {
-      const { id, version } = (this.#place = await this.session);
-      this.sessionId = id;
+      const { view, interface: shown } = this.#options;
+      const { id, version, warm_up_url: src } = (this.#place = await this.session);
+      this.id = id;
       this.#past = version ?? 0;
+      // Fetched ahead, in a frame that shows nothing, until the notebook's takes its place: what Notebook's page is made of.
+      if (src && shown !== 'lab' && !(navigator as Thrifty).connection?.saveData) {
+        view.show(Object.assign(view.owner.createElement('iframe'), { hidden: true, src }));
+      }
       for await (const event of followSession(this.#options.service, id, this.#signal)) {
         if (event.event === 'ended') return event.reason;
         this.#happened(event);
@@ -163,7 +173,7 @@ export class Opening {
     const { view, title, timeouts } = this.#options;
     this.#mint().then((url) => {
       this.#frame?.remove();
-      this.#frame = new Frame(view.document, url, { title, patience: timeouts.frame, signal: this.#signal }, {
+      this.#frame = new Frame(view.owner, url, { title, patience: timeouts.frame, signal: this.#signal }, {
         heard: this.#heard,
         refused: this.#showAgain,
       });
@@ -174,7 +184,7 @@ export class Opening {
   async #mint(): Promise<string> {
     if (this.#newUrls > 0) await sleep(backoff(this.#newUrls - 1), this.#signal);
     const { service, interface: shown } = this.#options;
-    return service.frameUrl(this.sessionId ?? '', shown, this.#signal);
+    return service.frameUrl(this.id ?? '', shown, this.#signal);
   }
 
   readonly #heard = (message: FrameMessage): void => {

@@ -407,7 +407,7 @@ function isNothing(value: unknown): boolean {
 }
 
 function isTagged(data: unknown): data is Fields {
-  return isFields(data) && data.protocol === PROTOCOL;
+  return (data as Fields | null | undefined)?.protocol === PROTOCOL;
 }
 
 function isText(value: unknown): value is string {

@@ -18,6 +18,7 @@ export interface Session extends Place {
   progress: { percent: number; message: string };
   embeddable: boolean | null;
   version: number | null;
+  warm_up_url?: string | null;
 }
 
 interface Problem {
@@ -38,7 +39,7 @@ export class Service {
   readonly #tokens: Tokens;
   readonly #timeout: number;
   /** Ends the connection, or the waiting for one, of who follows a session. */
-  connection = new AbortController();
+  following = new AbortController();
 
   constructor(url: string, tokens: Tokens, timeout: number) {
     this.#url = url.replace(/\/+$/, '');
@@ -78,7 +79,7 @@ export class Service {
   /** The page is back: what was connected may be dead, and what let us in may be too old. */
   wake(): void {
     this.#tokens.renew();
-    this.connection.abort();
+    this.following.abort();
   }
 
   /** Connect to the session's event stream, after the event named by `lastEventId`. */

@@ -27,7 +27,7 @@ export async function* followSession(
 ): AsyncGenerator<SessionEvent, void> {
   let lastEventId = '';
   for (let failures = 0; ; failures++) {
-    const connection = (service.connection = new AbortController());
+    const connection = (service.following = new AbortController());
     const either = AbortSignal.any([signal, connection.signal]);
     const watch = () => setTimeout(() => { connection.abort(); }, silence);
     let watching = watch();

@@ -46,7 +46,7 @@ export class Tokens {
   async #fetch(): Promise<string> {
     try {
       // One that never answers would keep everybody waiting, since nobody asks twice at a time.
-      return await within(this.#timeout, Promise.resolve(this.#fetchToken()), new AbortController().signal);
+      return await within(this.#timeout, Promise.resolve(this.#fetchToken()), AbortSignal.any([]));
     } catch (error) {
       throw new EmbedError('token-failed', 'The page could not get permission.', { cause: error });
     }
@@ -56,7 +56,7 @@ export class Tokens {
 /** How long a token lives by its own account, in milliseconds: a difference, so that nobody's clock matters. */
 function lifetime(token: string): number {
   try {
-    const claims = token.split('.')[1] ?? '';
+    const [, claims = ''] = token.split('.');
     const { exp, iat = Date.now() / 1000 } = JSON.parse(atob(claims.replace(/-/g, '+').replace(/_/g, '/'))) as { exp: number; iat?: number };
     return (exp - iat) * 1000;
   } catch {

@@ -14,7 +14,7 @@ interface Control {
 }
 
 export class View {
-  readonly document: Document;
+  readonly owner: Document;
   /** The static page, while it is shown. */
   still: HTMLIFrameElement | undefined;
   readonly #root: HTMLElement;
@@ -26,7 +26,7 @@ export class View {
 
   /** Below the notebook stands a line that says what has become of the edits, unless it is not wanted. */
   constructor(mountPoint: HTMLElement, saveLine: boolean) {
-    this.document = mountPoint.ownerDocument;
+    this.owner = mountPoint.ownerDocument;
     this.#root = this.#element('div', 'inset-notebook');
     this.#lineWanted = saveLine;
     this.#saveLine = this.#status('inset-save');
@@ -80,7 +80,7 @@ export class View {
     delete this.#root.dataset.insetPreview;
   }
 
-  saveState(state: SaveState, message: string): void {
+  tell(state: SaveState, message: string): void {
     this.#root.dataset.insetSave = state;
     this.#saveLine.textContent = message;
   }
@@ -99,7 +99,7 @@ export class View {
   setAside(): void {
     this.#aside = this.#element('div', '');
     this.#aside.hidden = true;
-    this.document.body.append(this.#aside);
+    this.owner.body.append(this.#aside);
     try {
       (this.#aside as { moveBefore?: (node: Node, before: null) => void }).moveBefore?.(this.#root, null);
     } catch {
@@ -147,7 +147,7 @@ export class View {
   }
 
   #element<K extends keyof HTMLElementTagNameMap>(name: K, className: string, text = ''): HTMLElementTagNameMap[K] {
-    const element = this.document.createElement(name);
+    const element = this.owner.createElement(name);
     element.className = className;
     element.textContent = text;
     return element;

@@ -62,6 +62,34 @@ test('a notebook opens: session, progress, frame, handshake', async () => {
   assert.deepEqual(told, [{ event: 'ready', detail: { sessionId: 's1', mode: 'partitioned', may: ['edit', 'run', 'download', 'terminals'] } }]);
 });
 
+test('what the page is made of is fetched ahead, until the notebook comes', async () => {
+  const { service, mount, start } = embed();
+  service.warmUpUrl = 'https://assets.nb.test/warm-up';
+  const ahead = await until(() => mount.querySelector('iframe'));
+  assert.deepEqual([ahead.src, ahead.hidden], [service.warmUpUrl, true]);
+  ahead.setAttribute('seen', '');
+
+  const shown = await start();
+  await shown.open();
+
+  assert.equal(mount.contains(ahead), false);
+  assert.equal(mount.querySelectorAll('iframe').length, 1);
+});
+
+test('nothing is fetched ahead for JupyterLab, nor where the user saves data', async () => {
+  const saving = { value: { saveData: true }, configurable: true };
+  for (const options of [{ interface: 'lab' }, {}] as const) {
+    if (!('interface' in options)) Object.defineProperty(navigator, 'connection', saving);
+    const { service, mount } = embed(options);
+    service.warmUpUrl = 'https://assets.nb.test/warm-up';
+
+    await until(() => service.streams);
+
+    assert.equal(mount.querySelector('iframe'), null);
+  }
+  Reflect.deleteProperty(navigator, 'connection');
+});
+
 test('a way in that ends soon is renewed in place', async () => {
   const { service, mount, start } = embed();
   const shown = await start();

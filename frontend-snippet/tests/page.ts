@@ -57,6 +57,8 @@ export class FakeService {
   readonly answers = new Map<string, (() => Response | Promise<Response>)[]>();
   readonly #streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
   version = 1;
+  /** Where the page finds what can be fetched ahead. */
+  warmUpUrl: string | null = null;
   #events = 0;
 
   constructor() {
@@ -117,7 +119,7 @@ export class FakeService {
   }
 
   #session(state: string): object {
-    return { id: 's1', state, progress: { percent: 0, message: '' }, embeddable: null, version: this.version };
+    return { id: 's1', state, progress: { percent: 0, message: '' }, embeddable: null, version: this.version, warm_up_url: this.warmUpUrl };
   }
 
   #stream(signal: AbortSignal | null | undefined): ReadableStream<Uint8Array> {

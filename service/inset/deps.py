@@ -222,6 +222,7 @@ async def get_sessions(request: Request) -> Sessions:
         state["vault"],
         state["queue"],
         behind_edge=state["settings"].edge_token is not None,
+        assets_url=state["settings"].assets_url,
     )
 
 

@@ -91,6 +91,7 @@ class Sessions:
         queue: Queue,
         *,
         behind_edge: bool,
+        assets_url: str | None = None,
     ) -> None:
         self._db = db
         self._caller = caller
@@ -101,6 +102,7 @@ class Sessions:
         self._vault = vault
         self._queue = queue
         self._behind_edge = behind_edge
+        self._assets_url = assets_url
 
     async def open(self, new: SessionCreate) -> tuple[SessionPublic, bool]:
         """Open a notebook, or join the session in which it is open; tells whether it is new.
@@ -284,6 +286,7 @@ class Sessions:
     def _public(self, session: Session) -> SessionPublic:
         """Show a session as its user sees it."""
         place = self._queue.place(session.id) if session.state is SessionState.QUEUED else None
+        waits = session.state in (SessionState.QUEUED, SessionState.STARTING)
         return SessionPublic.model_validate(
             {
                 **session.model_dump(exclude={"failure", "may"}),
@@ -292,6 +295,7 @@ class Sessions:
                 "position": place.position if place else None,
                 "estimated_wait": place.estimated_wait if place else None,
                 "failure": Failure.model_validate(session.failure) if session.failure else None,
+                "warm_up_url": f"{self._assets_url}/warm-up" if self._assets_url and waits else None,
             }
         )
 

@@ -156,6 +156,10 @@ class Settings(BaseSettings):
     edge_address: str | None = None
     """Where this machine reaches the edge, as `host:port`, if not by the notebooks' public names."""
 
+    assets_url: BaseUrl | None = None
+    """Where all pages find the notebook interface's own files, as the hub has it: told to hosts' pages, which fetch
+    them ahead."""
+
     data_policy: DataPolicy = "open"
     """`restricted` keeps all host applications' data inside. One of them alone is restricted by its registration."""
 

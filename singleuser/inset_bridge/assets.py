@@ -1,11 +1,17 @@
-"""The notebook interface's own files, at one origin for all servers: `python -m inset_bridge.assets PORT [ADDRESS]`.
+"""The notebook interface's own files, at one origin for all servers.
+
+    python -m inset_bridge.assets PORT [ADDRESS]      serves them
+    python -m inset_bridge.assets --to FOLDER         writes them, for a web server (deploy/edge)
 
 A server's origin is known when a seat is taken, and answers when the server runs. Here browsers find the same files
 before that, and find them again whichever seat they get. There is nobody's content here, and no cookie.
 """
 
 import asyncio
+import logging
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +29,8 @@ _WARM_UP = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self' 'unsafe-eval'; style-src \
+'unsafe-inline'; font-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'">
 <title>Fetches a notebook's scripts ahead</title>
 <script id="jupyter-config-data" type="application/json">{{"fullStaticUrl": "/{version}"}}</script>
 <script src="/warm-up.js"></script>
@@ -31,9 +39,14 @@ _WARM_UP = """<!doctype html>
 <body></body>
 </html>
 """
-_WITHHELD = (
-    "// Notebook starts on this.\naddEventListener('load', (event) => event.stopImmediatePropagation(), true);\n"
-)
+_WITHHELD = """// Notebook starts on this. What it is made of is here by then: nothing of it need stay in memory.
+addEventListener('load', (event) => {
+  event.stopImmediatePropagation();
+  location.replace('about:blank');
+}, true);
+"""
+_KEPT_VERSIONS = 3
+"""Servers of an older image go on after an upgrade, and their pages ask for what they were told of."""
 
 
 def version() -> str:
@@ -69,21 +82,13 @@ class _WarmUp(_Public):
     def get(self) -> None:
         self.set_header("Content-Type", self._content_type)
         self.set_header("Cache-Control", "public, max-age=60")
-        self.set_header(
-            "Content-Security-Policy",
-            "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'unsafe-inline'; font-src 'self'; "
-            "img-src 'self' data:; base-uri 'none'; form-action 'none'",
-        )
         self.finish(self._body)
 
 
 def application() -> Application:
     """Give the whole of it. Raises ValueError where Notebook's page is made in another way than is known."""
-    script = main_script()
-    if script is None:
-        raise ValueError("the installed Notebook has no page that is known")
     here = version()
-    html: dict[str, Any] = {"body": _WARM_UP.format(version=here, script=script), "content_type": "text/html"}
+    html: dict[str, Any] = {"body": _warm_up(here), "content_type": "text/html"}
     withheld: dict[str, Any] = {"body": _WITHHELD, "content_type": "text/javascript"}
     return Application(
         [
@@ -94,11 +99,42 @@ def application() -> Application:
     )
 
 
-async def main(arguments: Sequence[str]) -> None:
+def write(folder: Path) -> None:
+    """Put it all into a folder, beside the versions before. Raises ValueError as `application` does."""
+    here = version()
+    page = _warm_up(here)
+    if not (folder / here).exists():
+        # Whole or not at all: it is served meanwhile.
+        beside = Path(tempfile.mkdtemp(dir=folder))
+        shutil.copytree(FILES, beside, dirs_exist_ok=True)
+        beside.chmod(0o755)
+        beside.rename(folder / here)
+    (folder / here).touch()
+    for name, body in (("warm-up.js", _WITHHELD), ("warm-up.html", page)):
+        new = folder / f".{name}"
+        new.write_text(body)
+        new.rename(folder / name)
+    versions = sorted((one for one in folder.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime)
+    for old in versions[:-_KEPT_VERSIONS]:
+        shutil.rmtree(old)
+
+
+def _warm_up(here: str) -> str:
+    script = main_script()
+    if script is None:
+        raise ValueError("the installed Notebook has no page that is known")
+    return _WARM_UP.format(version=here, script=script)
+
+
+async def serve(arguments: Sequence[str]) -> None:
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     port, address = int(arguments[0]), arguments[1] if len(arguments) > 1 else "127.0.0.1"
     application().listen(port, address)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    if sys.argv[1] == "--to":
+        write(Path(sys.argv[2]))
+    else:
+        asyncio.run(serve(sys.argv[1:]))

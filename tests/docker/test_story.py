@@ -70,3 +70,12 @@ async def test_a_hub_is_reached_by_its_seats_addresses_alone(running: Deployment
         await running.front.ask("nb.localhost", "/hub/api")
     for part in ("edge", "bridge"):
         assert (await running.front.ask("inset.localhost", f"/{part}/check")).status == 404
+
+
+async def test_the_page_s_own_files_are_the_edge_s_to_give(running: Deployment) -> None:
+    page = await running.front.ask("assets.nb.localhost", "/warm-up")
+    [main] = re.findall(r'src="(/[0-9a-f]{16}/main\.[^"]+)"', page.body.decode())
+    script = await running.front.ask("assets.nb.localhost", main, headers={"Accept-Encoding": "gzip"})
+
+    assert (script.status, script.headers["Content-Encoding"]) == (200, "gzip")
+    assert "immutable" in script.headers["Cache-Control"]

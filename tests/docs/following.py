@@ -112,6 +112,7 @@ class Reader:
             "HUB_PORT": str(ports.hub),
             "HUB_API_PORT": str(ports.hub_api),
             "PROXY_API_PORT": str(ports.proxy_api),
+            "ASSETS_PORT": str(ports.assets),
             "INSET_SERVICE": self.stack.service_url,
             "NEXT_TELEMETRY_DISABLED": "1",
             "npm_config_audit": "false",

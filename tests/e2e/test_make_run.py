@@ -20,7 +20,7 @@ from tests.support.real_hub import ROOT, free_ports
 
 pytestmark = pytest.mark.timeout(500)
 
-NAMES = ("demo", "service", "hub", "hub_api", "proxy_api")
+NAMES = ("demo", "service", "hub", "hub_api", "proxy_api", "assets")
 
 
 class Run:

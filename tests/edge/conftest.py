@@ -14,6 +14,7 @@ from playwright.async_api import BrowserContext
 from stack import Stack
 
 from inset.models import EVERY_CAPABILITY
+from inset_bridge import assets
 from tests.security.conftest import NewNotebook, new_notebook_on
 from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
 from tests.support.edge import DOMAIN, SERVICE_NAME, TOKEN, Edge, edge
@@ -39,8 +40,9 @@ class EdgeStack(Stack):
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
-    plain = new_stack(tmp_path_factory.mktemp("stack"), INSET_EDGE="1", INSET_EDGE_TOKEN=TOKEN)
     [port] = free_ports(1)
+    settings = {"INSET_EDGE": "1", "INSET_EDGE_TOKEN": TOKEN, "INSET_ASSETS_URL": f"https://assets.{DOMAIN}:{port}"}
+    plain = new_stack(tmp_path_factory.mktemp("stack"), **settings)
     stack = EdgeStack(plain.folder, plain.ports, plain.say, plain.extra_environment, edge_port=port)
     stack.start()
     yield stack
@@ -53,6 +55,7 @@ def in_front(stack: EdgeStack, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("nginx") / "edge"
     hub_proxy, service = f"127.0.0.1:{ports.hub}", f"127.0.0.1:{ports.service}"
     with edge(folder, port=stack.edge_port, hub_proxy=hub_proxy, service=service) as made:
+        assets.write(folder / "assets")
         yield made
 
 

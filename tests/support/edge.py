@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.support.real_hub import ROOT
 
-TEMPLATE = ROOT / "deploy" / "edge" / "templates" / "inset.conf.template"
+TEMPLATES = ROOT / "deploy" / "edge" / "templates"
 TOKEN = "the secret between this edge and its service"
 DOMAIN = "nb.localhost"
 SERVICE_NAME = "inset.localhost"
@@ -47,7 +47,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    include {folder}/inset.conf;
+    include {folder}/conf.d/*.conf;
 }}
 """
 
@@ -138,7 +138,8 @@ class _Tls(http.client.HTTPConnection):
 @contextmanager
 def edge(folder: Path, *, port: int, hub_proxy: str, service: str) -> Iterator[Edge]:
     """Run nginx until the block is left; `hub_proxy` and `service` are `host:port`."""
-    folder.mkdir(parents=True)
+    (folder / "conf.d").mkdir(parents=True)
+    (folder / "assets").mkdir()
     make_certificates(folder)
     variables = {
         "INSET_EDGE_LISTEN": f"127.0.0.1:{port}",
@@ -150,9 +151,12 @@ def edge(folder: Path, *, port: int, hub_proxy: str, service: str) -> Iterator[E
         "INSET_EDGE_HUB_PROXY": hub_proxy,
         "INSET_EDGE_TOKEN": TOKEN,
         "INSET_EDGE_BODY_LIMIT": "101m",
+        "INSET_EDGE_ASSETS": f"{folder}/assets",
     }
-    # As envsubst does: what is not ours stays.
-    (folder / "inset.conf").write_text(Template(TEMPLATE.read_text()).safe_substitute(variables))
+    for template in TEMPLATES.glob("*.template"):
+        # As envsubst does: what is not ours stays.
+        filled_in = Template(template.read_text()).safe_substitute(variables)
+        (folder / "conf.d" / template.stem).write_text(filled_in)
     user = "user root root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(_AROUND.format(folder=folder, user=user))
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")

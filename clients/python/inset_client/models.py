@@ -135,6 +135,8 @@ class Session(Answer):
     estimated_wait: int | None = None
     """In how many seconds its turn may come, if that is known."""
     data_policy: Literal["open", "restricted"] | str | None = None
+    warm_up_url: str | None = None
+    """A page that fetches the notebook interface's own files ahead, in a hidden frame, while the server starts."""
     created_at: datetime
     ready_at: datetime | None
     expires_at: datetime | None

@@ -274,6 +274,7 @@ function told(session: Session): object {
     embeddable: session.readyAt === null ? null : true,
     position: null,
     estimated_wait: null,
+    warm_up_url: null,
     created_at: session.createdAt,
     ready_at: session.readyAt,
     expires_at: null,

@@ -257,6 +257,12 @@ class SessionPublic(SQLModel):
     profile: str = Field(description="The kind of server it runs in.")
     embeddable: bool | None = Field(description="Whether a frame can show it; null until the server has been asked.")
     version: int | None = Field(description="The version last loaded into the server or saved from it.")
+    # Lacking where an older release has kept the answer, like the place in the queue.
+    warm_up_url: str | None = Field(
+        default=None,
+        description="A page without content that, in a hidden frame, fetches the notebook interface's own files ahead. "
+        "Null where there are none to be had, and once the server runs.",
+    )
     created_at: datetime
     ready_at: datetime | None
     expires_at: datetime | None = Field(description="When it is saved and ended at the latest, however busy.")

@@ -143,6 +143,7 @@ class FakeSession:
             "expires_at": None,
             "position": None,
             "estimated_wait": None,
+            "warm_up_url": None,
         }
 
     def _settle(self, current: int) -> None:
