@@ -8,6 +8,7 @@
 # what `docker exec` of a service's task shows in /secrets where you keep such things.
 set -eu
 umask 077
+export INSET_HUB_TOKEN="${INSET_HUB_TOKEN:-}" INSET_EDGE_TOKEN="${INSET_EDGE_TOKEN:-}" INSET_DATABASE_PASSWORD="${INSET_DATABASE_PASSWORD:-}"
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 docker run --rm --network none --user 0:0 --tmpfs /secrets --tmpfs /tmp --env "INSET_DOMAIN=$INSET_DOMAIN" \

@@ -46,19 +46,18 @@ class _Proxy:
         return await ask(request, "DELETE", f"/services/{await self._seat(request)}")
 
     async def tasks(self, request: web.Request) -> web.Response:
-        """Show the tasks of one seat's services. The engine goes by what their names begin with, up to the dot."""
+        """Show the tasks of one seat's services: of the present one, or of all whose name begins so, up to the dot."""
         filters = request.query.get("filters", "")
         if set(request.query) != {"filters"} or len(request.query.getall("filters")) > 1:
             raise Refused("the query")
         try:
-            asked = json.loads(filters)
-            [[name]] = asked.values() if set(asked) == {"name"} else []
+            [(by, [name])] = json.loads(filters).items()
         except (ValueError, TypeError, AttributeError, RecursionError):
             raise Refused("the filters") from None
-        if not isinstance(name, str) or not name.endswith("."):
+        if by not in ("service", "name") or not isinstance(name, str) or name.endswith(".") != (by == "name"):
             raise Refused("the filters")
-        self._seats.seat(name[:-1])
-        return await ask(request, "GET", "/tasks", {"filters": json.dumps({"name": [name]})})
+        self._seats.seat(name.removesuffix("."))
+        return await ask(request, "GET", "/tasks", {"filters": json.dumps({by: [name]})})
 
     async def network(self, request: web.Request) -> web.Response:
         read_query(request, {})
