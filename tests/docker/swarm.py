@@ -27,6 +27,8 @@ PORT = 8443
 NETWORK = "inset-users"
 STACK = ROOT / "deploy" / "swarm"
 
+_GIGABYTES = 10
+"""More than it takes; none of it is written before it is used."""
 _START_SECONDS = 120
 _WELL_SECONDS = 300
 
@@ -79,16 +81,17 @@ class Swarm:
 
     def until_well(self) -> None:
         """Return when each part has as many healthy containers as it is to have, and the service can do its work."""
-        ready = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8091/readyz', timeout=9).status)"
+        asked = {"service": "http://127.0.0.1:8091/readyz", "hub": "http://127.0.0.1:8081/hub/health"}
         deadline = time.monotonic() + _WELL_SECONDS
         while time.monotonic() < deadline:
             shown = self.docker("stack", "services", "inset", "--format", "{{.Replicas}}").split()
             if shown == ["1/1"] * 5:
                 try:
-                    self.inside("service", "python", "-c", ready)
+                    for part, url in asked.items():
+                        self.inside(part, "python", "-c", f"import urllib.request as r; r.urlopen('{url}', timeout=9)")
                     return
-                except AssertionError:
-                    pass
+                except (AssertionError, ValueError):
+                    pass  # not yet, or its container has gone meanwhile
             time.sleep(0.5)
         told = self.docker("stack", "ps", "inset", "--no-trunc", "--format", "{{.Name}} {{.CurrentState}} {{.Error}}")
         raise AssertionError(f"not well after {_WELL_SECONDS} s:\n{told}\n{self.logs()}")
@@ -143,17 +146,20 @@ def swarm(images: Sequence[str], tag: str, folder: Path) -> Iterator[Swarm]:
 
 
 def _started(state: Path) -> "subprocess.Popen[bytes]":
-    # Mounts of its own, too: they end with its processes.
-    command = (
-        "ip link set lo up && exec dockerd --data-root data --exec-root exec --host unix://docker.sock --pidfile pid "
-        f"--cgroup-parent /{state.name} --log-level warn"
-    )
+    # On a file system of its own, which goes as one file instead of as many thousands.
+    image, root = state / "disk.img", state / "data"
+    root.mkdir()
+    with image.open("wb") as file:
+        file.truncate(_GIGABYTES << 30)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", str(image)], check=True)
+    begin = f'mount -o loop,noatime,barrier=0 {image} {root} && ip link set lo up && exec "$@"'
+    engine = ["dockerd", "--data-root", f"{state}/data", "--exec-root", f"{state}/exec", "--pidfile", f"{state}/pid"]
+    engine += ["--host", f"unix://{state}/docker.sock", "--cgroup-parent", f"/{state.name}", "--log-level", "warn"]
     # A machine asks a registry before it takes the image that it has, unless it is told not to.
     environment = {**os.environ, "DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1"}
     with (state / "log").open("wb") as log:
         return subprocess.Popen(
-            ["unshare", "--net", "--mount", "sh", "-c", command.replace("unix://", f"unix://{state}/")],
-            cwd=state,
+            ["unshare", "--net", "--mount", "sh", "-c", begin, "sh", *engine],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
