@@ -114,10 +114,11 @@ class SeatServices:
     def _mount(self, asked: Any) -> dict[str, Any]:
         mount = copied(mapping(asked, "Mounts"), _MOUNT, "Mounts.")
         kind, source, target = (mount.get(name) for name in ("Type", "Source", "Target"))
-        data = source in self.volumes and mount.get("ReadOnly") is True and kind == "volume"
-        own = source is None and target in self.writable and "ReadOnly" not in mount
-        bounded = kind == "tmpfs" and set(mount) == {"Type", "Target", "TmpfsOptions"}
-        if not target or not (data or (own and (bounded or set(mount) == {"Type", "Target"}))):
+        own = target in self.writable
+        data = kind == "volume" and source in self.volumes and mount.get("ReadOnly") is True
+        nameless = own and kind == "volume" and set(mount) == {"Type", "Target"}
+        bounded = own and kind == "tmpfs" and set(mount) == {"Type", "Target", "TmpfsOptions"}
+        if not target or not (data or nameless or bounded):
             raise Refused("Mounts")
         if bounded:
             _needed(copied(mount["TmpfsOptions"], _TMPFS, "TmpfsOptions."), "TmpfsOptions.", ("SizeBytes",))
