@@ -228,7 +228,8 @@ async def test_no_other_tasks_are_told(hub: Hub, manager: FakeManager, filters: 
 
 @pytest.mark.parametrize(
     "call", ["GET /nodes", "GET /secrets", "GET /swarm", "POST /swarm/leave", "GET /services",
-             "POST /containers/create", "GET /networks/inset_database", "GET /networks/inset-restricted", "POST /networks/create", "GET /info"],
+             "POST /containers/create", "GET /networks/inset_database",
+             "GET /networks/inset-restricted", "POST /networks/create", "GET /info"],
 )  # fmt: skip
 async def test_nothing_else_of_the_manager_is_let_through(hub: Hub, manager: FakeManager, call: str) -> None:
     method, path = call.split()
