@@ -87,10 +87,11 @@ async def api(running: Swarm) -> AsyncIterator[httpx.AsyncClient]:
         # Python does not resolve such a name.
         request.headers["Host"] = f"{SERVICE_NAME}:{PORT}"
         request.extensions["sni_hostname"] = SERVICE_NAME
+        # A token lasts five minutes, and on a slow machine a test lasts longer.
+        request.headers.update(DEMO.bearer("ada"))
 
     async with httpx.AsyncClient(
         base_url=f"https://{running.address}:{PORT}",
-        headers=DEMO.bearer("ada"),
         verify=running.trust(),
         event_hooks={"request": [by_name]},
         timeout=60,
