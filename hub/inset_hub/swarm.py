@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from docker.errors import APIError
-from docker.types import Mount, Resources, RestartPolicy
+from docker.types import DriverConfig, Mount, Resources, RestartPolicy
 from dockerspawner import SwarmSpawner
 from traitlets import Unicode, default
 
@@ -17,6 +17,8 @@ from inset_hub.readiness import until_answering
 
 GRACE_SECONDS = 30
 """SIGTERM comes first; the bridge gives its last flush 20 s."""
+
+VOLUME_LABEL = "inset.seat"
 
 _ENDED = {"complete", "failed", "shutdown", "rejected", "orphaned", "remove"}
 _SECOND = 10**9
@@ -32,17 +34,25 @@ def require_keepable(profiles: Mapping[str, Profile]) -> None:
 def mounts(profile: Profile) -> list[Mount]:
     """Give what may be written to, and data to read."""
     places = [profile.home, "/tmp"] if profile.disk or profile.read_only else []
-    if profile.disk:
-        # A Swarm knows no owner for it: open to all, who are this server's one account.
-        own = [Mount(place, None, type="tmpfs", tmpfs_size=int(profile.disk), tmpfs_mode=0o1777) for place in places]
-    else:
-        # Nameless: each begins as what the image has there, and goes with its container.
-        own = [Mount(place, None, type="volume") for place in places]
+    # Nameless: each begins as what the image has there, and goes with its container.
+    own = [Mount(place, None, type="volume", **_bound(profile)) for place in places]
     data = [
         Mount(mount.target, mount.source, type="bind" if "/" in mount.source else "volume", read_only=True)
         for mount in profile.mounts
     ]
     return own + data
+
+
+def _bound(profile: Profile) -> dict[str, Any]:
+    """Make a volume one in memory, if what it holds is bounded: a mount of that kind would have root for its owner.
+
+    The engine makes such a volume twice and uses one: the label is for removing what it leaves, which is empty.
+    """
+    if not profile.disk:
+        return {}
+    uid, _, gid = profile.user.partition(":")
+    options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={int(profile.disk)},uid={uid},gid={gid},mode=0700"}
+    return {"driver_config": DriverConfig("local", options), "labels": {VOLUME_LABEL: "1"}}
 
 
 def container_spec(profile: Profile) -> dict[str, Any]:

@@ -74,8 +74,23 @@ HOSTILE_CONTAINERS: dict[str, dict[str, Any]] = {
     "a volume driver's folder": {"Mounts": [{"Type": "volume", "Target": "/tmp", "VolumeOptions": {
         "DriverConfig": {"Name": "local", "Options": {"type": "none", "o": "bind", "device": "/"}}}}]},
     "a place that is not its own": {"Mounts": [{"Type": "volume", "Target": "/opt"}]},
-    "memory for files without an end": {"Mounts": [{"Type": "tmpfs", "Target": "/tmp"}]},
+    "a file system in memory": {"Mounts": [{"Type": "tmpfs", "Target": "/tmp"}]},
+    "memory for files without an end": {"Mounts": [{"Type": "volume", "Target": "/tmp", "VolumeOptions": {
+        "DriverConfig": {"Name": "local", "Options": {"type": "tmpfs", "device": "tmpfs", "o": "mode=0700"}}}}]},
+    "a device's rights": {"Mounts": [{"Type": "volume", "Target": "/tmp", "VolumeOptions": {"DriverConfig": {
+        "Name": "local", "Options": {"type": "tmpfs", "device": "tmpfs", "o": "size=1,uid=1,gid=1,mode=0700,dev"}}}}]},
+    "a plugin's volume": {"Mounts": [{"Type": "volume", "Target": "/tmp", "VolumeOptions": {
+        "DriverConfig": {"Name": "x"}}}]},
 }  # fmt: skip
+
+
+IN_MEMORY = {
+    "DriverConfig": {
+        "Name": "local",
+        "Options": {"type": "tmpfs", "device": "tmpfs", "o": "size=1048576,uid=1000,gid=1000,mode=0700"},
+    },
+    "Labels": {"inset.seat": "1"},
+}
 
 
 @dataclass
@@ -137,7 +152,7 @@ def wanted(container: dict[str, Any] | None = None, task: dict[str, Any] | None 
         "StopGracePeriod": 30 * 10**9,
         "Mounts": [
             {"Target": "/home/notebook", **own},
-            {"Target": "/tmp", **own, "Type": "tmpfs", "TmpfsOptions": {"SizeBytes": 1 << 20, "Mode": 0o1777}},
+            {"Target": "/tmp", **own, "VolumeOptions": IN_MEMORY},
             {"Target": "/data", "Source": "data", "Type": "volume", "ReadOnly": True},
         ],
         "Privileges": {"NoNewPrivileges": True},

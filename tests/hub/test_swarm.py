@@ -113,10 +113,11 @@ def test_a_profile_is_what_the_service_is_asked_for() -> None:
     }  # fmt: skip
     kinds = {mount["Target"]: (mount["Type"], mount["Source"], mount["ReadOnly"]) for mount in made.mounts}
     assert kinds == {
-        "/home/notebook": ("tmpfs", None, False), "/tmp": ("tmpfs", None, False),
+        "/home/notebook": ("volume", None, False), "/tmp": ("volume", None, False),
         "/data": ("volume", "reference", True), "/x": ("bind", "/srv/x", True),
     }  # fmt: skip
-    assert made.mounts[0]["TmpfsOptions"] == {"SizeBytes": 1 << 20, "Mode": 0o1777}
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1048576,uid=1000,gid=1000,mode=0700"}
+    assert made.mounts[0]["VolumeOptions"]["DriverConfig"] == {"Name": "local", "Options": options}
 
 
 def test_a_quota_that_no_service_can_have_is_refused() -> None:

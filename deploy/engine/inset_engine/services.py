@@ -22,7 +22,7 @@ from inset_engine.checks import (
 NO_NEW_PRIVILEGES = ["setpriv", "--no-new-privs"]
 """What each command begins with: engines before 25 can't be asked to see to it."""
 
-_OPEN_TO_ALL = 0o1777
+_BOUND = re.compile(r"size=[1-9][0-9]{0,12},uid=[1-9][0-9]{0,8},gid=[1-9][0-9]{0,8},mode=0700")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SeatServices:
     restricted_networks: str = ""
     """What the names of the seats' own networks begin with; there are none without it."""
     writable: frozenset[str] = frozenset({"/home/notebook", "/tmp"})
-    """Where a container may have a nameless volume, or a file system in memory."""
+    """Where a container may have a nameless volume."""
 
     def seat(self, name: str) -> str:
         """Name the seat that a service of this name is of; DockerSpawner writes `seat-001` as `seat-2d001`.
@@ -113,16 +113,28 @@ class SeatServices:
 
     def _mount(self, asked: Any) -> dict[str, Any]:
         mount = copied(mapping(asked, "Mounts"), _MOUNT, "Mounts.")
-        kind, source, target = (mount.get(name) for name in ("Type", "Source", "Target"))
+        source, target = mount.get("Source"), mount.get("Target")
         own = target in self.writable
-        data = kind == "volume" and source in self.volumes and mount.get("ReadOnly") is True
-        nameless = own and kind == "volume" and set(mount) == {"Type", "Target"}
-        bounded = own and kind == "tmpfs" and set(mount) == {"Type", "Target", "TmpfsOptions"}
-        if not target or not (data or nameless or bounded):
+        data = source in self.volumes and mount.get("ReadOnly") is True
+        nameless = own and set(mount) == {"Type", "Target"}
+        bounded = own and set(mount) == {"Type", "Target", "VolumeOptions"}
+        if "Type" not in mount or not target or not (data or nameless or bounded):
             raise Refused("Mounts")
         if bounded:
-            _needed(copied(mount["TmpfsOptions"], _TMPFS, "TmpfsOptions."), "TmpfsOptions.", ("SizeBytes",))
+            mount["VolumeOptions"] = _in_memory(mount["VolumeOptions"])
         return mount
+
+
+def _in_memory(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the options of a volume in memory: a volume of any other kind can be a folder of the machine."""
+    driver = mapping(asked.get("DriverConfig"), "DriverConfig")
+    options = mapping(driver.get("Options"), "DriverConfig.Options")
+    bound = options.get("o")
+    made = {"type": "tmpfs", "device": "tmpfs", "o": bound}
+    if driver.get("Name") != "local" or options != made or not matches(_BOUND)(bound):
+        raise Refused("VolumeOptions")
+    labels = {"inset.seat": "1"}
+    return {"DriverConfig": {"Name": "local", "Options": made}, "Labels": labels}
 
 
 def _needed(told: dict[str, Any], where: str, names: tuple[str, ...]) -> dict[str, Any]:
@@ -148,10 +160,9 @@ _LIMITS: Mapping[str, Check] = {
     "Pids": up_to(1 << 22),
 }
 _MOUNT: Mapping[str, Check] = {
-    "Type": lambda kind: kind in ("volume", "tmpfs"),
+    "Type": exactly("volume"),
     "Source": lambda source: isinstance(source, str),
     "Target": matches(FOLDER),
     "ReadOnly": exactly(True),
-    "TmpfsOptions": _is_mapping,
+    "VolumeOptions": _is_mapping,
 }
-_TMPFS: Mapping[str, Check] = {"SizeBytes": up_to(1 << 40), "Mode": exactly(_OPEN_TO_ALL)}
