@@ -18,6 +18,7 @@ PACKAGES = {
     "/usr/bin/docker-compose": "docker-compose",
     "/usr/sbin/debootstrap": "debootstrap",
     "/usr/sbin/iptables": "iptables",
+    "/usr/sbin/ip": "iproute2",
 }
 """What the tests need, by the file that shows it is there."""
 

@@ -28,10 +28,10 @@ profiles_file = os.environ.get("INSET_PROFILES_FILE", "")
 assets_url = os.environ.get("INSET_ASSETS_URL", "")
 # What holds for containers whose profile says nothing of its own.
 of_containers = {}
-if spawner == "docker":
+if spawner in ("docker", "swarm"):
     of_containers = {
-        "image": os.environ["INSET_DOCKER_IMAGE"],
-        "network": os.environ["INSET_DOCKER_NETWORK"],
+        "image": os.environ[f"INSET_{spawner.upper()}_IMAGE"],
+        "network": os.environ[f"INSET_{spawner.upper()}_NETWORK"],
         "memory": os.environ.get("INSET_SEAT_MEMORY", "1 GiB"),
         "pids": int(os.environ.get("INSET_SEAT_PIDS", "256")),
     }
@@ -111,6 +111,17 @@ if spawner == "docker":
     # Several hubs can share an engine: containers are named after the network, of which each has its own.
     c.DockerSeatSpawner.prefix = of_containers["network"]
     c.DockerSeatSpawner.restricted_reach = restricted_reach
+
+if spawner == "swarm":
+    from inset_hub import swarm
+
+    swarm.require_keepable(offered)
+    c.SwarmSeatSpawner.prefix = of_containers["network"]
+    placement = os.environ.get("INSET_SWARM_PLACEMENT", "")
+    c.SwarmSeatSpawner.extra_placement_spec = {"constraints": placement.split(",") if placement else []}
+    c.SwarmSeatSpawner.restricted_networks = os.environ.get("INSET_SWARM_RESTRICTED_NETWORKS", "")
+    # A machine that is new pulls the image first.
+    c.Spawner.start_timeout = 300
 
 if spawner == "kubernetes":
     from inset_hub import kubernetes

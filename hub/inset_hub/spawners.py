@@ -17,4 +17,8 @@ def spawner_class(name: str) -> type[Spawner]:
         from inset_hub.kubernetes import KubernetesSeatSpawner
 
         return KubernetesSeatSpawner
-    raise ValueError(f"INSET_SPAWNER is {name!r}; it can be 'local', 'docker' or 'kubernetes'")
+    if name == "swarm":
+        from inset_hub.swarm import SwarmSeatSpawner
+
+        return SwarmSeatSpawner
+    raise ValueError(f"INSET_SPAWNER is {name!r}; it can be 'local', 'docker', 'swarm' or 'kubernetes'")

@@ -143,7 +143,7 @@ def test_docker_is_chosen_by_name(env: pytest.MonkeyPatch, capsys: pytest.Captur
 
 def test_another_spawner_is_refused(env: pytest.MonkeyPatch):
     env.setenv("INSET_SPAWNER", "podman")
-    with pytest.raises(ValueError, match="can be 'local', 'docker' or 'kubernetes'"):
+    with pytest.raises(ValueError, match="can be 'local', 'docker', 'swarm' or 'kubernetes'"):
         _load()
 
 

@@ -5,7 +5,8 @@ Their bodies are not even copied: of what is asked for, the names are compared, 
 
 from typing import Any
 
-from inset_engine.bodies import Refused, Seats
+from inset_engine.bodies import Seats
+from inset_engine.checks import Refused
 
 _OPTIONS = {"com.docker.network.bridge.inhibit_ipv4": "true"}
 
