@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -87,6 +88,8 @@ class FakeSession:
     """Seconds that each step of opening takes."""
     new_id: Callable[[], int] = field(repr=False)
     """Numbers the events: of all sessions together, as in the service."""
+    heard: Callable[["FakeSession", str], None] = field(default=lambda session, kind: None, repr=False)
+    """Is told what kind of thing happens to it."""
     failure: dict[str, str] | None = None
     """Why it will fail, instead of becoming ready."""
     profile: str = "default"
@@ -103,9 +106,15 @@ class FakeSession:
     ended_at: datetime | None = None
     _began: float = field(default_factory=time.monotonic, repr=False)
     _done: int = 0
+    _one_at_a_time: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    """A test looks from its own thread."""
 
     def advance(self, current: int) -> None:
         """Do what is due by now; `current` is the notebook's version."""
+        with self._one_at_a_time:
+            self._advance(current)
+
+    def _advance(self, current: int) -> None:
         while self.state in STARTING and time.monotonic() >= self._began + self._done * self.step:
             if self._done == len(_STEPS):
                 self._settle(current)
@@ -128,6 +137,7 @@ class FakeSession:
     def tell(self, kind: str, **data: Any) -> None:
         """Have followers hear of something."""
         self.events.append((self.new_id(), kind, {"at": datetime.now(UTC).isoformat(), **data}))
+        self.heard(self, kind)
 
     def public(self) -> dict[str, Any]:
         """Write it as the API does."""
