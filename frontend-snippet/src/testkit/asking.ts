@@ -76,16 +76,16 @@ export function tagged({ headers }: Asked, tag: string, answer: Answer): Answer 
   return headers['if-none-match'] === all.ETag ? { status: 304, headers: all } : { ...answer, headers: all };
 }
 
-/** Do what an `Idempotency-Key` names, unless it was done before; gives what names the thing that was made. */
-export function once<T>({ kept, who, url, headers, body }: Asked, make: () => T): T {
+/** Do what an `Idempotency-Key` names, unless it was done before; the answer is the same. */
+export function once({ kept, who, url, headers, body }: Asked, make: () => Answer): Answer {
   const key = headers['idempotency-key'];
   if (key === undefined) return make();
   const name = `${who.user} ${url.pathname} ${String(key)}`;
   const asked = createHash('sha256').update(body).digest('hex');
-  const known = kept.made.get(name) ?? { asked, made: make() };
+  const known = kept.answered.get(name) ?? { asked, answer: make() };
   if (known.asked !== asked) throw new Refusal(422, 'idempotency-key-reused', 'Idempotency-Key reused');
-  kept.made.set(name, known);
-  return known.made as T;
+  kept.answered.set(name, known);
+  return known.answer;
 }
 
 /** A part of a list, and where the next one begins. */

@@ -61,6 +61,8 @@ export interface FakeInset {
   unsettled: object[];
   /** By what sessions opened from now on fail. */
   failure: Failure | undefined;
+  /** Where sessions opened from now on stand in the queue, until their own `place` is null. */
+  place: number | null;
   /** Milliseconds that each of the three steps of opening a session takes. */
   step: number;
   /** Milliseconds before each answer. */

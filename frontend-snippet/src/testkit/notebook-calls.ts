@@ -25,14 +25,18 @@ function create(asked: Asked): Answer {
   const { name, content: document } = parsed(body) as { name?: unknown; content?: object };
   const given = named(name);
   if (document) needNotebook(document);
-  const id = once(asked, () => kept.add(who.user, given, document ?? undefined).id);
-  return stored(asked, kept.notebooks.get(id) as Notebook, 201, { Location: `/v1/notebooks/${id}` });
+  return once(asked, () => {
+    const made = kept.add(who.user, given, document ?? undefined);
+    return stored(asked, made, 201, { Location: `/v1/notebooks/${made.id}` });
+  });
 }
 
 function list(asked: Asked): Answer {
   const query = asked.url.searchParams.get('q')?.toLowerCase() ?? '';
   const mine = [...asked.kept.notebooks.values()].filter(({ owner, deleted }) => owner === asked.who.user && !deleted);
-  return page(asked, mine.filter(({ name }) => name.toLowerCase().includes(query)).reverse().map(shown));
+  const found = mine.filter(({ name }) => name.toLowerCase().includes(query)).map(shown);
+  const place = ({ created_at: at, id }: (typeof found)[number]): string => `${at} ${id}`;
+  return page(asked, found.sort((one, other) => (place(one) < place(other) ? 1 : -1)));
 }
 
 function rename(asked: Asked): Answer {
@@ -110,9 +114,9 @@ function needNotebook(document: { cells?: unknown; nbformat?: unknown }): void {
   }
 }
 
-function shown(found: Notebook): object {
+function shown(found: Notebook) {
   const { number, content: text, sha256, createdAt } = current(found);
   const { id, name, versions } = found;
   const size = Buffer.byteLength(text);
-  return { id, name, version: number, size, sha256, created_at: versions[0]?.createdAt, updated_at: createdAt };
+  return { id, name, version: number, size, sha256, created_at: versions[0]?.createdAt ?? '', updated_at: createdAt };
 }

@@ -23,12 +23,13 @@ function open(asked: Asked): Answer {
   const { notebook_id: id, credentials } = parsed(body) as { notebook_id?: string; credentials?: Credentials | null };
   if (credentials && Object.keys(credentials).length) needBackend(who);
   const found = notebook({ ...asked, id: id ?? '' });
-  const before = kept.sessions.size;
-  const made = once(asked, () => kept.open(found, who.may).id);
-  const opened = kept.sessions.get(made) as Session;
-  const isNew = kept.sessions.size > before;
-  if (isNew) opened.credentials = times(credentials ?? {});
-  return { status: isNew ? 202 : 200, body: told(opened), headers: { Location: `/v1/sessions/${made}` } };
+  return once(asked, () => {
+    const before = kept.sessions.size;
+    const opened = kept.open(found, who.may);
+    const isNew = kept.sessions.size > before;
+    if (isNew) opened.credentials = times(credentials ?? {});
+    return { status: isNew ? 202 : 200, body: told(opened), headers: { Location: `/v1/sessions/${opened.id}` } };
+  });
 }
 
 function list(asked: Asked): Answer {
@@ -112,8 +113,8 @@ function told(of: Session): object {
     ending_reason: of.reason,
     profile: 'default',
     embeddable: of.readyAt === null ? null : true,
-    position: null,
-    estimated_wait: null,
+    position: state === 'queued' ? of.place : null,
+    estimated_wait: of.estimatedWait,
     created_at: of.createdAt,
     ready_at: of.readyAt,
     expires_at: null,

@@ -44,6 +44,7 @@ const STEPS = [
   ['loading', 85, 'Loading the notebook'],
 ] as const;
 const CLOSING = 100;
+const SECONDS_A_PLACE = 60;
 const EMPTY = {
   cells: [{ cell_type: 'code', execution_count: null, id: 'first', metadata: {}, outputs: [], source: [] }],
   metadata: {}, nbformat: 4, nbformat_minor: 5,
@@ -56,14 +57,16 @@ export class Kept {
   readonly sessions = new Map<string, Session>();
   down = false;
   failure: Failure | undefined;
+  /** Where sessions opened from now on stand in the queue, until their own `place` is null. */
+  place: number | null = null;
   step = 0;
   delay = 0;
   /** Answer everything that is asked with a good token with this. */
   refusing: Refusal | undefined;
   /** What no merge settles: `cell` and `part` of each place. None: a merge takes the version on the side. */
   unsettled: object[] = [];
-  /** What an `Idempotency-Key` has made, by user, route and key; with the hash of what was asked. */
-  readonly made = new Map<string, { asked: string; made: unknown }>();
+  /** By user, route and `Idempotency-Key`: the hash of what was asked, and its answer. */
+  readonly answered = new Map<string, { asked: string; answer: object }>();
   /** When users were turned away, in seconds. */
   readonly revoked = new Map<string, number>();
   readonly hooks = new Webhooks();
@@ -139,7 +142,7 @@ export class Kept {
       session.advance();
       if (session.notebook === notebook && ![...OVER, 'ending'].includes(session.state)) return session;
     }
-    const session = new Session(notebook, may, this.step, this.failure, () => ++this.#events, (kind) => { this.#tellOfSession(session, kind); });
+    const session = new Session(notebook, may, this.place, this.step, this.failure, () => ++this.#events, (kind) => { this.#tellOfSession(session, kind); });
     this.sessions.set(session.id, session);
     return session;
   }
@@ -182,10 +185,13 @@ export class Session {
   endedAt: string | null = null;
   #began = Date.now();
   #done = 0;
+  #toldPlace: number | null = null;
 
   constructor(
     readonly notebook: Notebook,
     readonly may: string[],
+    /** Where it waits in the queue, 1 is next; null lets it in. */
+    public place: number | null,
     readonly step: number,
     readonly failure: Failure | undefined,
     readonly nextId: () => number,
@@ -202,6 +208,8 @@ export class Session {
 
   /** Do what is due by now. */
   advance(): void {
+    if (this.place && this.opening) this.#wait(this.place);
+    else if (this.state === 'queued') this.#began = Date.now();
     while (this.opening && Date.now() >= this.#began + this.#done * this.step) {
       const next = STEPS[this.#done++];
       if (!next) {
@@ -230,6 +238,18 @@ export class Session {
   tell(kind: string, data: object): void {
     this.events.push({ id: this.nextId(), kind, data: { at: new Date().toISOString(), ...data } });
     this.heard(kind);
+  }
+
+  get estimatedWait(): number | null {
+    return this.state === 'queued' ? SECONDS_A_PLACE * (this.place ?? 0) : null;
+  }
+
+  #wait(place: number): void {
+    this.state = 'queued';
+    this.#began = Infinity;
+    if (place === this.#toldPlace) return;
+    this.#toldPlace = place;
+    this.tell('progress', { percent: 0, message: this.message, state: 'queued', position: place, estimated_wait: this.estimatedWait });
   }
 
   #settle(): void {

@@ -1,5 +1,5 @@
 /** How the fake answers calls on a notebook's versions. */
-import { editable, named, notebook, numbered, once, page, parsed, version, type Answer, type Asked, type Call } from './asking.js';
+import { editable, named, notebook, once, page, parsed, version, type Answer, type Asked, type Call } from './asking.js';
 import { Refusal } from './refusals.js';
 import { current, type Notebook, type Version } from './state.js';
 
@@ -33,7 +33,7 @@ function receipt(asked: Asked): Answer {
 function restore(asked: Asked): Answer {
   const found = editable(asked);
   const old = version(asked, found);
-  return made(asked, found, once(asked, () => asked.kept.keep(found, old.content, 'restore').number));
+  return once(asked, () => made(asked, found, asked.kept.keep(found, old.content, 'restore')));
 }
 
 function resolve(asked: Asked): Answer {
@@ -45,7 +45,7 @@ function resolve(asked: Asked): Answer {
     throw new Refusal(422, 'invalid-request', 'Request not valid', { errors: [] });
   }
   if (aside.aside === null) throw new Refusal(409, 'not-on-the-side', 'Nothing to resolve');
-  return made(asked, found, once(asked, () => {
+  return once(asked, () => {
     if (aside.aside === 'open' && take === 'merge' && kept.unsettled.length) {
       const numbers = { current_version: current(found).number, kept_version: aside.number };
       throw new Refusal(409, 'merge-conflict', 'Both sides changed the same', { unsettled: kept.unsettled, ...numbers });
@@ -54,12 +54,11 @@ function resolve(asked: Asked): Answer {
       kept.keep(found, aside.content, take === 'mine' ? 'restore' : 'merge', { merged: aside.number });
     }
     aside.aside = 'settled';
-    return current(found).number;
-  }));
+    return made(asked, found, current(found));
+  });
 }
 
-function made({ kept }: Asked, found: Notebook, number: number): Answer {
-  const stored = numbered(found, number);
+function made({ kept }: Asked, found: Notebook, stored: Version): Answer {
   return { status: 201, body: { ...shown(stored), receipt: kept.receipt(found, stored) } };
 }
 

@@ -29,8 +29,8 @@ from inset_client.testkit.webhooks import EVENTS, FakeDelivery, FakeWebhook, Fak
 class FakeInset:
     """An Inset service in memory, with a frame that speaks the SDK's protocol. Not for anybody's real work.
 
-    Set `down`, `refusing`, `failure`, `step` and `delay` at any time; look into `notebooks`, `sessions`, `webhooks` and
-    `seen`.
+    Set `down`, `refusing`, `failure`, `place`, `step` and `delay` at any time; look into `notebooks`, `sessions`,
+    `webhooks` and `seen`.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class FakeInset:
         """Answer everything that is asked with a good token with this."""
         self.failure: dict[str, str] | None = None
         """The `code`, `title` and `detail` by which sessions opened from now on fail."""
+        self.place: int | None = None
+        """Where sessions opened from now on stand in the queue, until their own `place` is None."""
         self.step = 0.0
         """Seconds that each of the three steps of opening a session takes."""
         self.delay = 0.0
@@ -116,6 +118,7 @@ class FakeInset:
             notebook.owner,
             step=self.step,
             failure=self.failure,
+            place=self.place,
             new_id=self._next_event,
             heard=self._heard,
             **facts,
