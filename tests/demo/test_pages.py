@@ -228,7 +228,8 @@ async def test_who_waits_is_told_the_place_in_the_queue_and_can_give_up(page: Pa
 
     await expect(page.get_by_role("alert")).to_contain_text("The notebook was not opened")
     await expect(page.frame_locator(".inset-preview").get_by_text("Preview of version 1")).to_be_visible()
-    await expect.poll(lambda: [s.state for s in stack.inset.sessions.values()]).to_equal(["ended"])
+    [session] = stack.inset.sessions.values()
+    assert session.ending_reason == "closed"
 
 
 async def test_restoring_saves_unsaved_edits_first(page: Page, stack: Stack) -> None:

@@ -17,6 +17,9 @@ const TOLD_WITHIN = 2_000;
 /** What the controls show. `phase`: busy, open, failed or ended; `save`: idle, saving or failed. */
 const view = { phase: 'busy', note: 'Opening…', dirty: false, save: 'idle', kept: 'saved', version: null, savedAt: null };
 
+// Before the notebook, which tells of itself at once.
+const tools = watchTools((name, ...value) => notebook.command(name, ...value), { analysis: $('tools').dataset.analysis });
+
 const notebook = embedNotebook({
   mountPoint: $('notebook'),
   serviceUrl,
@@ -109,7 +112,6 @@ const historyPanel = watchHistory(notebookId, {
   onResolve: conflicts.ask,
 });
 
-const tools = watchTools((name, ...value) => notebook.command(name, ...value), { analysis: $('tools').dataset.analysis });
 watchPanel($('show-tools'), tools.showTold);
 
 watchCheckup($('checkup'), { notebookId, notebook });
