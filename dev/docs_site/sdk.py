@@ -1,4 +1,4 @@
-"""The SDK's reference, out of the declarations that editors show: options, events, handle, commands, words and hooks."""
+"""The SDK's reference, out of the declarations that editors show: options, events, handle, commands, words."""
 
 import re
 from collections.abc import Iterable
@@ -10,6 +10,14 @@ _HEAD = """# SDK reference
 Everything that [`embedNotebook`](../sdk.md) takes, tells and gives, as it is typed. The element and React's component
 take the same options, and tell the same events: `onSaveFailed`, `inset-save-failed`.
 """
+
+_WORDS = """
+## Words { #words }
+
+The option `messages` replaces them, one by one.
+
+| key | in English |
+| --- | --- |"""
 
 _PARTS = (
     ("options", "Options", "api.ts", "EmbedOptions", "What `embedNotebook(options)` is given."),
@@ -50,9 +58,7 @@ def page(root: Path) -> str:
     for id, title, file, interface, about in _PARTS:
         parts.append(f"\n## {title} {{ #{id} }}\n\n{about}\n")
         parts += [_written(id, member) for member in members((source / file).read_text(), interface)]
-    parts.append(
-        "\n## Words { #words }\n\nThe option `messages` replaces them, one by one.\n\n| key | in English |\n| --- | --- |"
-    )
+    parts.append(_WORDS)
     parts += [f"| `{key}` | {text} |" for key, text in words((source / "messages.ts").read_text())]
     return "\n".join(parts) + "\n"
 

@@ -18,7 +18,7 @@ export function differences({ cells, metadata_changed: settings, unchanged }) {
       ...cell.source.map(({ lines }) => element('pre', { className: 'code' }, ...lines.map(line))),
     );
   });
-  const rest = [`${unchanged} ${unchanged === 1 ? 'cell is' : 'cells are'} the same.`];
+  const rest = [unchanged === 1 ? 'One other cell is the same.' : `${unchanged || 'No'} other cells are the same.`];
   if (settings) rest.push('The notebook’s own settings differ.');
   return [...shown, element('p', { className: 'hint', textContent: rest.join(' ') })];
 }
