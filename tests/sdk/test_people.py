@@ -82,6 +82,7 @@ async def test_the_keyboard_goes_from_the_host_through_the_notebook_and_on(page:
     host.started.set()
     await page.evaluate("notebook.ready")
     await expect(page.locator(".inset-panel")).to_have_count(0)
+    await page.frames[-1].evaluate("document.body.append(document.createElement('button'))")
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.className") == "inset-frame"
 

@@ -5,6 +5,7 @@ import { act, refuse } from './inset.js';
 import { clockTime } from './format.js';
 
 const KEPT = 40;
+const LONGEST = 24;
 const $ = (id) => document.getElementById(id);
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
@@ -54,15 +55,14 @@ export function watchTools(command, { analysis }) {
   /** Bring a new frame to what the panel says. An older notebook's image may not know all of it. */
   async function apply() {
     $('read-only').checked = false;
-    const steps = [dress, ...(hidden().length ? [commands.hide] : [])];
-    for (const step of steps) await step().catch(() => {});
+    for (const step of [dress, commands.hide]) await step().catch(() => {});
   }
 
   /** Show what the notebook tells. Cells and selections are numbered from 1 here, as people count. */
   function heard({ event, detail }) {
     if (event === 'kernel') $('kernel').textContent = detail.state;
     if (event === 'selection') $('cell').value = detail.cell + 1;
-    const told = Object.entries(detail).map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
+    const told = Object.entries(detail).map(([name, value]) => `${name} ${brief(value)}`);
     const time = element('time', { textContent: clockTime(new Date()) });
     $('log').prepend(element('li', {}, time, element('strong', { textContent: event }), element('span', { textContent: told.join(', ') })));
     while ($('log').children.length > KEPT) $('log').lastChild.remove();
@@ -81,6 +81,11 @@ export function watchTools(command, { analysis }) {
   }
 
   return { apply, heard, showTold };
+}
+
+function brief(value) {
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
 function ownColors() {
