@@ -27,7 +27,6 @@ const notebook = embedNotebook({
   fetchToken,
   title: $('title').textContent,
   preview: $('notebook').dataset.preview,
-  hide: ['header'],    // the title stands above; the tools show it again
   saveLine: false,    // this page has its own, in the toolbar
   onProgress: ({ percent, message }) => update({ phase: 'busy', note: `${message} (${Math.round(percent)} %)` }),
   onReady: () => {

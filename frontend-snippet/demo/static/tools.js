@@ -55,7 +55,7 @@ export function watchTools(command, { analysis }) {
   /** Bring a new frame to what the panel says. An older notebook's image may not know all of it. */
   async function apply() {
     $('read-only').checked = false;
-    for (const step of [dress, commands.hide]) await step().catch(() => {});
+    for (const step of [dress, ...(hidden().length ? [commands.hide] : [])]) await step().catch(() => {});
   }
 
   /** Show what the notebook tells. Cells and selections are numbered from 1 here, as people count. */
