@@ -5,7 +5,7 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from docs_site import api, catalogue, decisions, links
+from docs_site import api, catalogue, decisions, links, sdk
 from docs_site.navigation import complete
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +19,7 @@ def on_files(files: Files, *, config: Any) -> Files:
     made = {
         **api.pages(ROOT / "docs" / "openapi.json", known=catalogue.slugs(ROOT)),
         "reference/errors.md": catalogue.page(ROOT),
+        "reference/sdk.md": sdk.page(ROOT),
         "decisions/index.md": decisions.page(ROOT / "docs" / "decisions"),
     }
     pages = {file.src_uri: Path(str(file.abs_src_path)).read_text() for file in files.documentation_pages()}

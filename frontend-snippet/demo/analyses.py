@@ -14,6 +14,9 @@ CREATE TABLE IF NOT EXISTS analyses (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, notebook_id TEXT NOT NULL UNIQUE,
     created TEXT NOT NULL, deleted TEXT
 );
+CREATE TABLE IF NOT EXISTS told (
+    event TEXT PRIMARY KEY, notebook_id TEXT NOT NULL, type TEXT NOT NULL, at TEXT NOT NULL, what TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS saves (notebook_id TEXT PRIMARY KEY, version INTEGER NOT NULL, at TEXT NOT NULL);
 """
 COLUMNS = "id, title, notebook_id, created, deleted, version, at"
@@ -90,6 +93,16 @@ class Analyses:
             "WHERE excluded.version > saves.version",
             (notebook_id, version, at),
         )
+
+    def note_event(self, event: str, notebook_id: str, *, type: str, at: str, what: str) -> None:
+        """Note what a webhook has told. Told twice, it is noted once."""
+        self._write("INSERT OR IGNORE INTO told VALUES (?, ?, ?, ?, ?)", (event, notebook_id, type, at, what))
+
+    def told_of(self, analysis: Analysis) -> list[dict[str, str]]:
+        """Give what webhooks have told of an analysis's notebook lately, the newest first."""
+        query = "SELECT type, at, what FROM told WHERE notebook_id = ? ORDER BY at DESC LIMIT 20"
+        rows = self._db.execute(query, (analysis.notebook_id,))
+        return [{"type": type, "at": at, "what": what} for type, at, what in rows]
 
     def _write(self, statement: str, values: tuple[str | int, ...]) -> None:
         with self._db:

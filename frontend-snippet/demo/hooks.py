@@ -24,10 +24,19 @@ async def receive(request: Request, analyses: AnalysesDep, settings: SettingsDep
     if settings.webhook_secret is None:
         raise Problem("There is nothing here", status=404)
     event = verified(settings.webhook_secret.get_secret_value(), request.headers, await request.body())
+    data = event["data"]
+    if "notebook_id" in data:
+        what, id = _in_words(event["type"], data), request.headers["webhook-id"]
+        analyses.note_event(id, data["notebook_id"], type=event["type"], at=event["timestamp"], what=what)
     if event["type"] == "notebook.saved":
-        data = event["data"]
         analyses.note_save(data["notebook_id"], version=data["version"], at=data["stored_at"])
     return Response(status_code=204)
+
+
+def _in_words(type: str, data: Mapping[str, Any]) -> str:
+    if type.startswith("notebook."):
+        return f"version {data['version']}, {data.get('origin', 'saved')}"
+    return str(data.get("reason") or "it can be used")
 
 
 def verified(secret: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

@@ -71,6 +71,12 @@ async def preview_analysis(
     return Response(answer.content, answer.status_code, headers, media_type="text/html")
 
 
+@router.get("/analyses/{id}/told")
+async def list_told(user: User, analyses: AnalysesDep, id: str) -> list[dict[str, str]]:
+    """Give what Inset's webhooks have told of an analysis."""
+    return analyses.told_of(analyses.get(user, id))
+
+
 @router.post("/analyses/{id}/rename")
 async def rename_analysis(user: User, analyses: AnalysesDep, inset: InsetDep, id: str, title: Title = "") -> Response:
     analysis, title = analyses.get(user, id), _clean(title)

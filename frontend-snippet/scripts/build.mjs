@@ -40,6 +40,8 @@ for (const [name, source, format] of [['inset-notebook', 'src/index.ts', 'esm'],
   await squeeze(`${here}dist/${name}.js`, { module: format === 'esm' });
 }
 await build({ ...options, entryPoints: { diagnose: 'src/diagnose.ts' }, format: 'esm', sourcemap: true });
+// Words, for pages in other languages than English.
+await build({ ...options, entryPoints: { languages: 'src/languages.ts' }, format: 'esm' });
 // For frameworks that render on the server: this one lives in the browser.
 await build({ ...options, ...around, entryPoints: { react: 'src/react.ts' }, banner: { js: "'use client';" } });
 await build({ ...options, ...around, entryPoints: { element: 'src/element.ts' } });

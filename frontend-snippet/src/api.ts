@@ -9,6 +9,7 @@ export interface EmbedOptions extends EventOptions {
   mountPoint: HTMLElement;
   /** The public address of the Inset service. */
   serviceUrl: string;
+  /** The id that the service gave when the notebook was made. */
   notebookId: string;
   /**
    * Asks the host's backend for a short-lived token that names the user. Called when the first one is needed, when the
@@ -37,10 +38,13 @@ export interface EmbedOptions extends EventOptions {
    * Default: the mount point's height.
    */
   height?: 'auto';
+  /** In pixels, with `height: 'auto'`. Default: 0. */
   minHeight?: number;
+  /** In pixels, with `height: 'auto'`. Default: without bound. */
   maxHeight?: number;
-  /** Words in place of the English ones. */
+  /** Words in place of the English ones; `inset-notebook/languages` has some languages. */
   messages?: Messages;
+  /** How long the SDK waits, in milliseconds, before it says that something did not work. */
   timeouts?: Partial<Timeouts>;
 }
 
@@ -96,6 +100,7 @@ export interface EmbedEvents {
   renamed: { name: string };
   /** The session is being saved and closed: within so many seconds its edits are asked for, and the frame is cut. */
   ending: { reason: string; in: number };
+  /** The session is over, for this reason: `closed`, `idle`, `expired`, `revoked` and so on. */
   ended: { reason: string };
   /** The notebook can't be shown (any longer). The mount point offers to try again. */
   failed: { code: string; message: string };
@@ -115,7 +120,9 @@ export type EventOptions = {
 };
 
 export interface SavedVersion {
+  /** Its number in the notebook's history. */
   version: number;
+  /** Of its content, as the database holds it. */
   sha256: string;
   /**
    * Of `save()`: the service's signed proof of this version, for your backend to verify and keep (`docs/receipts.md`).

@@ -64,8 +64,11 @@ export type Colors = Partial<Record<(typeof COLORS)[number], string>>;
 
 /** A cell to be made: before the cell with the index `at`, or at the end. */
 export interface NewCell {
+  /** What kind of cell. */
   kind: 'code' | 'markdown' | 'raw';
+  /** Its text. */
   source: string;
+  /** The index of the cell that it stands before. Default: at the end. */
   at?: number;
 }
 
@@ -73,11 +76,15 @@ export interface NewCell {
 export interface CommandValues {
   /** Scroll to the cell with this index; done when it can be seen. */
   'go-to': number;
+  /** Run all cells; `command-failed` if one of them fails. */
   'run-all': undefined;
+  /** Interrupt the kernel. */
   interrupt: undefined;
+  /** Restart the kernel, without asking the user. */
   restart: undefined;
   /** For this page only; what the user may not do at all, his token says. */
   'read-only': boolean;
+  /** Jupyter's own light or dark theme. */
   theme: 'light' | 'dark';
   /** For this page only, in place of those before; none for the theme's own. */
   colors: Colors;

@@ -20,6 +20,7 @@ from inset.settings import DEFAULT_HUB, HubSettings
 from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
 from tests.support.insets import (
     access,
+    backend,
     inset,
     javascript_access,
     kind,
@@ -34,6 +35,7 @@ from tests.support.serving import served
 
 __all__ = [
     "access",
+    "backend",
     "inset",
     "javascript_access",
     "kind",

@@ -1,4 +1,4 @@
-"""Notebooks and their history, at the real service and at the Python kit."""
+"""Notebooks and their history, at the real service and at every kit."""
 
 import asyncio
 import hashlib
@@ -17,9 +17,9 @@ from inset_client import (
     VersionNotFound,
 )
 from tests.service.conftest import document
-from tests.support.insets import BOTH
+from tests.support.insets import ALL
 
-pytestmark = BOTH
+pytestmark = ALL
 
 
 async def test_a_notebook_is_created_found_renamed_deleted_and_brought_back(user: AsyncUser) -> None:

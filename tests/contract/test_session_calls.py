@@ -1,4 +1,4 @@
-"""Sessions and users, at the real service with a fake hub and at the Python kit."""
+"""Sessions and users, at the real service with a fake hub and at every kit."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -16,9 +16,9 @@ from inset_client import (
     TokenRevoked,
 )
 from tests.service.conftest import document
-from tests.support.insets import BOTH
+from tests.support.insets import ALL
 
-pytestmark = BOTH
+pytestmark = ALL
 
 
 async def test_a_notebook_opens_is_saved_and_closes(user: AsyncUser) -> None:

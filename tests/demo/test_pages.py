@@ -17,6 +17,7 @@ from tests.support.axe import PICTURES, look
 from tests.support.chromium import chromium_page
 from tests.support.real_hub import free_ports
 from tests.support.serving import served
+from tests.support.webhooks import SECRET
 
 SDK = FRONTEND / "dist"
 
@@ -44,12 +45,14 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
     inset = FakeInset(url=service, key=KEY, origin=host, frames=frames)
     settings = Settings(
         secret=KEY,
+        webhook_secret=SECRET,
         data=tmp_path,
         service_url=service,
         service_internal_url=f"http://127.0.0.1:{service_port}",
         frame_src=f"http://*.nb.localhost:{service_port}",
         sdk=SDK,
     )
+    inset.send_webhooks(f"{host}/inset-events", secret=SECRET)
     async with served(inset.app, service_port), served(create_app(settings), host_port):
         yield Stack(host, inset)
 
@@ -129,6 +132,104 @@ async def test_the_history_shows_downloads_and_restores_versions(page: Page, sta
     await expect(versions).to_have_count(3)
     await expect(versions.first).to_contain_text("Restored")
     await expect(page.get_by_test_id("version")).to_contain_text("Version 3")
+
+
+async def test_versions_are_compared_line_by_line(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await type_into_the_notebook(page, "grants = 7")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_test_id("version")).to_contain_text("Version 2")
+    await type_into_the_notebook(page, "grants = 8\n# <b>more</b>")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_test_id("version")).to_contain_text("Version 3")
+    await page.get_by_role("button", name="History").click()
+
+    await page.get_by_role("button", name="Compare version 2").click()
+
+    dialog = page.get_by_role("dialog", name="From version 2 to version 3")
+    await expect(dialog.locator("h3")).to_have_text(["Changed: cell 1"])
+    await expect(dialog.locator("del")).to_have_text(["- grants = 7"])
+    await expect(dialog.locator("ins")).to_have_text(["+ grants = 8", "+ # <b>more</b>"])
+    await expect(dialog.get_by_role("link", name="Download")).to_be_hidden()
+    await look(page, "demo-compared")
+
+
+async def test_the_tools_command_the_notebook_and_show_what_it_tells(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+    cell = page.frame_locator(".inset-frame").get_by_label("Cell")
+    await page.get_by_role("button", name="Tools").click()
+    tools = page.get_by_role("complementary", name="Tools")
+    log = tools.get_by_test_id("log").get_by_role("listitem")
+    await expect(log.filter(has_text="ready")).to_have_count(1)
+
+    await tools.get_by_role("button", name="Run all").click()
+    await expect(log.filter(has_text="executed")).to_contain_text("failed false")
+    await expect(tools.locator("#kernel")).to_have_text("idle")
+    await tools.get_by_role("button", name="Restart").click()
+    await expect(log.filter(has_text="restarting")).to_have_count(1)
+
+    await expect(tools.get_by_role("button", name="Rewrite it")).to_be_disabled()
+    await tools.get_by_role("button", name="Insert a note").click()
+    await expect(cell).to_have_value(re.compile("Made by Fieldnotes at"))
+    await tools.get_by_role("button", name="Rewrite it").click()
+    await expect(cell).to_have_value(re.compile("Rewritten by Fieldnotes at"))
+
+    await tools.get_by_label("Theme").select_option("dark")
+    await expect(page.frame_locator(".inset-frame").locator("html")).to_have_css("color-scheme", "dark")
+    await tools.get_by_label("Menu").uncheck()
+    await tools.get_by_label("Read-only").check()
+    await expect(cell).not_to_be_editable()
+    await tools.get_by_role("button", name="Insert a note").click()
+    await expect(page.get_by_role("alert")).to_have_text("The notebook is read-only just now.")
+    await look(page, "demo-tools")
+
+    # One panel at a time.
+    await page.get_by_role("button", name="History").click()
+    await expect(tools).to_be_hidden()
+
+
+async def test_the_notebook_follows_the_page_into_the_dark(page: Page, stack: Stack) -> None:
+    await page.emulate_media(color_scheme="dark")
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    notebook = page.frame_locator(".inset-frame").locator("html")
+
+    await expect(notebook).to_have_css("color-scheme", "dark")
+    await page.emulate_media(color_scheme="light")
+    await expect(notebook).to_have_css("color-scheme", "light")
+
+
+async def test_the_page_shows_what_webhooks_have_told_its_back_end(page: Page, stack: Stack) -> None:
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+    await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+    await page.get_by_role("button", name="Tools").click()
+    told = page.get_by_test_id("told").get_by_role("listitem")
+
+    await type_into_the_notebook(page, "1 + 1")
+    await page.get_by_role("button", name="Save", exact=True).click()
+
+    await expect(told.filter(has_text="version 2, save")).to_contain_text("notebook.saved")
+    await expect(told.filter(has_text="session.ready")).to_have_count(1)
+
+
+async def test_who_waits_is_told_the_place_in_the_queue_and_can_give_up(page: Page, stack: Stack) -> None:
+    stack.inset.step, stack.inset.place = 60, 3
+    await log_in(page, stack)
+    await create(page, "Malaria grants")
+
+    await expect(page.get_by_test_id("save-state")).to_contain_text("number 3")
+    await expect(page.locator(".inset-panel")).to_contain_text("Waiting for a free place: number 3")
+    await look(page, "demo-queued")
+    await page.get_by_role("button", name="Cancel").click()
+
+    await expect(page.get_by_role("alert")).to_contain_text("The notebook was not opened")
+    await expect(page.frame_locator(".inset-preview").get_by_text("Preview of version 1")).to_be_visible()
+    [session] = stack.inset.sessions.values()
+    assert session.ending_reason == "closed"
 
 
 async def test_restoring_saves_unsaved_edits_first(page: Page, stack: Stack) -> None:

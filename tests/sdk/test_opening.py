@@ -20,12 +20,18 @@ NOTEBOOK = """<!doctype html><body>The live notebook<script>
   const greeting = setInterval(() => tell(parent, hello, HOST), 50);
   let port;
   let version = 1;
+  // Set, a save is not answered until it fails.
+  let hold = false;
+  let held;
   function edit() { tell(port, { type: 'dirty', dirty: true }); }
+  const full = { type: 'save-failed', code: 'save-failed', message: 'The disk is full.' };
+  function fail() { tell(port, { ...full, request: held }); }
   addEventListener('message', ({ ports: [given] }) => {
     clearInterval(greeting);
     port = given;
     port.onmessage = ({ data: { type, request, command, value } }) => {
-      if (type === 'save') setTimeout(() => {
+      if (type === 'save') held = request;
+      if (type === 'save' && !hold) setTimeout(() => {
         document.body.dataset.saved = '';
         tell(port, { type: 'saved', version: ++version, sha256: 'ab', origin: 'save', dirty: false, request });
       }, 200);

@@ -12,11 +12,12 @@ import pytest
 from tests.support.real_hub import ROOT
 
 sys.path.insert(0, str(ROOT / "dev"))
-from node import node_command, npm_command, npm_environment  # dev/ is a folder of scripts
+from docs_site import sdk  # dev/ is a folder of scripts
+from node import node_command, npm_command, npm_environment
 
 SDK = ROOT / "frontend-snippet"
 LIMIT = 8 * 1024
-ENTRIES = (".", "./element", "./react", "./diagnose", "./testkit")
+ENTRIES = (".", "./element", "./react", "./diagnose", "./languages", "./testkit")
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,51 @@ def test_every_code_of_an_error_is_documented() -> None:
     assert set(re.findall(r"EmbedError\('([a-z-]+)'", sources)) <= codes
 
 
+def test_everything_that_is_declared_is_in_the_reference_with_its_type_and_a_sentence() -> None:
+    reference = sdk.page(ROOT)
+    for file, interface in (
+        ("api.ts", "EmbedOptions"),
+        ("api.ts", "Timeouts"),
+        ("api.ts", "EmbedEvents"),
+        ("api.ts", "NotebookEmbed"),
+        ("api.ts", "SavedVersion"),
+        ("protocol.ts", "CommandValues"),
+        ("protocol.ts", "NewCell"),
+    ):
+        source = (SDK / "src" / file).read_text()
+        body = re.search(rf"^export interface {interface}\b[^{{]*\{{\n(.*?)^\}}", source, re.MULTILINE | re.DOTALL)
+        assert body
+        names = re.findall(r"^  (?:readonly )?'?([\w-]+)'?[?<(:]", body[1], re.MULTILINE)
+        found = list(sdk.members(source, interface))
+
+        assert [member.name for member in found] == names
+        assert [member.name for member in found if not member.doc] == []
+        assert all(f"```ts\n{member.said}\n```" in reference for member in found)
+    assert [name for name, _ in sdk.words((SDK / "src" / "messages.ts").read_text())] == list(_words())
+
+
+def test_every_attribute_class_and_event_of_the_element_is_documented() -> None:
+    text = (ROOT / "docs" / "sdk.md").read_text()
+    view, style, element = (
+        (SDK / "src" / name).read_text() for name in ("view.ts", "inset-notebook.css", "element.ts")
+    )
+    attributes = re.search(r"ATTRIBUTES = \[(.*?)\]", element)
+    assert attributes
+
+    hooks = set(re.findall(r"'(inset-[a-z]+)'", view)) | set(re.findall(r"[.\[]((?:data-)?inset-[a-z]+)", style))
+    assert len(hooks) > 10
+    for name in [*hooks, *re.findall(r"'([a-z-]+)'", attributes[1])]:
+        assert re.search(rf"`[^`]*\b{name}\b", text), name
+
+
+def _words() -> list[str]:
+    """Name the keys of the messages, as the built module has them."""
+    script = "console.log(JSON.stringify(Object.keys((await import(process.argv[1])).de)))"
+    told = _run([node_command(), "--input-type=module", "-e", script, str(SDK / "dist" / "languages.js")], ROOT)
+    keys: list[str] = json.loads(told)
+    return keys[: keys.index("next:") + 1]
+
+
 def test_every_command_and_save_state_is_documented() -> None:
     text = (ROOT / "docs" / "sdk.md").read_text()
     commands = re.search(r"COMMANDS = \[(.*?)\]", (SDK / "src" / "protocol.ts").read_text(), re.DOTALL)
@@ -152,6 +198,7 @@ import { EmbedError, embedNotebook, type EmbedEvents, type NotebookEmbed, type S
 import { InsetNotebookElement } from 'inset-notebook/element';
 import { InsetNotebook } from 'inset-notebook/react';
 import { diagnose, type Finding } from 'inset-notebook/diagnose';
+import { de } from 'inset-notebook/languages';
 import { fakeInset, type FakeInset } from 'inset-notebook/testkit';
 
 function made_of(): string { return '1'; }
@@ -159,7 +206,7 @@ const options = { serviceUrl: 'https://inset.example', notebookId: 'n', fetchTok
 const notebook: NotebookEmbed = embedNotebook({
   ...options,
   mountPoint: document.body,
-  messages: { retry: 'Nochmal', 'next:no-seat': 'Warten' },
+  messages: { ...de, retry: 'Nochmal', 'next:no-seat': 'Warten' },
   onSaveState: ({ state }) => { const said: SaveState = state; void said; },
 });
 notebook.on('executed', ({ cell, failed }: EmbedEvents['executed']) => { void [cell, failed]; });
@@ -175,6 +222,7 @@ const element: InsetNotebookElement = document.createElement('inset-notebook');
 createElement(InsetNotebook, { ...options, ref: createRef<NotebookEmbed>(), onReady: () => undefined });
 const found: Finding[] = await diagnose(options);
 const fake: FakeInset = await fakeInset({ origin: location.origin });
+fake.sendWebhooks('http://localhost:3000/inset-events', { events: ['notebook.saved'] });
 fake.failure = { code: 'spawn-failed', title: 'No', detail: 'No.' };
 if (new Error() instanceof EmbedError) void [element, found, made, restored, fake.token('ada')];
 export {};

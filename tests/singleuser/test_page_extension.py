@@ -323,6 +323,18 @@ async def test_the_host_commands_and_hears_of_runs_without_what_they_hold(
     await told(page, "kernel", state="restarting")
 
 
+async def test_what_is_run_at_once_runs_although_the_kernel_is_still_starting(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    jupyter.write(PATH, "print(6 * 7)")
+    await page.goto(host.url)
+
+    await page.evaluate("notebook.ready.then(() => notebook.command('run-all'))")
+
+    await page.frames[1].locator(".jp-OutputArea-output", has_text="42").wait_for()
+    await told(page, "executed", cell=0, failed=False)
+
+
 async def test_the_host_makes_cells_that_the_user_can_undo(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
     frame = await open_notebook(page, host)
 

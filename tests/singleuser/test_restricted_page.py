@@ -18,7 +18,7 @@ from tests.fakes.fake_service import FakeService
 from tests.singleuser.conftest import Seat
 from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium
 from tests.support.host_page import HostPage, host_page
-from tests.support.notebook_page import run_in_last_cell, type_in_last_cell
+from tests.support.notebook_page import run_in_last_cell
 from tests.support.real_hub import RealHub
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -224,7 +224,8 @@ async def test_restricted_data_can_be_worked_with_and_no_menu_takes_it_away(
         frame, page = view.frame, view.page
         assert (await view.events("ready"))[0]["may"] == ["edit", "run"]
 
-        await type_in_last_cell(frame, "\nprint(6 * 7)")
+        await run_in_last_cell(frame, "\nprint(6 * 7)")
+        await frame.locator(".jp-OutputArea-output", has_text="42").wait_for()
         saved = await page.evaluate("notebook.save()")
         assert saved["version"] == view.versions > 1
         assert b"print(6 * 7)" in service.notebooks[view.notebook_id].newest.content

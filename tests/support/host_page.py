@@ -37,13 +37,20 @@ PAGE = """<!doctype html>
   const names = ['progress', 'preview', 'ready', 'dirty', 'saveState', 'saving', 'saved', 'saveFailed',
     'conflict', 'kernel', 'executed', 'selection', 'renamed', 'ending', 'ended', 'failed'];
   window.told = [];
+  let asking = 0;
   window.notebook = embedNotebook({
     mountPoint: document.querySelector('#mount'),
     serviceUrl: location.origin,
     notebookId: 'n1',
-    fetchToken: () => {
+    fetchToken: async () => {
       window.fetched = (window.fetched ?? 0) + 1;
-      return 'a-token';
+      asking += 1;
+      window.most = Math.max(window.most ?? 0, asking);
+      await new Promise((answered) => setTimeout(answered, 10));
+      asking -= 1;
+      const now = Math.floor(Date.now() / 1000);
+      const life = window.tokensLive;
+      return life ? `a-token.${btoa(JSON.stringify({ iat: now, exp: now + life }))}.` : 'a-token';
     },
     timeouts: { frame: %(patience)d },
     nonce: 'of-the-host',
@@ -163,7 +170,7 @@ class _Token(_Handler):
 
 class _Preview(_Handler):
     def get(self) -> None:
-        assert self.request.headers["Authorization"] == "Bearer a-token"
+        assert self.request.headers["Authorization"].startswith("Bearer a-token")
         if not self.host.previews:
             self.set_status(404)
             return
@@ -173,7 +180,7 @@ class _Preview(_Handler):
 
 class _Sessions(_Handler):
     def post(self) -> None:
-        assert self.request.headers["Authorization"] == "Bearer a-token"
+        assert self.request.headers["Authorization"].startswith("Bearer a-token")
         if self.host.problem:
             status, slug, detail = self.host.problem
             self.set_status(status)

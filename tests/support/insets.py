@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -12,19 +13,37 @@ from node import node_command
 
 from inset_client import AsyncInset, AsyncUser
 from inset_client.testkit import fake_inset
+from inset_client.testkit.serving import listening, served
 from tests.support.real_hub import ROOT
 from tests.support.real_service import RealService, real_service
+from tests.support.webhooks import ALL as EVENTS
+from tests.support.webhooks import SECRET, Receiver
 
-BOTH = pytest.mark.parametrize("kind", ["service", "python"])
-"""For calls that the Python kit covers."""
 ALL = pytest.mark.parametrize("kind", ["service", "python", "javascript"])
-"""For calls that every kit covers: those of the SDK, and what a page's backend does before it opens a notebook."""
+"""The real service, and every kit."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where a host's back end takes webhooks, and what has come."""
+
+    url: str
+    received: Receiver
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
+def backend() -> Iterator[Backend]:
+    """The one that all of them tell of everything, for the tests of a worker."""
+    receiver = Receiver()
+    with listening() as socket, served(receiver, socket):
+        yield Backend(f"http://127.0.0.1:{socket.getsockname()[1]}/inset-events", receiver)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, backend: Backend) -> Iterator[RealService]:
     """The real service, started once for the tests of a worker."""
-    with real_service(tmp_path_factory.mktemp("service")) as service:
+    endpoint = {"name": "main", "url": backend.url, "events": EVENTS, "secrets": [SECRET]}
+    with real_service(tmp_path_factory.mktemp("service"), webhooks=[endpoint]) as service:
         yield service
 
 
@@ -36,16 +55,17 @@ def service_access(service: RealService) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def python_access() -> Iterator[dict[str, Any]]:
+def python_access(backend: Backend) -> Iterator[dict[str, Any]]:
     """The same of the Python kit."""
     with fake_inset() as fake:
+        fake.send_webhooks(backend.url, secret=SECRET)
         yield dict(fake.access)
 
 
 @contextmanager
-def javascript_kit(*origin: str) -> Iterator[dict[str, Any]]:
+def javascript_kit(origin: str, webhooks: str = "") -> Iterator[dict[str, Any]]:
     """Run the JavaScript kit, which ends when its standard input does; gives what `Inset(…)` takes."""
-    command = [node_command(), str(ROOT / "tests" / "contract" / "javascript_kit.mjs"), *origin]
+    command = [node_command(), str(ROOT / "tests" / "contract" / "javascript_kit.mjs"), origin, webhooks, SECRET]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as kit:
         assert kit.stdout
         assert kit.stdin
@@ -54,9 +74,9 @@ def javascript_kit(*origin: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def javascript_access() -> Iterator[dict[str, Any]]:
+def javascript_access(backend: Backend) -> Iterator[dict[str, Any]]:
     """The same of the JavaScript kit."""
-    with javascript_kit() as access:
+    with javascript_kit("http://localhost:3000", backend.url) as access:
         yield access
 
 

@@ -4,12 +4,14 @@ import asyncio
 
 from playwright.async_api import Frame, FrameLocator
 
-CONNECTED = """async () => {
+CONNECTED = r"""async () => {
   const { baseUrl, token } = JSON.parse(document.querySelector('#jupyter-config-data').textContent);
   const xsrf = /_xsrf=([^;]+)/.exec(document.cookie)?.[1];
   const headers = token ? { Authorization: `token ${token}` } : { 'X-XSRFToken': xsrf };
   const sessions = await (await fetch(`${baseUrl}api/sessions`, { headers })).json();
-  return sessions.some(({ path, kernel }) => location.pathname.endsWith(path) && kernel.connections > 0);
+  // JupyterLab's address is that of the folder, once it has opened the file.
+  const here = (path) => [path, path.replace(/\/[^/]*$/, '')].some((place) => location.pathname.endsWith(place));
+  return sessions.some(({ path, kernel }) => here(path) && kernel.connections > 0);
 }"""
 """Whether a notebook is connected to its kernel: a function to call inside its frame."""
 

@@ -1,7 +1,7 @@
 """The real service in a thread of its own, in front of a fake hub, for clients that wait for answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +32,17 @@ class RealService:
 
 
 @contextmanager
-def real_service(folder: Path, *, seats: int = 20, **registration: Any) -> Iterator[RealService]:
-    """Run a service until the block is left; `registration` is what the host's table says beside its keys."""
+def real_service(
+    folder: Path, *, seats: int = 20, webhooks: Sequence[dict[str, Any]] = (), **registration: Any
+) -> Iterator[RealService]:
+    """Run a service until the block is left.
+
+    `registration` is what the host's table says beside its keys, `webhooks` are its endpoints.
+    """
     hub = FakeHub(seats=seats)
     with listening() as hub_socket, listening() as socket:
         hub_url, url = (f"http://127.0.0.1:{one.getsockname()[1]}" for one in (hub_socket, socket))
-        host = TestHost(audience=url, registration=registration)
+        host = TestHost(audience=url, registration=registration, webhooks=list(webhooks))
         settings = _settings(folder, url, hub_url, seats)
         upgrade(settings.database_url)
         asyncio.run(_register(settings, write_hosts_file(folder / "hosts.toml", host)))
@@ -66,9 +71,10 @@ def _settings(folder: Path, url: str, hub_url: str, seats: int) -> Settings:
         hub={"token": SERVICE_TOKEN, "api_url": f"{hub_url}/hub/api", "proxy_url": hub_url, "seats": seats},
         notebook_limit="2 MiB",
         check_interval=0.3,
+        webhooks={"retry_after": 0.3},
     )
 
 
 async def _register(settings: Settings, file: Path) -> None:
     async with open_database(settings.database_url) as database:
-        await apply_hosts(database, file)
+        await apply_hosts(database, file, signing_key_file=settings.signing_key_file)

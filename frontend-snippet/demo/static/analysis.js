@@ -6,12 +6,19 @@ import { watchConflicts } from './conflicts.js';
 import { clockTime } from './format.js';
 import { watchHistory } from './history.js';
 import { act, fetchToken, inset, refuse, serviceUrl, showProblem } from './inset.js';
+import { watchPanel } from './panels.js';
+import { watchTools } from './tools.js';
 
 const notebookId = document.querySelector('meta[name="inset-notebook"]').content;
 const $ = (id) => document.getElementById(id);
+/** Inset's webhooks come about a second after what they tell of. */
+const TOLD_WITHIN = 2_000;
 
 /** What the controls show. `phase`: busy, open, failed or ended; `save`: idle, saving or failed. */
 const view = { phase: 'busy', note: 'Opening…', dirty: false, save: 'idle', kept: 'saved', version: null, savedAt: null };
+
+// Before the notebook, which tells of itself at once.
+const tools = watchTools((name, ...value) => notebook.command(name, ...value), { analysis: $('tools').dataset.analysis });
 
 const notebook = embedNotebook({
   mountPoint: $('notebook'),
@@ -22,7 +29,11 @@ const notebook = embedNotebook({
   preview: $('notebook').dataset.preview,
   saveLine: false,    // this page has its own, in the toolbar
   onProgress: ({ percent, message }) => update({ phase: 'busy', note: `${message} (${Math.round(percent)} %)` }),
-  onReady: () => update({ phase: 'open', save: 'idle' }),
+  onReady: () => {
+    update({ phase: 'open', save: 'idle' });
+    tools.apply();
+  },
+  onEvent: (told) => tools.heard(told),
   onDirty: ({ dirty }) => update({ dirty }),
   onSaveState: ({ state }) => update({ kept: state }),
   onSaving: () => update({ save: 'saving' }),
@@ -31,6 +42,7 @@ const notebook = embedNotebook({
     if (origin === 'merge' || origin === 'restore') conflicts.over();
     refresh();
     historyPanel.refresh();
+    setTimeout(() => tools.showTold().catch(showProblem), TOLD_WITHIN);
   },
   onSaveFailed: ({ code, message }) => update({ save: 'failed', note: code === 'conflict' ? message : `Save failed: ${message}` }),
   onConflict: ({ keptVersion, currentVersion }) => {
@@ -99,6 +111,8 @@ const historyPanel = watchHistory(notebookId, {
   onRestored: refresh,
   onResolve: conflicts.ask,
 });
+
+watchPanel($('show-tools'), tools.showTold);
 
 watchCheckup($('checkup'), { notebookId, notebook });
 

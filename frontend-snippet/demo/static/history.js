@@ -1,7 +1,10 @@
-/** The history panel: every version of the notebook, to look at, to download and to restore. */
+/** The history panel: every version of the notebook, to look at, to compare, to download and to restore. */
 
+import { differences } from './compare.js';
+import { element } from './elements.js';
 import { dateTime, size } from './format.js';
 import { act, inset, showProblem } from './inset.js';
+import { watchPanel } from './panels.js';
 
 const ORIGINS = {
   save: 'Saved', autosave: 'Saved automatically', stop: 'Saved when the session ended',
@@ -35,6 +38,7 @@ export function watchHistory(notebookId, { saveFirst, onRestored, onResolve }) {
     if (aside === 'open') meta.unshift('Not in the current version yet');
     if (!valid) meta.push('not a valid notebook');
     const buttons = [button('View', number, () => look(number))];
+    if (!isCurrent) buttons.push(button('Compare', number, () => compare(number, current)));
     if (aside === 'open') buttons.push(button('Resolve', number, () => onResolve(number, current)));
     else if (!isCurrent) buttons.push(button('Restore', number, () => restore(number)));
     const item = element('li', {}, name, element('span', { className: 'meta', textContent: meta.join(' · ') }));
@@ -62,16 +66,21 @@ export function watchHistory(notebookId, { saveFirst, onRestored, onResolve }) {
     $('cells').replaceChildren(...cells(await file.text()));
     URL.revokeObjectURL($('download').href);
     $('download').href = URL.createObjectURL(file);
+    $('download').hidden = false;
     $('download').download = `${$('title').textContent} v${number}.ipynb`;
     $('look').showModal();
   }
 
-  $('show-history').addEventListener('click', act(async () => {
-    const opened = $('history').hidden;
-    $('history').hidden = !opened;
-    $('show-history').setAttribute('aria-expanded', opened);
-    if (opened) await show();
-  }));
+  async function compare(number, current) {
+    const [from, to] = [number, current].sort((one, other) => one - other);
+    const diff = await inset(`${path}/diff?from=${from}&to=${to}`);
+    $('look-title').textContent = `From version ${from} to version ${to}`;
+    $('download').hidden = true;
+    $('cells').replaceChildren(...differences(diff));
+    $('look').showModal();
+  }
+
+  watchPanel($('show-history'), show);
   $('older').addEventListener('click', act(() => show({ older: true })));
 
   return {
@@ -89,10 +98,4 @@ function cells(text) {
     const shown = [].concat(source).join('');
     return element('pre', { className: cell_type, textContent: shown });
   });
-}
-
-function element(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
 }

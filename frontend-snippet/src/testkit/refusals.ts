@@ -1,10 +1,13 @@
 /** What the fake refuses, in the service's words. */
+import { randomUUID } from 'node:crypto';
+
 export class Refusal extends Error {
   readonly problem: object;
 
   constructor(readonly status: number, slug: string, title: string, members: object = {}) {
     super(slug);
-    this.problem = { type: `urn:inset:problem:${slug}`, title, status, detail: `${title}.`, ...members };
+    const instance = `urn:inset:request:${randomUUID().replaceAll('-', '')}`;
+    this.problem = { type: `urn:inset:problem:${slug}`, title, status, detail: `${title}.`, instance, ...members };
   }
 }
 

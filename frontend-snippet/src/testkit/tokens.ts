@@ -8,6 +8,7 @@ interface Claims {
   aud?: string;
   sub?: string;
   exp?: number;
+  iat?: number;
   act_for?: string;
   may?: string[];
 }
@@ -43,6 +44,8 @@ export function caller(kept: Kept, authorization = ''): Caller {
   if (claims.aud !== kept.url) throw refused('audience', 'Wrong audience');
   const backend = claims.sub === kept.issuer;
   if (backend !== (claims.act_for !== undefined)) throw refused('claims', 'Claims missing');
+  // As the service: tokens of the second in which a user was turned away are refused, too.
+  if (!backend && Math.floor(claims.iat ?? 0) <= (kept.revoked.get(claims.sub) ?? -1)) throw refused('revoked', 'Token revoked');
   return { user: claims.act_for ?? claims.sub, may: claims.may ?? EVERY_CAPABILITY, backend };
 }
 
@@ -50,6 +53,11 @@ export function caller(kept: Kept, authorization = ''): Caller {
 export function need({ may, backend }: Caller, capability: string): void {
   if (backend || may.includes(capability)) return;
   throw new Refusal(403, 'not-allowed', 'Not allowed for this user', { needs: capability });
+}
+
+/** Refuse whoever is not the host's own back end. */
+export function needBackend({ backend }: Caller): void {
+  if (!backend) throw new Refusal(403, 'backend-only', 'For the host\'s backend only');
 }
 
 function refused(what: string, title: string): Refusal {

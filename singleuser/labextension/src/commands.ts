@@ -47,6 +47,9 @@ const DO: { [C in Command]: Doing<C> } = {
     await goTo(panel, Math.min(value, panel.content.widgets.length - 1));
   },
   'run-all': async ({ panel: { content, sessionContext } }) => {
+    // Jupyter drops what is run before its kernel answers, and calls it run.
+    await sessionContext.ready;
+    await sessionContext.session?.kernel?.info;
     if (!(await NotebookActions.runAll(content, sessionContext))) throw new Error('A cell failed.');
   },
   interrupt: async ({ panel: { sessionContext } }) => { await sessionContext.session?.kernel?.interrupt(); },

@@ -54,6 +54,8 @@ declare module '@jupyterlab/services' {
   }
   export namespace Kernel {
     interface IKernelConnection {
+      /** Settles when the kernel has answered for the first time. */
+      readonly info: Promise<unknown>;
       readonly connectionStatus: 'connected' | 'connecting' | 'disconnected';
       reconnect(): Promise<void>;
       interrupt(): Promise<void>;
@@ -154,6 +156,7 @@ declare module '@jupyterlab/notebook' {
     scrollToItem(index: number, align?: 'auto' | 'start', margin?: number): Promise<void>;
   }
   export interface SessionContext {
+    readonly ready: Promise<void>;
     readonly session: { readonly kernel: Kernel.IKernelConnection | null } | null;
     readonly statusChanged: Signal<unknown, string>;
   }

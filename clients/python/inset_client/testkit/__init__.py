@@ -9,5 +9,6 @@
 from inset_client.testkit.fake import FakeInset
 from inset_client.testkit.problems import FakeProblem
 from inset_client.testkit.running import RunningFake, fake_inset
+from inset_client.testkit.webhooks import FakeDelivery, FakeWebhook
 
-__all__ = ["FakeInset", "FakeProblem", "RunningFake", "fake_inset"]
+__all__ = ["FakeDelivery", "FakeInset", "FakeProblem", "FakeWebhook", "RunningFake", "fake_inset"]

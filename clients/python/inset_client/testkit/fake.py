@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -15,17 +16,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from inset_client.testkit import notebook_calls, session_calls, user_calls
+from inset_client.testkit import notebook_calls, session_calls, user_calls, webhook_calls
 from inset_client.testkit.callers import Caller, Registered, read_caller
+from inset_client.testkit.posting import post_for_ever
 from inset_client.testkit.problems import FakeProblem, missing
 from inset_client.testkit.signing import ReceiptSigner
 from inset_client.testkit.state import OVER, FakeNotebook, FakeSession, FakeVersion
+from inset_client.testkit.webhook_calls import tell_of_session, tell_of_version
+from inset_client.testkit.webhooks import EVENTS, FakeDelivery, FakeWebhook, FakeWebhooks
 
 
 class FakeInset:
     """An Inset service in memory, with a frame that speaks the SDK's protocol. Not for anybody's real work.
 
-    Set `down`, `refusing`, `failure`, `step` and `delay` at any time; look into `notebooks`, `sessions` and `seen`.
+    Set `down`, `refusing`, `failure`, `place`, `step` and `delay` at any time; look into `notebooks`, `sessions`,
+    `webhooks` and `seen`.
     """
 
     def __init__(
@@ -48,10 +53,14 @@ class FakeInset:
         """Answer everything that is asked with a good token with this."""
         self.failure: dict[str, str] | None = None
         """The `code`, `title` and `detail` by which sessions opened from now on fail."""
+        self.place: int | None = None
+        """Where sessions opened from now on stand in the queue, until their own `place` is None."""
         self.step = 0.0
         """Seconds that each of the three steps of opening a session takes."""
         self.delay = 0.0
         """Seconds before each answer."""
+        self.retry_after = 0.2
+        """Seconds after which a webhook that was not taken is sent again."""
         self.unsettled: list[dict[str, Any]] = []
         """What no merge settles: `cell` and `part` of each place. None: a merge takes the version on the side."""
         self.notebooks: dict[str, FakeNotebook] = {}
@@ -62,6 +71,7 @@ class FakeInset:
         self.answered: dict[tuple[str, str, str], tuple[str, Response]] = {}
         """By user, route and `Idempotency-Key`: the hash of what was asked, and its answer."""
         self.signer = ReceiptSigner(url, issuer)
+        self.hooks = FakeWebhooks()
         self._event_ids = count(1)
         self.app = self._build()
 
@@ -69,7 +79,7 @@ class FakeInset:
         """Store a notebook for a user."""
         made = FakeNotebook(name, user)
         self.notebooks[made.id] = made
-        made.add(content, origin="api", author=user, parent=None)
+        tell_of_version(self, made, made.add(content, origin="api", author=user, parent=None))
         return made
 
     def save(self, notebook_id: str, content: bytes, *, origin: str = "save", **facts: Any) -> FakeVersion:
@@ -81,6 +91,7 @@ class FakeInset:
         for session in self.live(notebook.owner, notebook_id):
             session.version = made.number
             session.tell("saved", version=made.number, sha256=made.sha256, origin=origin, author=made.author)
+        tell_of_version(self, notebook, made)
         return made
 
     def keep_aside(self, notebook_id: str, content: bytes, *, base: int, origin: str = "autosave") -> FakeVersion:
@@ -89,6 +100,7 @@ class FakeInset:
         made = notebook.add(content, origin=origin, author=notebook.owner, parent=base, aside="open")
         for session in self.live(notebook.owner, notebook_id):
             session.tell("conflict", **self.conflict(notebook, made))
+        tell_of_version(self, notebook, made)
         return made
 
     def conflict(self, notebook: FakeNotebook, kept: FakeVersion) -> dict[str, Any]:
@@ -102,7 +114,14 @@ class FakeInset:
         notebook = self.notebooks[notebook_id]
         facts = {"may": ["edit", "run", "download", "terminals"], **facts}
         session = FakeSession(
-            notebook_id, notebook.owner, step=self.step, failure=self.failure, new_id=self._next_event, **facts
+            notebook_id,
+            notebook.owner,
+            step=self.step,
+            failure=self.failure,
+            place=self.place,
+            new_id=self._next_event,
+            heard=self._heard,
+            **facts,
         )
         self.sessions[session.id] = session
         return session
@@ -167,8 +186,46 @@ class FakeInset:
             session.end("revoked")
         return len(live)
 
+    @property
+    def webhook_secret(self) -> str:
+        """What webhooks are signed with, unless an endpoint has a secret of its own."""
+        return self.hooks.secret
+
+    @property
+    def webhooks(self) -> list[FakeWebhook]:
+        """All that has happened, oldest first: `client.post(path, content=hook.body, headers=hook.headers())`."""
+        self.advance()
+        return self.hooks.told
+
+    @property
+    def deliveries(self) -> list[FakeDelivery]:
+        """What was posted, or waits to be, oldest first."""
+        return self.hooks.deliveries
+
+    def send_webhooks(self, url: str, *, events: Sequence[str] = EVENTS, secret: str | None = None) -> None:
+        """Post what happens from now on to this address, while the fake runs on a socket."""
+        self.hooks.send(url, events, secret)
+
+    def advance(self) -> None:
+        """Bring every session up to the clock."""
+        for session in list(self.sessions.values()):
+            session.advance(self.notebooks[session.notebook_id].current.number)
+
     def _next_event(self) -> int:
         return next(self._event_ids)
+
+    def _heard(self, session: FakeSession, kind: str) -> None:
+        tell_of_session(self, session, kind)
+
+    @asynccontextmanager
+    async def _posting(self, _: Starlette) -> AsyncIterator[None]:
+        posting = asyncio.create_task(post_for_ever(self))
+        try:
+            yield
+        finally:
+            posting.cancel()
+            with suppress(asyncio.CancelledError):
+                await posting
 
     def _build(self) -> Starlette:
         async def answer_problem(_: Request, exc: Exception) -> Response:
@@ -176,8 +233,9 @@ class FakeInset:
             named = {**exc.body, "instance": f"urn:inset:request:{uuid4().hex}"}
             return JSONResponse(named, exc.status, exc.headers, media_type="application/problem+json")
 
-        modules = (notebook_calls, session_calls, user_calls)
+        modules = (notebook_calls, session_calls, user_calls, webhook_calls)
         return Starlette(
+            lifespan=self._posting,
             routes=[
                 Route(path, self._answering(call), methods=[method])
                 for module in modules

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ _EMPTY_CELL: dict[str, Any] = {
 }  # fmt: skip
 EMPTY_DOCUMENT = {"cells": [_EMPTY_CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 _CLOSING_SECONDS = 0.1
+_SECONDS_A_PLACE = 60
 _STEPS = (
     ("starting", 10, "Finding a seat"),
     ("starting", 45, "Starting the notebook server"),
@@ -87,8 +90,12 @@ class FakeSession:
     """Seconds that each step of opening takes."""
     new_id: Callable[[], int] = field(repr=False)
     """Numbers the events: of all sessions together, as in the service."""
+    heard: Callable[["FakeSession", str], None] = field(default=lambda session, kind: None, repr=False)
+    """Is told what kind of thing happens to it."""
     failure: dict[str, str] | None = None
     """Why it will fail, instead of becoming ready."""
+    place: int | None = None
+    """Where it waits in the queue, 1 is next; None lets it in."""
     profile: str = "default"
     id: str = field(default_factory=lambda: uuid4().hex)
     state: str = "starting"
@@ -103,9 +110,20 @@ class FakeSession:
     ended_at: datetime | None = None
     _began: float = field(default_factory=time.monotonic, repr=False)
     _done: int = 0
+    _told_place: int | None = None
+    _one_at_a_time: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    """A test looks from its own thread."""
 
     def advance(self, current: int) -> None:
         """Do what is due by now; `current` is the notebook's version."""
+        with self._one_at_a_time:
+            self._advance(current)
+
+    def _advance(self, current: int) -> None:
+        if self.place and self.state in STARTING:
+            self._wait()
+        elif self.state == "queued":
+            self._began = time.monotonic()
         while self.state in STARTING and time.monotonic() >= self._began + self._done * self.step:
             if self._done == len(_STEPS):
                 self._settle(current)
@@ -128,6 +146,7 @@ class FakeSession:
     def tell(self, kind: str, **data: Any) -> None:
         """Have followers hear of something."""
         self.events.append((self.new_id(), kind, {"at": datetime.now(UTC).isoformat(), **data}))
+        self.heard(self, kind)
 
     def public(self) -> dict[str, Any]:
         """Write it as the API does."""
@@ -141,10 +160,21 @@ class FakeSession:
             "failure": self.failure if self.state == "failed" else None,
             "embeddable": True if ready else None,
             "expires_at": None,
-            "position": None,
-            "estimated_wait": None,
+            "position": self.place if self.state == "queued" else None,
+            "estimated_wait": self._wait_seconds if self.state == "queued" else None,
             "warm_up_url": None,
         }
+
+    @property
+    def _wait_seconds(self) -> int:
+        return _SECONDS_A_PLACE * (self.place or 0)
+
+    def _wait(self) -> None:
+        self.state, self._began = "queued", math.inf
+        if self.place != self._told_place:
+            self._told_place = self.place
+            where = {"position": self.place, "estimated_wait": self._wait_seconds}
+            self.tell("progress", percent=0, message=self.message, state="queued", **where)
 
     def _settle(self, current: int) -> None:
         if self.failure:

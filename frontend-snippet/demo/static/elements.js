@@ -1,0 +1,6 @@
+/** Make an element with these properties and what is in it. */
+export function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
