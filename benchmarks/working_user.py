@@ -41,7 +41,10 @@ class WorkingUser:
         self._chance = random.Random(f"{seed} {name}")
         self._notebook: dict[str, Any] = copy.deepcopy(NOTEBOOK)
         self._told: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+        self._messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        """Of the kernel; None where its websocket has ended."""
         self._version = 1
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Store a notebook, open it, get in by its signed URL, and start its kernel."""
@@ -51,7 +54,7 @@ class WorkingUser:
         self._acknowledge(1, hashlib.sha256(content).hexdigest())
         async with asyncio.timeout(2 * PATIENCE):
             opened = await self._page.enter(await self._page.open_notebook(self._id, Watch()))
-            self._following = asyncio.create_task(self._follow())
+            self._tasks.append(asyncio.create_task(self._follow()))
             timeout = aiohttp.ClientTimeout(total=PATIENCE)
             self._jupyter = aiohttp.ClientSession(opened.base, headers=dict(opened.headers), timeout=timeout)
             self._contents = f"api/contents/{opened.path}"
@@ -64,6 +67,7 @@ class WorkingUser:
                 answer.raise_for_status()
                 kernel = (await answer.json())["kernel"]["id"]
             self._channels = await self._jupyter.ws_connect(f"api/kernels/{kernel}/channels", max_msg_size=0)
+            self._tasks.append(asyncio.create_task(self._listen()))
         self.ready_after = time.perf_counter() - began
 
     async def work(self, saves: int, *, pause: float) -> None:
@@ -91,12 +95,12 @@ class WorkingUser:
         await self._jupyter.close()
         async with asyncio.timeout(PATIENCE):
             await self._page.close()
-            await self._following
+            await asyncio.gather(*self._tasks)
 
     async def aclose(self) -> None:
         """Let go of all connections, whatever has become of them."""
-        if following := getattr(self, "_following", None):
-            following.cancel()
+        for task in self._tasks:
+            task.cancel()
         for held in ("_channels", "_jupyter"):
             if hasattr(self, held):
                 await getattr(self, held).close()
@@ -126,8 +130,7 @@ class WorkingUser:
         request = execute_request(source)
         await self._channels.send_json(request)
         outputs: list[dict[str, Any]] = []
-        async for message in self._channels:
-            told = json.loads(message.data)
+        while told := await self._messages.get():
             if told["parent_header"].get("msg_id") != request["header"]["msg_id"]:
                 continue
             assert told["msg_type"] != "error", told["content"]
@@ -138,6 +141,12 @@ class WorkingUser:
                 self.ran += 1
                 return outputs
         raise AssertionError("the kernel's connection ended")
+
+    async def _listen(self) -> None:
+        # All the while, as a page does: whoever does not answer a server's pings is cut.
+        async for message in self._channels:
+            self._messages.put_nowait(json.loads(message.data))
+        self._messages.put_nowait(None)
 
     async def _follow(self) -> None:
         async with aclosing(self._page.events()) as events:

@@ -5,7 +5,19 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Executable, Table, UpdateBase, func, insert, select, text
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Executable,
+    Table,
+    TableValuedAlias,
+    UpdateBase,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
@@ -96,6 +108,14 @@ def on_postgres(db: AsyncSession) -> bool:
     """Tell whether a transaction is one of PostgreSQL's, without having it begin."""
     direct: Direct = db.info[_DIRECT]
     return direct.on_postgres
+
+
+def listed(db: AsyncSession, texts: Sequence[str]) -> TableValuedAlias:
+    """Have the database take texts for a table, however many: each is a `value`, with its place as the `key`."""
+    given = literal(list(texts), JSON)
+    if on_postgres(db):
+        return func.json_array_elements_text(given).table_valued("value", with_ordinality="key").render_derived()
+    return func.json_each(given).table_valued("value", "key")
 
 
 HELD: dict[str, bool] = {"key_share": True}
