@@ -11,10 +11,13 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel
+from sqlalchemy import JSON, TableValuedAlias, bindparam
+from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 
 from inset.clock import now
-from inset.db import Database, listed
+from inset.db import Database, ask, listed, on_postgres, table
+from inset.engines.prepared import Prepared
 from inset.events import EventFeed, next_event
 from inset.lifecycle import AT_ONCE, GRACE
 from inset.metrics import STREAMS
@@ -99,15 +102,12 @@ class Control:
     async def _end_outdated(self) -> None:
         told = dict(self._told)
         if told:
-            # What has not changed is not read, however many servers there are.
-            hosts = select(Host.id, Host.origins).where(col(Host.id).in_({host_id for host_id, _ in told.values()}))
+            # Of the servers, however many, none is read but those that have stopped.
             async with self._database.transaction(read_only=True) as db:
-                listening = listed(db, list(told)).c.value
-                stopped = select(Server.id).join_from(Server, listening.table, col(Server.id) == listening)
-                gone = set((await db.exec(stopped.where(Server.state == ServerState.STOPPED))).all())
-                origins = dict((await db.exec(hosts)).all())
+                stopped = {row.id for row in await ask(db, _STOPPED[on_postgres(db)], told=list(told))}
+                origins = {row.id: row.origins for row in await ask(db, _ORIGINS)}
             for server_id, (host_id, before) in told.items():
-                if server_id in gone or origins.get(host_id) != before:
+                if server_id in stopped or origins.get(host_id) != before:
                     self._feed.close(server_id)
 
     async def _state(self, server_id: str) -> tuple[str, Framed, list[Over]]:
@@ -124,6 +124,18 @@ class Control:
             if session.state is SessionState.ENDING
         ]
         return host_id, Framed(session_ids=[session.id for session in sessions], origins=origins), ending
+
+
+def _stopped_of(told: TableValuedAlias) -> Prepared:
+    servers = table(Server).c
+    mine = select_columns(servers.id).join_from(table(Server), told, servers.id == told.c.value)
+    return Prepared(mine.where(servers.state == ServerState.STOPPED))
+
+
+_STOPPED = {
+    postgres: _stopped_of(listed(bindparam("told", type_=JSON), postgres=postgres)) for postgres in (False, True)
+}
+_ORIGINS = Prepared(select_columns(table(Host).c.id, table(Host).c.origins))
 
 
 def _over(event: SessionEvent) -> Over | None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import (
-    JSON,
+    ColumnElement,
     Connection,
     Executable,
     Table,
@@ -14,7 +14,6 @@ from sqlalchemy import (
     UpdateBase,
     func,
     insert,
-    literal,
     select,
     text,
 )
@@ -110,12 +109,11 @@ def on_postgres(db: AsyncSession) -> bool:
     return direct.on_postgres
 
 
-def listed(db: AsyncSession, texts: Sequence[str]) -> TableValuedAlias:
-    """Have the database take texts for a table, however many: each is a `value`, with its place as the `key`."""
-    given = literal(list(texts), JSON)
-    if on_postgres(db):
-        return func.json_array_elements_text(given).table_valued("value", with_ordinality="key").render_derived()
-    return func.json_each(given).table_valued("value", "key")
+def listed(texts: ColumnElement[Any], *, postgres: bool) -> TableValuedAlias:
+    """Have the database take a list, given as JSON, for a table: each text is a `value`, its place the `key`."""
+    if postgres:
+        return func.json_array_elements_text(texts).table_valued("value", with_ordinality="key").render_derived()
+    return func.json_each(texts).table_valued("value", "key")
 
 
 HELD: dict[str, bool] = {"key_share": True}

@@ -1,4 +1,4 @@
-"""A few users with real servers and kernels at two replicas: each save that was acknowledged is there, byte for byte."""
+"""Users with real servers and kernels at two replicas: each save that was acknowledged is there, byte for byte."""
 
 import asyncio
 import os
