@@ -55,8 +55,9 @@ class WorkingUser:
         async with asyncio.timeout(2 * PATIENCE):
             opened = await self._page.enter(await self._page.open_notebook(self._id, Watch()))
             self._tasks.append(asyncio.create_task(self._follow()))
-            timeout = aiohttp.ClientTimeout(total=PATIENCE)
-            self._jupyter = aiohttp.ClientSession(opened.base, headers=dict(opened.headers), timeout=timeout)
+            # A total would end the kernel's websocket, too.
+            endless = aiohttp.ClientTimeout(total=None)
+            self._jupyter = aiohttp.ClientSession(opened.base, headers=dict(opened.headers), timeout=endless)
             self._contents = f"api/contents/{opened.path}"
             async with self._jupyter.get(self._contents, params={"type": "notebook", "content": "1"}) as answer:
                 answer.raise_for_status()
