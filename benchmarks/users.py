@@ -3,7 +3,8 @@
 A real hub starts a real server for each user, before two replicas of the service on PostgreSQL. Some users more open
 their notebooks at once; then all of them work: they run a cell now and then, and save. So it goes on until there are
 as many as were asked for, or the machine is full: too little memory left for the next step, or half of the saves on
-their way for too long. In the end every version is read and compared with what its user had sent.
+their way for too long, or it has gone on for long enough. In the end every version is read and compared with what its
+user had sent.
 """
 
 import argparse
@@ -36,7 +37,7 @@ async def measure(given: argparse.Namespace) -> None:
         inset = await stack.enter_async_context(replicated(folder, url, seats=given.most))
         print(f"load average when it began: {os.getloadavg()[0]:.1f}\n\n{_HEADER}", flush=True)
         users: list[WorkingUser] = []
-        stopped_by = "all that were asked for"
+        stopped_by, began = "all that were asked for", time.perf_counter()
         while len(users) < given.most:
             size, saves = min(given.step, given.most - len(users)), given.saves
             before = psutil.virtual_memory().available
@@ -61,6 +62,9 @@ async def measure(given: argparse.Namespace) -> None:
                 break
             if statistics.median(stored) > given.patience:
                 stopped_by = f"processor: half of the saves took more than {given.patience:g} s"
+                break
+            if time.perf_counter() - began > given.minutes * 60:
+                stopped_by = f"time: {given.minutes:g} minutes are over"
                 break
         print(f"\nstopped by {stopped_by}; load average {os.getloadavg()[0]:.1f}", flush=True)
         await _say_what_is_there(inset, users)
@@ -129,5 +133,6 @@ if __name__ == "__main__":
     parser.add_argument("--pause", type=float, default=10, help="seconds before each save, about")
     parser.add_argument("--leave", type=float, default=4, help="GiB of memory that must stay available")
     parser.add_argument("--patience", type=float, default=3, help="seconds that half of the saves may take")
+    parser.add_argument("--minutes", type=float, default=60, help="after which no more users come")
     parser.add_argument("--seed", type=int, default=2026)
     sys.exit(asyncio.run(measure(parser.parse_args())))
