@@ -15,8 +15,10 @@ from inset.hosts import apply_hosts
 from tests.faults.balancer import Balancer
 from tests.faults.replica import Replica
 from tests.support.hosts import TestHost, write_hosts_file
-from tests.support.real_hub import free_ports, real_hub
+from tests.support.real_hub import ROOT, free_ports, real_hub
 from tests.support.serving import served
+
+_PATIENT = Path(__file__).with_name("patient_hub_config.py")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ async def replicated(folder: Path, database_url: str, *, seats: int) -> AsyncIte
         )
         # Both are up whenever anybody calls, so nothing watches which is.
         address = await stack.enter_async_context(served(Balancer(urls, http).app, own_port))
-        more = {"INSET_SERVICE_URL": address, "INSET_SEATS": str(seats)}
-        hub = await stack.enter_async_context(real_hub(folder, more))
+        more = {"INSET_SERVICE_URL": address, "INSET_SEATS": str(seats), "PYTHONPATH": str(ROOT)}
+        hub = await stack.enter_async_context(real_hub(folder, more, config=_PATIENT))
         await asyncio.to_thread(inset, ["keygen", str(key)])
         async with open_database(database_url) as database:
             await apply_hosts(database, write_hosts_file(folder / "hosts.toml", host))
@@ -56,7 +58,6 @@ async def replicated(folder: Path, database_url: str, *, seats: int) -> AsyncIte
             "INSET_HUB__PROXY_URL": hub.bind_url,
             "INSET_HUB__SEATS": str(seats),
             "INSET_TOKEN_MAX_LIFETIME": "3600",
-            # A machine that starts ten servers on two processors takes its time.
             "INSET_START_TIMEOUT": "600",
         }
         replicas = [

@@ -44,7 +44,8 @@ async def measure(given: argparse.Namespace) -> None:
             new = [WorkingUser(inset, f"user-{len(users) + number}", seed=given.seed) for number in range(size)]
             for user in new:
                 stack.push_async_callback(user.aclose)
-            opening, opening_cpu = await _timed(user.open() for user in new)
+            turn = asyncio.Semaphore(given.at_once)
+            opening, opening_cpu = await _timed(_open_in_turn(user, turn) for user in new)
             users += new
             working, working_cpu = await _timed(user.work(saves, pause=given.pause) for user in users)
             memory = _memory_of_servers(inset) / len(users)
@@ -81,6 +82,11 @@ async def _say_what_is_there(inset: Replicated, users: Sequence[WorkingUser]) ->
         f"{len(users)} users, {saves} saves acknowledged, {cells} cells run, errors: 0\n"
         f"{versions} versions read and compared byte for byte, lost: 0"
     )
+
+
+async def _open_in_turn(user: WorkingUser, turn: asyncio.Semaphore) -> None:
+    async with turn:
+        await user.open()
 
 
 async def _timed(work: Iterable[Coroutine[None, None, None]]) -> tuple[float, float]:
@@ -128,7 +134,8 @@ _HEADER = (
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--most", type=int, default=100, help="users at the most")
-    parser.add_argument("--step", type=int, default=10, help="how many more open their notebooks at once")
+    parser.add_argument("--step", type=int, default=10, help="how many more come at a time")
+    parser.add_argument("--at-once", type=int, default=10, help="how many open their notebooks at once")
     parser.add_argument("--saves", type=int, default=3, help="of each user, at each step")
     parser.add_argument("--pause", type=float, default=10, help="seconds before each save, about")
     parser.add_argument("--leave", type=float, default=4, help="GiB of memory that must stay available")
