@@ -136,7 +136,7 @@ async def _started(
         await db.flush()
         db.add(
             Session(
-                id=f"session-{number}", notebook_id=made["id"], server_id=id, state=SessionState.READY,
+                id=_session(number), notebook_id=made["id"], server_id=id, state=SessionState.READY,
                 embeddable=True, **kind,
             )
         )  # fmt: skip
@@ -147,7 +147,7 @@ async def _started(
 
 
 async def _follow(pages: httpx.AsyncClient, host: TestHost, number: int) -> None:
-    path = f"/v1/sessions/session-{number}/events"
+    path = f"/v1/sessions/{_session(number)}/events"
     async with pages.stream("GET", path, headers=_bearer(host, number)) as stream:
         async for _ in stream.aiter_lines():
             pass
@@ -160,6 +160,10 @@ async def _work(bridge: BareBridge, number: int, *, until: float) -> None:
         count += 1
         await bridge.save(f"{number}: {count}")
         await asyncio.sleep(chance.uniform(0.5, 1.5) * _PAUSE)
+
+
+def _session(number: int) -> str:
+    return f"{number:032x}"
 
 
 def _bearer(host: TestHost, number: int) -> dict[str, str]:
