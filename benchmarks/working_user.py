@@ -116,7 +116,12 @@ class WorkingUser:
         async with self._jupyter.put(self._contents, json=body) as answer:
             answer.raise_for_status()
         self.written.append(time.perf_counter() - began)
-        kind, told = await self._told.get()
+        try:
+            async with asyncio.timeout(PATIENCE / 2):
+                kind, told = await self._told.get()
+        except TimeoutError:
+            dead = [task for task in self._tasks if task.done()]
+            raise AssertionError(f"version {self._version + 1} of {self._id} was not told; over: {dead}") from None
         assert kind == "saved", f"{kind}: {told}"
         assert (told["version"], told["sha256"]) == (self._version + 1, digest), told
         self.stored.append(time.perf_counter() - began)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,22 +83,24 @@ class EmbeddedClient:
     async def events(self, session: str | None = None) -> AsyncGenerator[tuple[str, dict[str, Any]]]:
         """Follow a session, the newest unless told, from its beginning to its end: each event's kind and data."""
         path, last = f"v1/sessions/{session or self._sessions[-1]}/events", "0"
-        # The service ends a stream with the token it was opened by: followed anew from where it was.
+        # A stream ends with its token or its replica, and is cut at worst: followed anew from where it was, as by a page.
         while True:
             endless = aiohttp.ClientTimeout(total=None, sock_read=60)
-            async with self._service.get(path, headers={"Last-Event-ID": last}, timeout=endless) as stream:
-                assert stream.status == 200, await stream.text()
-                kind = ""
-                async for line in stream.content:
-                    name, _, value = line.decode().strip().partition(": ")
-                    if name == "id":
-                        last = value
-                    elif name == "event":
-                        kind = value
-                    elif name == "data":
-                        yield kind, json.loads(value)
-                        if kind in ("ended", "failed"):
-                            return
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with self._service.get(path, headers={"Last-Event-ID": last}, timeout=endless) as stream:
+                    assert stream.status == 200, await stream.text()
+                    kind = ""
+                    async for line in stream.content:
+                        name, _, value = line.decode().strip().partition(": ")
+                        if name == "id":
+                            last = value
+                        elif name == "event":
+                            kind = value
+                        elif name == "data":
+                            yield kind, json.loads(value)
+                            if kind in ("ended", "failed"):
+                                return
+            await asyncio.sleep(1)
 
     async def _until(self, session: str, wanted: str, watch: Watch) -> None:
         async with aclosing(self.events(session)) as events:
