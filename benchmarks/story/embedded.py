@@ -83,7 +83,7 @@ class EmbeddedClient:
     async def events(self, session: str | None = None) -> AsyncGenerator[tuple[str, dict[str, Any]]]:
         """Follow a session, the newest unless told, from its beginning to its end: each event's kind and data."""
         path, last = f"v1/sessions/{session or self._sessions[-1]}/events", "0"
-        # A stream ends with its token or its replica, and is cut at worst: followed anew from where it was, as by a page.
+        # A stream ends with its token or its replica, or is cut: followed anew from where it was, as by a page.
         while True:
             endless = aiohttp.ClientTimeout(total=None, sock_read=60)
             with suppress(aiohttp.ClientError, TimeoutError):
