@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
 WORKERS ?= 3
 
-.PHONY: help run up down test check soak bench bench-check bench-requests bench-sessions bench-story docs lint openapi
+.PHONY: help run up down test check soak bench bench-bridges bench-check bench-requests bench-sessions bench-story bench-users docs lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -33,17 +33,22 @@ check:  ## format, lint, types, imports, fast tests
 	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
 	@$(BIN)/python -m pytest -q -x tests/house tests/service/test_callers.py tests/service/test_notebooks.py
 
-soak:  ## the long form: services and servers killed during thousands of saves, frames opened fifty times
+soak:  ## the long form: services and servers killed during thousands of saves, users with kernels, frames opened fifty times
 	@$(PYTHON) dev/install.py test
 	@INSET_FRAME_ROUNDS=$${INSET_FRAME_ROUNDS:-50} INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} INSET_FAULT_KILLS=$${INSET_FAULT_KILLS:-30} \
-		INSET_MODEL_EXAMPLES=$${INSET_MODEL_EXAMPLES:-300} \
-		$(BIN)/python -m pytest -q --timeout 3600 tests/faults tests/service/test_store_model.py tests/security/test_users.py
+		INSET_MODEL_EXAMPLES=$${INSET_MODEL_EXAMPLES:-300} INSET_LOAD_USERS=$${INSET_LOAD_USERS:-20} \
+		INSET_LOAD_USERS_SAVES=$${INSET_LOAD_USERS_SAVES:-20} \
+		$(BIN)/python -m pytest -q --timeout 3600 tests/faults tests/load/test_users.py tests/service/test_store_model.py tests/security/test_users.py
 	@$(PYTHON) dev/docker_engine.py
 	@INSET_CHAOS=long $(BIN)/python -m pytest -q --timeout 3600 tests/docker/test_survival.py
 
 bench:  ## measure the notebook store beside jupyter_server and git; writes docs/store-benchmark.md
 	@$(PYTHON) dev/install.py test
 	@$(BIN)/python -m benchmarks.store $(if $(CORPUS),--corpus $(CORPUS))
+
+bench-bridges:  ## measure two replicas with a hundred servers' worth of their bridges' traffic; prints tables
+	@$(PYTHON) dev/install.py test
+	@$(BIN)/python -m benchmarks.bridges
 
 bench-check:  ## fail if a request takes more calls of Python functions than in the last release; in the tests too
 	@$(PYTHON) dev/install.py test
@@ -60,6 +65,10 @@ bench-sessions:  ## measure two replicas with 10, 100 and 1,000 sessions on Post
 bench-story:  ## measure the story from the click to the first result; writes docs/story-benchmark.md
 	@$(PYTHON) dev/install.py test
 	@PYTHONPATH=dev $(BIN)/python -m benchmarks.story $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-users:  ## have users with real servers and kernels work, until the machine is full; prints a table
+	@$(PYTHON) dev/install.py test
+	@$(BIN)/python -m benchmarks.users $(if $(USERS),--most $(USERS))
 
 docs:  ## build the documentation's site into .artifacts/site
 	@$(PYTHON) dev/documentation.py build

@@ -20,16 +20,14 @@ from pathlib import Path
 import httpx
 import psutil
 
-from inset.cli import main as inset
+from benchmarks.replicated import two_replicas
 from inset.db import Database, open_database
-from inset.hosts import apply_hosts
 from inset.models import Notebook, Server, ServerState, Session, SessionState
 from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub, FakeServer
 from tests.faults.replica import Replica
 from tests.service.conftest import events
 from tests.support.databases import Databases
-from tests.support.hosts import TestHost, write_hosts_file
-from tests.support.real_hub import free_ports
+from tests.support.hosts import TestHost
 from tests.support.serving import served
 
 _SEATS = 600
@@ -142,24 +140,13 @@ async def measure(sizes: Sequence[int], samples: int) -> None:
         database_url = await stack.enter_async_context(databases.migrated("postgresql", folder))
         hub, host = FakeHub(seats=_SEATS), TestHost()
         hub_url = await stack.enter_async_context(served(hub.app))
-        key = folder / "signing.pem"
-        inset(["keygen", str(key)])
-        async with open_database(database_url) as database:
-            await apply_hosts(database, write_hosts_file(folder / "hosts.toml", host))
-        environment = {
-            "INSET_PUBLIC_URL": host.audience,
-            "INSET_DATABASE_URL": database_url,
-            "INSET_SIGNING_KEY_FILE": str(key),
+        of_the_hub = {
             "INSET_HUB__TOKEN": SERVICE_TOKEN,
             "INSET_HUB__API_URL": f"{hub_url}/hub/api",
             "INSET_HUB__PROXY_URL": hub_url,
             "INSET_HUB__SEATS": str(_SEATS),
-            "INSET_TOKEN_MAX_LIFETIME": "3600",
         }
-        replicas = [Replica(environment, port, folder / f"{port}.log") for port in free_ports(2)]
-        for replica in replicas:
-            stack.push_async_callback(replica.stop)
-            await replica.start()
+        replicas = await stack.enter_async_context(two_replicas(folder, database_url, host, of_the_hub))
         unlimited = httpx.Limits(max_connections=None)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=120, limits=unlimited))
         hub.service = await stack.enter_async_context(httpx.AsyncClient(base_url=replicas[0].url, timeout=120))

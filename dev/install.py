@@ -31,8 +31,9 @@ DEBIAN_PACKAGES = {
     "xvfb": "Xvfb",
     "nginx": "nginx",
     "postgresql": "initdb",
+    "prometheus": "promtool",
 }
-"""What the tests drive: browsers, the screen that WebKit needs, the edge, the production database.
+"""What the tests drive: browsers, the screen that WebKit needs, the edge, the production database, what reads metrics.
 
 Debian's packages, by their commands.
 """

@@ -3,7 +3,10 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from http.cookies import SimpleCookie
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -25,9 +28,9 @@ class EmbeddedClient:
     async def aclose(self) -> None:
         await self._service.close()
 
-    async def store(self, name: str) -> str:
+    async def store(self, name: str, content: dict[str, Any] = NOTEBOOK) -> str:
         """Store a notebook, long before it is opened. Gives its id."""
-        async with self._service.post("v1/notebooks", json={"name": name, "content": NOTEBOOK}) as answer:
+        async with self._service.post("v1/notebooks", json={"name": name, "content": content}) as answer:
             assert answer.status == 201, await answer.text()
             return str((await answer.json())["id"])
 
@@ -77,19 +80,36 @@ class EmbeddedClient:
             await self._until(session, "ended", Watch())
         self._sessions.clear()
 
+    async def events(self, session: str | None = None) -> AsyncGenerator[tuple[str, dict[str, Any]]]:
+        """Follow a session, the newest unless told, from its beginning to its end: each event's kind and data."""
+        path, last = f"v1/sessions/{session or self._sessions[-1]}/events", "0"
+        # A stream ends with its token or its replica, or is cut: followed anew from where it was, as by a page.
+        while True:
+            endless = aiohttp.ClientTimeout(total=None, sock_read=60)
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with self._service.get(path, headers={"Last-Event-ID": last}, timeout=endless) as stream:
+                    assert stream.status == 200, await stream.text()
+                    kind = ""
+                    async for line in stream.content:
+                        name, _, value = line.decode().strip().partition(": ")
+                        if name == "id":
+                            last = value
+                        elif name == "event":
+                            kind = value
+                        elif name == "data":
+                            yield kind, json.loads(value)
+                            if kind in ("ended", "failed"):
+                                return
+            await asyncio.sleep(1)
+
     async def _until(self, session: str, wanted: str, watch: Watch) -> None:
-        async with self._service.get(f"v1/sessions/{session}/events") as stream:
-            kind = ""
-            async for line in stream.content:
-                if line.startswith(b"event:"):
-                    kind = line.removeprefix(b"event:").decode().strip()
-                elif line.startswith(b"data:"):
-                    told = json.loads(line.removeprefix(b"data:"))
-                    assert kind != "failed", told
-                    if told.get("state") == "loading":
-                        watch.at("server")
-                    if kind == wanted:
-                        return
+        async with aclosing(self.events(session)) as events:
+            async for kind, told in events:
+                assert kind != "failed", told
+                if told.get("state") == "loading":
+                    watch.at("server")
+                if kind == wanted:
+                    return
         raise AssertionError(f"the stream ended before {wanted}")
 
 

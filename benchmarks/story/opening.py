@@ -58,7 +58,7 @@ async def first_result(opened: Opened) -> None:
             answer.raise_for_status()
             kernel = (await answer.json())["kernel"]["id"]
         async with http.ws_connect(f"api/kernels/{kernel}/channels") as channels:
-            await channels.send_json(_execute(FIRST_CELL))
+            await channels.send_json(execute_request(FIRST_CELL))
             async for message in channels:
                 told = json.loads(message.data)
                 if told["msg_type"] == "stream":
@@ -67,7 +67,8 @@ async def first_result(opened: Opened) -> None:
     raise AssertionError("the kernel's connection ended")
 
 
-def _execute(code: str) -> dict[str, object]:
+def execute_request(code: str) -> dict[str, Any]:
+    """Write the message by which a page has code run, for its kernel's websocket."""
     header = {"msg_id": uuid4().hex, "username": "", "session": "s", "msg_type": "execute_request", "version": "5.3"}
     content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
     return {

@@ -17,6 +17,9 @@ from inset.models import Action, Audit, AuditList, AuditPublic, Notebook, Versio
 
 _PAGE = 500
 
+NO_HOST = ""
+"""In place of a host application, on what concerns the whole deployment: no host's backend reads it."""
+
 
 def record(
     db: AsyncSession,

@@ -11,10 +11,13 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel
+from sqlalchemy import JSON, TableValuedAlias, bindparam
+from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 
 from inset.clock import now
-from inset.db import Database
+from inset.db import Database, ask, listed, on_postgres, table
+from inset.engines.prepared import Prepared
 from inset.events import EventFeed, next_event
 from inset.lifecycle import AT_ONCE, GRACE
 from inset.metrics import STREAMS
@@ -56,8 +59,8 @@ class Control:
         self._feed = feed
         self._servers: Counter[str] = Counter()
         """How many streams each server has here."""
-        self._origins: dict[str, list[str]] = {}
-        """What each of them was told last."""
+        self._told: dict[str, tuple[str, list[str]]] = {}
+        """Whose each of them is, and the origins that it was told last."""
 
     async def follow(self, server_id: str, *, until: datetime) -> AsyncIterator[Framed | Over | CredentialsChanged]:
         """Tell a server's bridge where it stands, then each session that ends, until the server has stopped."""
@@ -66,8 +69,8 @@ class Control:
         try:
             async with self._feed.listening(server_id) as queue:
                 # Listening first, read then: nothing can fall between. What comes twice does no harm.
-                framed, ending = await self._state(server_id)
-                self._origins[server_id] = framed.origins
+                host_id, framed, ending = await self._state(server_id)
+                self._told[server_id] = host_id, framed.origins
                 yield framed
                 for over in ending:
                     yield over
@@ -81,7 +84,7 @@ class Control:
             self._servers[server_id] -= 1
             if not self._servers[server_id]:
                 del self._servers[server_id]
-                self._origins.pop(server_id, None)
+                self._told.pop(server_id, None)
 
     async def watch(self) -> None:
         """End the streams that tell nothing or no longer the truth; runs for as long as the service does.
@@ -97,29 +100,42 @@ class Control:
                 log.exception("control: the servers could not be looked up")
 
     async def _end_outdated(self) -> None:
-        told = dict(self._origins)
+        told = dict(self._told)
         if told:
-            running = select(Server.id, Host.origins).join(Host).where(Server.state != ServerState.STOPPED)
+            # Of the servers, however many, none is read but those that have stopped.
             async with self._database.transaction(read_only=True) as db:
-                origins = dict((await db.exec(running)).all())
-            for server_id in told:
-                if origins.get(server_id) != told[server_id]:
+                stopped = {row.id for row in await ask(db, _STOPPED[on_postgres(db)], told=list(told))}
+                origins = {row.id: row.origins for row in await ask(db, _ORIGINS)}
+            for server_id, (host_id, before) in told.items():
+                if server_id in stopped or origins.get(host_id) != before:
                     self._feed.close(server_id)
 
-    async def _state(self, server_id: str) -> tuple[Framed, list[Over]]:
+    async def _state(self, server_id: str) -> tuple[str, Framed, list[Over]]:
         framed = (SessionState.READY, SessionState.ENDING)
         wanted = select(Session).where(Session.server_id == server_id, col(Session.state).in_(framed))
-        hosts = select(Host.origins).join(Server).where(Server.id == server_id)
+        hosts = select(Host.id, Host.origins).join(Server).where(Server.id == server_id)
         async with self._database.transaction(read_only=True) as db:
             sessions = (await db.exec(wanted)).all()
-            origins = (await db.exec(hosts)).one()
+            host_id, origins = (await db.exec(hosts)).one()
         # One that is still asked for its edits keeps its frames for as long as that may take.
         ending = [
             _over_since(session.id, session.ending_reason or "", session.ending_at or now())
             for session in sessions
             if session.state is SessionState.ENDING
         ]
-        return Framed(session_ids=[session.id for session in sessions], origins=origins), ending
+        return host_id, Framed(session_ids=[session.id for session in sessions], origins=origins), ending
+
+
+def _stopped_of(told: TableValuedAlias) -> Prepared:
+    servers = table(Server).c
+    mine = select_columns(servers.id).join_from(table(Server), told, servers.id == told.c.value)
+    return Prepared(mine.where(servers.state == ServerState.STOPPED))
+
+
+_STOPPED = {
+    postgres: _stopped_of(listed(bindparam("told", type_=JSON), postgres=postgres)) for postgres in (False, True)
+}
+_ORIGINS = Prepared(select_columns(table(Host).c.id, table(Host).c.origins))
 
 
 def _over(event: SessionEvent) -> Over | None:

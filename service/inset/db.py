@@ -5,7 +5,18 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Executable, Table, UpdateBase, func, insert, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Table,
+    TableValuedAlias,
+    UpdateBase,
+    func,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
@@ -96,6 +107,13 @@ def on_postgres(db: AsyncSession) -> bool:
     """Tell whether a transaction is one of PostgreSQL's, without having it begin."""
     direct: Direct = db.info[_DIRECT]
     return direct.on_postgres
+
+
+def listed(texts: ColumnElement[Any], *, postgres: bool) -> TableValuedAlias:
+    """Have the database take a list, given as JSON, for a table: each text is a `value`, its place the `key`."""
+    if postgres:
+        return func.json_array_elements_text(texts).table_valued("value", with_ordinality="key").render_derived()
+    return func.json_each(texts).table_valued("value", "key")
 
 
 HELD: dict[str, bool] = {"key_share": True}

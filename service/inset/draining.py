@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.audit import NO_HOST, record
 from inset.clock import now
 from inset.models import Drain
 
@@ -13,10 +14,14 @@ from inset.models import Drain
 async def drain(db: AsyncSession, hub: str, *, end_at: datetime | None) -> None:
     """Have a hub take no new servers; from a moment on, what is still there is saved and ended."""
     present = await db.get(Drain, hub)
+    if present and present.end_at == end_at:
+        return
     if present:
         present.end_at = end_at
     else:
         db.add(Drain(hub=hub, end_at=end_at))
+    facts = {"hub": hub, "end_at": end_at.isoformat() if end_at else None}
+    record(db, "hub.drained", host_id=NO_HOST, facts=facts)
 
 
 async def resume(db: AsyncSession, hub: str) -> bool:
@@ -24,6 +29,7 @@ async def resume(db: AsyncSession, hub: str) -> bool:
     present = await db.get(Drain, hub)
     if present:
         await db.delete(present)
+        record(db, "hub.resumed", host_id=NO_HOST, facts={"hub": hub})
     return present is not None
 
 

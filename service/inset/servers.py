@@ -9,7 +9,7 @@ from sqlalchemy import JSON, ColumnElement, bindparam, func, literal, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.db import HELD, on_postgres
+from inset.db import HELD, listed, on_postgres
 from inset.draining import emptied
 from inset.errors import ServerGone
 from inset.hubs import Hub, Hubs
@@ -91,11 +91,7 @@ def _same_kind(session: Session) -> list[ColumnElement[bool]]:
 
 async def _free_seat(db: AsyncSession, hub: Hub) -> str | None:
     """Find a hub's first free seat, which the database looks for: it may have a thousand that are taken."""
-    names = literal(hub.seats, JSON)
-    if on_postgres(db):
-        seats = func.json_array_elements_text(names).table_valued("value", with_ordinality="key").render_derived()
-    else:
-        seats = func.json_each(names).table_valued("value", "key")
+    seats = listed(literal(hub.seats, JSON), postgres=on_postgres(db))
     taken = select(Server.id).where(Server.hub == hub.name, Server.seat == seats.c.value, IS_SEATED).exists()
     return (await db.exec(select(seats.c.value).where(~taken).order_by(seats.c.key).limit(1))).first()
 

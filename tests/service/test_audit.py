@@ -213,6 +213,27 @@ async def test_what_operators_do_is_told_and_exported(anonymous, host, settings,
     assert (await command("audit", "--since", "2000-01-01", "--action", "user.revoked"))[1].count("\n") == 1
 
 
+@pytest.mark.each_database
+async def test_draining_a_hub_and_resuming_it_are_acts_that_no_host_reads(client, host, settings, command):
+    later = ("drain", "default", "--end-by", "PT1H")
+    for wish in (("drain", "default"), ("drain", "default"), later, ("resume", "default"), ("resume", "default")):
+        assert (await command("hubs", *wish))[0] == 0
+
+    acts = [json.loads(line) for line in (await command("audit"))[1].splitlines()]
+    acts = [act for act in acts if act["action"].startswith("hub.")]
+    # What was so already is no act.
+    assert [(act["action"], act["facts"]["hub"]) for act in acts] == [
+        ("hub.drained", "default"),
+        ("hub.drained", "default"),
+        ("hub.resumed", "default"),
+    ]
+    assert {act["actor"] for act in acts} == {"operator"}
+    assert acts[0]["facts"]["end_at"] is None
+    assert datetime.fromisoformat(acts[1]["facts"]["end_at"]) > datetime.now(UTC) + timedelta(minutes=50)
+    read = (await client.get("/v1/audit", headers=host.backend_bearer("x"))).json()["items"]
+    assert not [act for act in read if act["action"].startswith("hub.")]
+
+
 async def test_registering_hosts_anew_without_a_change_is_no_act(settings, command, tmp_path, host, other_host):
     file = tmp_path / "hosts.toml"
 

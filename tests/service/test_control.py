@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from inset.db import open_database
 from inset.hosts import apply_hosts, remove_host
@@ -116,6 +117,7 @@ async def _saved(settings, notebook_id: str):
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.each_database
 async def test_a_host_whose_pages_move_has_its_servers_told_within_five_seconds(
     client, settings, hub, host, ready_session, tmp_path
 ):
@@ -188,6 +190,7 @@ async def test_a_stream_ends_before_its_credential_does(settings, hub, host):
         assert time.monotonic() - begun < 3
 
 
+@pytest.mark.each_database
 async def test_a_stream_ends_with_its_server(client, hub, ready_session):
     session = await ready_session()
     async with control(client, await hub.credential()) as stream:

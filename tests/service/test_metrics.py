@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from asyncio.subprocess import PIPE, STDOUT
 from datetime import timedelta
 
 import pytest
@@ -244,6 +245,40 @@ def test_the_dashboard_and_the_rules_are_whole():
     for rule in rules:
         assert rule["annotations"]["summary"], rule
         assert f"`{rule['alert']}`" in table, "what to do about it"
+
+
+async def test_prometheus_own_tool_finds_nothing_wrong_with_a_scrape(client, ready_session):
+    await ready_session()
+    scrape = (await client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})).content
+
+    assert await _promtool("check", "metrics", given=scrape) == ""
+
+
+async def test_prometheus_own_tool_takes_the_rules_and_each_query_of_the_dashboard(tmp_path):
+    dashboard = json.loads((ROOT / "deploy/grafana/inset.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    assert len(queries) > 25
+    # As Grafana sends them: it alone knows its variables.
+    asked = [query.replace("$__rate_interval", "1m").replace("$instance", ".*") for query in queries]
+    rules = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(asked)]
+    file = tmp_path / "queries.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+
+    assert not [query for query in asked if "$" in query]
+    assert f"{len(rules)} rules found" in await _promtool("check", "rules", str(file))
+    alerts = ROOT / "deploy/prometheus/inset.rules.yml"
+    assert "rules found" in await _promtool("check", "rules", str(alerts))
+    file.write_text(file.read_text().replace("histogram_quantile(", "histogram_quantile(("))
+    with pytest.raises(AssertionError, match="could not parse expression"):
+        await _promtool("check", "rules", str(file))
+
+
+async def _promtool(*arguments, given=b""):
+    """Run it; gives what it says. Where it finds something wrong, it says so and fails."""
+    promtool = await asyncio.create_subprocess_exec("promtool", *arguments, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
+    said, _ = await promtool.communicate(given)
+    assert promtool.returncode == 0, said.decode()
+    return said.decode()
 
 
 def _names(text):

@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from inset.app import create_app
 from inset.traces import ExportingTracer
 from tests.service.conftest import until
+from tests.support.collector import Collector
 from tests.support.serving import served
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -66,6 +67,30 @@ async def test_spans_lead_from_the_hosts_call_to_the_hubs(heard, settings, hub, 
     assert opening.attributes["inset.session_id"] == session["id"]
     [told] = [trace for path, trace in heard if path.endswith("/server")]
     assert told == f"00-{TRACE}-{starting.context.span_id:016x}-01"
+
+
+async def test_a_collector_gets_one_trace_from_the_hosts_call_to_the_hubs(heard, settings, hub, host):
+    collector = Collector()
+    async with served(collector.app) as endpoint:
+        app = create_app(settings.model_copy(update={"otlp_endpoint": endpoint}))
+        async with (
+            served(app) as url,
+            httpx.AsyncClient(base_url=url, headers=host.bearer("ada"), timeout=20) as client,
+        ):
+            hub.service = client
+            session = await _open(client, SENT)
+        # What was left has been sent as the service ended.
+        spans = collector.of(TRACE)
+
+    opening, starting = spans["POST /v1/sessions"], spans["POST /users/{seat}/server"]
+    assert collector.services == {"inset"}
+    assert opening.parent_span_id.hex() == "00f067aa0ba902b7"
+    assert starting.parent_span_id == opening.span_id
+    assert (opening.kind, starting.kind) == (opening.SPAN_KIND_SERVER, starting.SPAN_KIND_CLIENT)
+    assert opening.start_time_unix_nano < starting.start_time_unix_nano < starting.end_time_unix_nano
+    assert session["id"] in {one.value.string_value for one in opening.attributes if one.key == "inset.session_id"}
+    [told] = [trace for path, trace in heard if path.endswith("/server")]
+    assert told == f"00-{TRACE}-{starting.span_id.hex()}-01"
 
 
 @pytest.mark.parametrize("hub_timeout", [1])

@@ -34,6 +34,8 @@ Action = Literal[
     "host.key-added",
     "host.key-retired",
     "host.removed",
+    "hub.drained",
+    "hub.resumed",
 ]
 
 OVER: tuple[SessionState, ...] = ("ended", "failed")

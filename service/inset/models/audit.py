@@ -28,6 +28,8 @@ Action = Literal[
     "host.key-added",
     "host.key-retired",
     "host.removed",
+    "hub.drained",
+    "hub.resumed",
 ]
 
 
@@ -65,7 +67,7 @@ class AuditPublic(SQLModel):
         description="`user`: he himself; `backend`: his host for him; `server`: his notebook server, as on a save in "
         "Jupyter; `operator`: somebody at the command line; `service`: Inset by itself."
     )
-    host_id: str
+    host_id: str = Field(description="Empty on what concerns all of them, as a hub: an operator alone reads that.")
     user: str | None = Field(description="Whose notebook or session it was; null for acts on the host application.")
     notebook_id: str | None
     session_id: str | None
