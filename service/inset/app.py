@@ -45,6 +45,7 @@ from inset.queue import Queue
 from inset.readiness import Readiness
 from inset.receipts import Receipts
 from inset.recent import RecentDocuments
+from inset.route_table import RouteTable
 from inset.routes import audit, bridge, edge, notebooks, operations, previews, sessions, users, versions
 from inset.routes import webhooks as webhook_routes
 from inset.seals import Seal
@@ -218,6 +219,7 @@ def create_app(
     _include(app, sessions.streams, [CALLED], for_hosts)
     for router in (bridge.router, edge.router, operations.router):
         _include(app, router, [], {})
+    app.router.routes.insert(0, RouteTable(app.router.routes))
     return app
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from sqlalchemy import Text, and_, bindparam, select, type_coerce
+from sqlalchemy import Text, and_, bindparam, cast, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -112,7 +112,7 @@ _REGISTRATION = Prepared(
     select(
         col(Host.id),
         # As the text that is stored: what is in it is read once, not with every request.
-        *(type_coerce(column, Text) for column in (Host.origins, Host.keys, Host.limits, Host.profiles)),
+        *(cast(column, Text) for column in (Host.origins, Host.keys, Host.limits, Host.profiles)),
         col(Host.jwks_url),
         col(Host.may),
         col(Host.data_policy),

@@ -20,6 +20,9 @@ _REQUEST, _TOLD = 0, 1
 """The first places in a row of values: the request, and an answer that is only told a status and headers."""
 
 
+_PLAIN = (str, int, type(None))
+
+
 class FlatRoute(APIRoute):
     """Answers as FastAPI's own route does. One with a model for its body, or with a stream, is left to that."""
 
@@ -39,8 +42,10 @@ class _Step(NamedTuple):
     """Whether it is a generator, which is left once the answer is made."""
     needs: list[tuple[str, int]]
     """Its parameters that are there already, and their places."""
-    fields: list[tuple[str, list[Any]]]
-    """Its parameters that the request says, by where it does."""
+    texts: list[tuple[str, str]]
+    """Its parameters that are texts of the path, as they are there."""
+    fields: list[tuple[str, list[Any], dict[str, Any] | None]]
+    """Its others that the request says, by where it does, with what they are if it says none of them."""
 
 
 def _lay_out(of: Dependant, row: list[_Step], places: dict[Any, int]) -> int | None:
@@ -59,11 +64,21 @@ def _lay_out(of: Dependant, row: list[_Step], places: dict[Any, int]) -> int | N
             return None
         if dependency.name:
             needs.append((dependency.name, place))
-    sources = {"path_params": of.path_params, "query_params": of.query_params, "headers": of.header_params}
-    fields = [(source, found) for source, found in sources.items() if found]
-    row.append(_Step(asynccontextmanager(of.call) if entered else of.call, entered, needs, fields))
+    texts = [field for field in of.path_params if field.field_info.annotation is str and not field.field_info.metadata]
+    named = [(field.name, field.alias) for field in texts]
+    path = [field for field in of.path_params if field not in texts]
+    sources = {"path_params": path, "query_params": of.query_params, "headers": of.header_params}
+    fields = [(source, found, _defaults(found)) for source, found in sources.items() if found]
+    row.append(_Step(asynccontextmanager(of.call) if entered else of.call, entered, needs, named, fields))
     places[of.call, of.scope] = _TOLD + len(row)
     return _TOLD + len(row)
+
+
+def _defaults(fields: list[Any]) -> dict[str, Any] | None:
+    """Give what parameters are that a request need not say; None if it must, or if that is more than a plain value."""
+    if any(field.field_info.is_required() or not isinstance(field.default, _PLAIN) for field in fields):
+        return None
+    return {field.name: field.default for field in fields}
 
 
 def _answering(route: APIRoute, row: list[_Step]) -> Callable[[Request, AsyncExitStack], Awaitable[Response]]:
@@ -73,12 +88,18 @@ def _answering(route: APIRoute, row: list[_Step]) -> Callable[[Request, AsyncExi
         told = _untold() if tells else None
         values: list[Any] = [request, told]
         errors: list[Any] = []
-        for call, entered, needs, fields in row:
+        for call, entered, needs, texts, fields in row:
             given = {name: values[place] for name, place in needs}
-            for source, wanted in fields:
-                found, wrong = request_params_to_args(wanted, getattr(request, source))
-                given.update(found)
-                errors += wrong
+            for name, alias in texts:
+                given[name] = request.path_params[alias]
+            for source, wanted, otherwise in fields:
+                received = getattr(request, source)
+                if otherwise is None or any(field.alias in received for field in wanted):
+                    found, wrong = request_params_to_args(wanted, received)
+                    given.update(found)
+                    errors += wrong
+                else:
+                    given.update(otherwise)
             if errors:
                 values.append(None)  # what else is wrong is told with it, and nothing is done any more
             elif entered:
