@@ -30,7 +30,9 @@ class FlatRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         row: list[_Step] = []
         answers = self.response_field is not None or self.response_class is Response or self.status_code == 204
-        if answers and self.body_field is None and _lay_out(self.dependant, row, {}) is not None:
+        self.laid_out = answers and self.body_field is None and _lay_out(self.dependant, row, {}) is not None
+        """Whether it is not left to FastAPI."""
+        if self.laid_out:
             self.app = _app(_answering(self, row))
 
 
