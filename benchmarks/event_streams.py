@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import resource
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,7 +48,7 @@ async def open_sessions(inset: Inset, count: int) -> list[str]:
     return names
 
 
-def idle(folder: Path, *, streams: int = STREAMS, seconds: float = SECONDS) -> list[Idle]:
+def idle(folder: Path, *, streams: int = STREAMS, seconds: float = SECONDS) -> Iterator[Idle]:
     """Open them and let them idle, on a database of its own in the folder."""
     # A socket for each stream, here and in the service.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -64,11 +64,9 @@ def idle(folder: Path, *, streams: int = STREAMS, seconds: float = SECONDS) -> l
             for name in names
         },
     }
-    found = []
     for label, asked in kinds.items():
         with inset.serving() as server:
-            found.append(asyncio.run(_measured(label, server, asked, seconds)))
-    return found
+            yield asyncio.run(_measured(label, server, asked, seconds))
 
 
 def _row(model: str, name: str) -> Notebook | NotebookServer | Session:
@@ -126,7 +124,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for each in idle(Path(folder) / "inset", streams=given.streams, seconds=given.seconds):
             print(f"{each.streams} {each.label}: {each.megabytes:.1f} MB, {each.share:.1%} of a processor", end="")
-            print(f" ({each.without:.1%} without any)")
+            print(f" ({each.without:.1%} without any)", flush=True)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def main() -> None:
             took,
             {f"{label}, {kind}": most for kind, most in MOST.items() for label in SMALLEST},
             waits(server, 10_000_000, given.saves_beside, writers=given.writers, path=path),
-            idle(folder / "streams", streams=given.streams) if given.streams else [],
+            list(idle(folder / "streams", streams=given.streams)) if given.streams else [],
             before,
         )
     print(report.tables())

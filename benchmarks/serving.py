@@ -18,6 +18,9 @@ from tests.support.real_hub import free_ports
 
 Call = Callable[..., bytes]
 
+_KEPT = 3
+"""Seconds for which nobody closes a connection that is idle."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -53,9 +56,15 @@ class Server:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         self._connections.append(connection)
 
+        used = time.monotonic()
+
         def exchange(
             method: str, path: str, body: bytes | None = None, more: dict[str, str] | None = None
         ) -> tuple[http.client.HTTPResponse, bytes]:
+            nonlocal used
+            if time.monotonic() - used > _KEPT:
+                connection.close()  # and begun anew: the server may be about to do so
+            used = time.monotonic()
             connection.request(method, path, body, {**self.headers, **(more or {})})
             answer = connection.getresponse()
             return answer, answer.read()
