@@ -36,10 +36,10 @@ _TAIL = """
 
 ## Where the rest of the time goes
 
-Calls of Python functions of a notebook's metadata on SQLite, 449 in all, and what they were before: 171 find out who
-calls, the transaction that begins for it included (198); 44 read the notebook (48); 74 are FastAPI's and Starlette's
-layers from the app to the route, the middlewares and what is noted of a request included (about 300); 65 write the
-log's line (65); the rest are dependencies and the answer (about 250).
+Calls of Python functions of a notebook's metadata on SQLite, 449 in all (926 before `docs/decisions/0038`): 171 find out
+who calls, in a transaction that begins for it (198); 44 read the notebook (48); 65 write the log's line (65); 124 are
+what `/healthz` takes too, the layers from the app to the route and the answer (585, for the longest search of all for a
+route); 45 are other dependencies.
 On PostgreSQL each of `BEGIN`, the two statements and `COMMIT` is a way to the server and back.
 `docs/decisions/0038-request-path-from-the-socket.md` says what was changed.
 """
