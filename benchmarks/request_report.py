@@ -36,7 +36,7 @@ _TAIL = """
 
 ## Where the rest of the time goes
 
-Calls of Python functions of a notebook's metadata on SQLite, 449 in all (926 before `docs/decisions/0038`): 171 find out
+Calls of Python functions of metadata on SQLite, 449 in all (926 before `docs/decisions/0038`): 171 find out
 who calls, in a transaction that begins for it (198); 44 read the notebook (48); 65 write the log's line (65); 124 are
 what `/healthz` takes too, the layers from the app to the route and the answer (585, for the longest search of all for a
 route); 45 are other dependencies.
