@@ -54,7 +54,7 @@ bench-check:  ## fail if a request takes more calls of Python functions than in 
 	@$(PYTHON) dev/install.py test
 	@$(BIN)/python -m benchmarks.check
 
-bench-requests:  ## measure what the service's own path takes beside a trivial FastAPI app; prints tables
+bench-requests:  ## measure what the service's own path takes beside a trivial FastAPI app; writes docs/requests-benchmark.md
 	@$(PYTHON) dev/install.py test
 	@$(BIN)/python -m benchmarks.request_path
 

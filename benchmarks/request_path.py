@@ -1,64 +1,115 @@
 """What the service's own path takes: processor time of each hot request beside a trivial FastAPI app and a bare one.
 
-`make bench-requests` prints it. All are asked in turns over kept connections, so that what disturbs one disturbs all.
-Processor time is that of the server's process, its threads included, as Linux counts it.
+`make bench-requests` prints it and writes `docs/requests-benchmark.md`. All are asked in turns over kept connections,
+so that what disturbs one disturbs all. Processor time is that of the server's process, its threads included, as Linux
+counts it.
 """
 
 import argparse
-import statistics
+import asyncio
+import contextlib
+import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.event_streams import idle, open_sessions
 from benchmarks.notebook_histories import canonical, synthetic
+from benchmarks.request_report import BARE, TRIVIAL, Report
 from benchmarks.serving import Inset, Server, plain_app
 from benchmarks.store_pressure import waits
 from benchmarks.store_times import new, save
+from tests.support.hosts import TestHost
+from tests.support.key_pairs import KeyPair
+from tests.support.postgres import PostgresServer
 
 ROUNDS = 11
 SIZES = {"10 KB": 10_000, "1 MB": 1_000_000, "10 MB": 10_000_000}
 REQUESTS = {"10 KB": 20, "1 MB": 5, "10 MB": 1}
 SMALL = 50
 """Small requests in a turn."""
-TRIVIAL, BARE = "trivial FastAPI endpoint", "bare ASGI app"
+LISTED = 20
+"""Notebooks in a list."""
+MOST = {"SQLite, HS256": 3.0, "PostgreSQL, ES256": 5.0}
+"""How many times a trivial endpoint's time a small request may take."""
+SMALLEST = ("session's status", "notebook's metadata")
 
 Ask = Callable[[], object]
 
 
 def main() -> None:
-    """Measure, and print the tables."""
-    given = _given()
+    """Measure, print the tables and write the report."""
+    given, before = _given(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=given.folder) as name, ExitStack() as stack:
-        inset = stack.enter_context(Inset(Path(name) / "inset").serving())
+        folder = Path(name)
         apps = {
             TRIVIAL: (stack.enter_context(plain_app("trivial")), "/trivial/1"),
             BARE: (stack.enter_context(plain_app("bare")), "/"),
         }
         asked = [(label, app, SMALL, _get(app, path)) for label, (app, path) in apps.items()]
-        asked += [(label, inset, count, ask) for label, count, ask in _hot(inset)]
-        _print_times(_measured(asked, given.rounds))
-        for wait in waits(inset, 10_000_000, given.saves_beside, writers=given.writers):
-            print(f"{wait.label}: p50 {wait.p50:.2f} ms, p99 {wait.p99:.2f}, longest {wait.longest:.2f}")
+        small = {}
+        for kind, inset in _insets(folder, stack):
+            [session, *_] = asyncio.run(open_sessions(inset, 1))
+            server = stack.enter_context(inset.serving())
+            small[kind] = (server, f"/v1/notebooks/{_notebook(server)}")
+            hot = _hot(server, session, small[kind][1], given.sizes)
+            asked += [(f"{label}, {kind}", server, count, ask) for label, count, ask in hot]
+        took = _measured(asked, given.rounds)
+        server, path = small["SQLite, HS256"]
+        report = Report(
+            took,
+            {f"{label}, {kind}": most for kind, most in MOST.items() for label in SMALLEST},
+            waits(server, 10_000_000, given.saves_beside, writers=given.writers, path=path),
+            list(idle(folder / "streams", streams=given.streams)) if given.streams else [],
+            before,
+        )
+    print(report.tables())
+    report.write(given.report)
 
 
-def _hot(inset: Server) -> list[tuple[str, int, Ask]]:
-    call = inset.caller()
-    hot = [("healthz", SMALL, _get(inset, "/healthz"))]
-    hot += [("notebook's metadata", SMALL, _get(inset, f"/v1/notebooks/{new(call)}"))]
-    for label, size in SIZES.items():
-        saving = _Saving(inset, size)
+def _insets(folder: Path, stack: ExitStack) -> Iterator[tuple[str, Inset]]:
+    yield "SQLite, HS256", Inset(folder / "sqlite")
+    pair = KeyPair.new("demo-1", "ES256")
+    host = TestHost(alg=pair.alg, signing_key=pair.private_pem, verification_key=pair.public_pem)
+    yield "PostgreSQL, ES256", Inset(folder / "postgresql", url=stack.enter_context(_postgres()), host=host)
+
+
+@contextlib.contextmanager
+def _postgres() -> Iterator[str]:
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server.url(asyncio.run(server.create()))
+    finally:
+        server.stop()
+
+
+def _notebook(server: Server) -> str:
+    call = server.caller()
+    return [new(call) for _ in range(LISTED)][-1]
+
+
+def _hot(server: Server, session: str, notebook: str, sizes: list[str]) -> list[tuple[str, int, Ask]]:
+    hot = [
+        ("healthz", SMALL, _get(server, "/healthz")),
+        ("session's status", SMALL, _get(server, f"/v1/sessions/{session}")),
+        ("notebook's metadata", SMALL, _get(server, notebook)),
+        (f"list of {LISTED} notebooks", SMALL, _get(server, f"/v1/notebooks?limit={LISTED}")),
+    ]
+    for label in sizes:
+        saving = _Saving(server, SIZES[label])
         hot.append((f"save of {label}", REQUESTS[label], saving.save))
-        hot.append((f"load of {label}", REQUESTS[label], _get(inset, f"/v1/notebooks/{saving.id}/content")))
+        hot.append((f"load of {label}", REQUESTS[label], _get(server, f"/v1/notebooks/{saving.id}/content")))
     return hot
 
 
 class _Saving:
     """A notebook that is saved again and again with one cell changed."""
 
-    def __init__(self, inset: Server, size: int) -> None:
-        self._call, notebook = inset.caller(), synthetic(size)
+    def __init__(self, server: Server, size: int) -> None:
+        self._call, notebook = server.caller(), synthetic(size)
         self.id, self._saved = new(self._call), 1
         self._contents = []
         for number in range(4):
@@ -94,18 +145,14 @@ def _processor_time(server: Server) -> float:
     return time.clock_gettime((~server.pid << 3) | 2)
 
 
-def _print_times(took: dict[str, list[float]]) -> None:
-    print(f"| request | ms of processor time | × {TRIVIAL} | × {BARE} |\n| --- | ---: | ---: | ---: |")
-    for label, times in took.items():
-        ratios = [statistics.median(map(float.__truediv__, times, took[other])) for other in (TRIVIAL, BARE)]
-        print(f"| {label} | {statistics.median(times):.3f} | {ratios[0]:.2f} | {ratios[1]:.1f} |")
-
-
 def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--writers", type=int, default=10, help="that save 10 MB beside small requests")
     parser.add_argument("--saves-beside", type=int, default=8, help="times 100 small requests, about")
+    parser.add_argument("--sizes", type=lambda text: text.split(","), default=list(SIZES), help=", ".join(SIZES))
+    parser.add_argument("--streams", type=int, default=1000, help="idle ones; 0 leaves them out")
+    parser.add_argument("--report", type=Path, default=Path("docs/requests-benchmark.md"))
     parser.add_argument("--folder", type=Path, help="where the database is made, and removed; a disk, not memory")
     return parser.parse_args()
 

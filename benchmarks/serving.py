@@ -18,6 +18,9 @@ from tests.support.real_hub import free_ports
 
 Call = Callable[..., bytes]
 
+_KEPT = 3
+"""Seconds for which nobody closes a connection that is idle."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -53,9 +56,15 @@ class Server:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         self._connections.append(connection)
 
+        used = time.monotonic()
+
         def exchange(
             method: str, path: str, body: bytes | None = None, more: dict[str, str] | None = None
         ) -> tuple[http.client.HTTPResponse, bytes]:
+            nonlocal used
+            if time.monotonic() - used > _KEPT:
+                connection.close()  # and begun anew: the server may be about to do so
+            used = time.monotonic()
             connection.request(method, path, body, {**self.headers, **(more or {})})
             answer = connection.getresponse()
             return answer, answer.read()
@@ -66,26 +75,38 @@ class Server:
 class Inset:
     """A database of Inset's, and the service on it."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Make the database, empty but for one host application. The environment may lead to another release."""
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        *,
+        url: str = "",
+        host: TestHost | None = None,
+    ) -> None:
+        """Fill a database, on SQLite unless it has a URL, with one host application and nothing else.
+
+        The environment may lead to another release.
+        """
         folder.mkdir()
         [port] = free_ports(1)
-        host = TestHost()
+        host = host or TestHost()
         self.database = folder / "inset.db"
+        self.url = url or f"sqlite:///{self.database}"
+        self.signing_key = folder / "signing.pem"
         self.headers = host.bearer(exp=int(time.time()) + 3500)
         self._port = port
         self._environment = {
             **os.environ,
             **environment,
             "INSET_PUBLIC_URL": host.audience,
-            "INSET_DATABASE_URL": f"sqlite:///{self.database}",
-            "INSET_SIGNING_KEY_FILE": f"{folder}/signing.pem",
+            "INSET_DATABASE_URL": self.url,
+            "INSET_SIGNING_KEY_FILE": str(self.signing_key),
             "INSET_LISTEN_PORT": str(port),
             "INSET_HUB__TOKEN": "no-hub-is-asked",
             "INSET_CHECK_INTERVAL": "3600",
             "INSET_TOKEN_MAX_LIFETIME": "3600",
         }
-        self.inset("keygen", self._environment["INSET_SIGNING_KEY_FILE"])
+        self.inset("keygen", str(self.signing_key))
         self.inset("db", "upgrade")
         self.inset("hosts", "apply", str(write_hosts_file(folder / "hosts.toml", host)))
 

@@ -36,18 +36,20 @@ class Memory:
     load: float
 
 
-def waits(server: Server, size: int, saves: int, *, writers: int = 1) -> list[Waits]:
-    """Ask `/healthz` all the time from another process: beside nothing, and while so many save a notebook each."""
+def waits(server: Server, size: int, saves: int, *, writers: int = 1, path: str = "/healthz") -> list[Waits]:
+    """Ask for a path all the time from another process: beside nothing, and while so many save a notebook each."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as asking:
-        asking.submit(_ask, server, 0.5).result()
-        alone = asking.submit(_ask, server, 3.0).result()
+        asking.submit(_ask, server, path, 0.5).result()
+        alone = asking.submit(_ask, server, path, 3.0).result()
+        if not writers:
+            return [_waits("beside nothing", [request for request, _ in alone])]
         stop = threading.Event()
         with ThreadPoolExecutor(writers) as saving:
             loops = [saving.submit(_save_again_and_again, server, size, stop) for _ in range(writers)]
             time.sleep(1)
             took: list[tuple[float, float]] = []
             while len(took) < 100 * saves and not any(loop.done() for loop in loops):
-                took += asking.submit(_ask, server, 1.0).result()
+                took += asking.submit(_ask, server, path, 1.0).result()
             stop.set()
             for loop in loops:
                 loop.result()
@@ -73,14 +75,14 @@ def memory(database: Inset, label: str, size: int, *, in_flight: int = 1) -> Mem
     return Memory(label, in_flight, saving / whole, loading / whole)
 
 
-def _ask(server: Server, seconds: float) -> list[tuple[float, float]]:
+def _ask(server: Server, path: str, seconds: float) -> list[tuple[float, float]]:
     """Give for each request how long it took, and how late the process woke up for it."""
     call, end, took = server.caller(), time.perf_counter() + seconds, []
     while time.perf_counter() < end:
         begin = time.perf_counter()
         time.sleep(_EVERY)
         woken = time.perf_counter()
-        call("GET", "/healthz")
+        call("GET", path)
         took.append((time.perf_counter() - woken, woken - begin - _EVERY))
     return took
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
@@ -32,6 +32,7 @@ from inset.errors import (
     RateLimited,
 )
 from inset.events import EventFeed
+from inset.flat import FlatRoute
 from inset.gauges import Gauges
 from inset.hubs import Hubs
 from inset.jwks import JwksCache
@@ -44,6 +45,7 @@ from inset.queue import Queue
 from inset.readiness import Readiness
 from inset.receipts import Receipts
 from inset.recent import RecentDocuments
+from inset.route_table import RouteTable
 from inset.routes import audit, bridge, edge, notebooks, operations, previews, sessions, users, versions
 from inset.routes import webhooks as webhook_routes
 from inset.seals import Seal
@@ -210,14 +212,14 @@ def create_app(
     for_hosts = responses(*TOKEN_PROBLEMS, OriginNotAllowed, InvalidRequest, KeysUnavailable, DatabaseUnavailable)
     counted: dict[int | str, dict[str, Any]] = {**for_hosts, **responses(RateLimited)}
     for router in (notebooks.router, versions.router, previews.router, audit.router, webhook_routes.router):
-        app.include_router(router, dependencies=[CALLED, Depends(count)], responses=counted)
+        _include(app, router, [CALLED, Depends(count)], counted)
     for router in (sessions.router, users.router):
-        app.include_router(router, dependencies=[WAKES_DRIVER, CALLED, Depends(count)], responses=counted)
+        _include(app, router, [WAKES_DRIVER, CALLED, Depends(count)], counted)
     # Not counted: a page connects anew whenever its network wants it.
-    app.include_router(sessions.streams, dependencies=[CALLED], responses=for_hosts)
-    app.include_router(bridge.router)
-    app.include_router(edge.router)
-    app.include_router(operations.router)
+    _include(app, sessions.streams, [CALLED], for_hosts)
+    for router in (bridge.router, edge.router, operations.router):
+        _include(app, router, [], {})
+    app.router.routes.insert(0, RouteTable(app.router.routes))
     return app
 
 
@@ -230,6 +232,28 @@ async def _running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _include(
+    app: FastAPI, router: APIRouter, dependencies: Sequence[Any], responses: dict[int | str, dict[str, Any]]
+) -> None:
+    """Add a router's routes to the app's own: FastAPI would look for a request's route in each router twice."""
+    for route in router.routes:
+        assert isinstance(route, APIRoute)
+        app.router.add_api_route(
+            route.path,
+            route.endpoint,
+            response_model=route.response_model,
+            status_code=route.status_code,
+            tags=route.tags,
+            dependencies=[*dependencies, *route.dependencies],
+            responses={**responses, **route.responses},
+            methods=route.methods,
+            include_in_schema=route.include_in_schema,
+            response_class=route.response_class,
+            openapi_extra=route.openapi_extra,
+            route_class_override=FlatRoute,
+        )
 
 
 def _operation_id(route: APIRoute) -> str:

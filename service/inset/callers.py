@@ -1,11 +1,13 @@
 """Who is calling: a host application's user, shown by a JWT that the host signed."""
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import lru_cache
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import Text, and_, bindparam, cast, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -63,27 +65,26 @@ class CallerReader:
     async def read(self, db: AsyncSession, token: str) -> Caller:
         """Say whose token this is. Raises one of the `Unauthenticated` problems, or `KeysUnavailable`."""
         named = self._tokens.named(token)
-        host = await _registration(db, named)
+        host, revoked_at = await _registration(db, named)
         claims = self._tokens.verified(token, await self._key(db, host, named.kid))
         policy = stricter(self._data_policy, host.data_policy)
         caller = Caller(
             host_id=host.id,
             user=_user(claims),
-            origins=tuple(host.origins),
-            may=within(policy, set(read(host.may)).intersection(claims.may)),
+            origins=host.origins,
+            may=within(policy, host.may.intersection(claims.may)),
             data_policy=policy,
             backend=claims.sub == claims.iss,
-            limits=Limits.model_validate(host.limits),
-            profiles=tuple(host.profiles),
+            limits=host.limits,
+            profiles=host.profiles,
             until=datetime.fromtimestamp(claims.exp, UTC) + self._skew,
         )
         if not caller.backend:
-            _check_not_revoked(host.revoked_at, signed_at=claims.iat)
+            _check_not_revoked(revoked_at, signed_at=claims.iat)
         return caller
 
-    async def _key(self, db: AsyncSession, host: Any, kid: str) -> HostKey:
-        registered = next((key for key in host.keys if key["kid"] == kid), None)
-        key = None if registered is None else HostKey.model_validate(registered)
+    async def _key(self, db: AsyncSession, host: "_Registration", kid: str) -> HostKey:
+        key = host.keys.get(kid)
         if key is None and host.jwks_url:
             await db.commit()  # to ask the host application may take seconds, and needs no connection
             key = await self._jwks.find(host.id, host.jwks_url, kid)
@@ -92,15 +93,28 @@ class CallerReader:
         return key
 
 
+@dataclass(frozen=True)
+class _Registration:
+    """A host application, as its row says it."""
+
+    id: str
+    origins: tuple[str, ...]
+    keys: Mapping[str, HostKey]
+    """By their names."""
+    jwks_url: str | None
+    limits: Limits
+    may: frozenset[Capability]
+    profiles: tuple[str, ...]
+    data_policy: DataPolicy
+
+
 _REGISTRATION = Prepared(
     select(
         col(Host.id),
-        col(Host.origins),
-        col(Host.keys),
+        # As the text that is stored: what is in it is read once, not with every request.
+        *(cast(column, Text) for column in (Host.origins, Host.keys, Host.limits, Host.profiles)),
         col(Host.jwks_url),
-        col(Host.limits),
         col(Host.may),
-        col(Host.profiles),
         col(Host.data_policy),
         col(Revocation.revoked_at),
     )
@@ -114,12 +128,38 @@ _REGISTRATION = Prepared(
 """Asked with every request, and so built once."""
 
 
-async def _registration(db: AsyncSession, named: Named) -> Any:
+async def _registration(db: AsyncSession, named: Named) -> tuple[_Registration, datetime | None]:
     """Find a host application, and when it revoked the user that the token claims, whom nobody has believed yet."""
     found = await ask(db, _REGISTRATION, issuer=named.issuer, user=named.user)
     if not found:
         raise TokenIssuer
-    return found[0]
+    *row, revoked_at = found[0]
+    return _read(*row), revoked_at
+
+
+@lru_cache(maxsize=1000)
+def _read(
+    id: str,
+    origins: str,
+    keys: str,
+    limits: str,
+    profiles: str,
+    jwks_url: str | None,
+    may: str,
+    data_policy: DataPolicy,
+) -> _Registration:
+    """Read what a row says. One that says the same is not read again, one that has changed is."""
+    known = [HostKey.model_validate(key) for key in reversed(json.loads(keys))]
+    return _Registration(
+        id=id,
+        origins=tuple(json.loads(origins)),
+        keys={key.kid: key for key in known},  # of two with one name the first
+        jwks_url=jwks_url,
+        limits=Limits.model_validate_json(limits),
+        may=frozenset(read(may)),
+        profiles=tuple(json.loads(profiles)),
+        data_policy=data_policy,
+    )
 
 
 def _check_not_revoked(revoked_at: datetime | None, *, signed_at: float) -> None:

@@ -53,8 +53,10 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Write a record."""
         about = " ".join(f"{name}={value}" for name, value in {**_facts(record), **_about()}.items())
-        # Whatever a caller has put into an address: a line stays one line.
-        message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in record.getMessage())
+        message = record.getMessage()
+        if not message.isprintable():
+            # Whatever a caller has put into an address: a line stays one line.
+            message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
         time = _time(record).isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
         line = f"{time} {record.levelname.lower():7} {record.name}: {message}" + (f" [{about}]" if about else "")
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

@@ -17,6 +17,7 @@ from inset.problems import problem_response
 log = logging.getLogger(__name__)
 
 _ORIGINS_FRESH_SECONDS = 5.0
+_VARIES = (b"vary", b"Origin")
 _ENVELOPE = 64 * 1024
 """What a JSON request may have around the notebook it carries."""
 
@@ -50,9 +51,19 @@ class HostOrigins(CORSMiddleware):
         self._reading = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"]):
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if any(name == b"origin" for name, _ in scope["headers"]):
             await self._refresh(scope["state"]["database"])
-        await super().__call__(scope, receive, send)
+            return await super().__call__(scope, receive, send)
+
+        async def varied(message: Message) -> None:
+            # All that Starlette has to say to who is no page, said in less time.
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), _VARIES]
+            await send(message)
+
+        await self.app(scope, receive, varied)
 
     def is_allowed_origin(self, origin: str) -> bool:
         """Tell whether some host application has registered this origin."""
@@ -69,6 +80,9 @@ class HostOrigins(CORSMiddleware):
             self._read_at = time.monotonic()
 
 
+_ANNOUNCE = (b"content-length", b"transfer-encoding")
+
+
 class _BodyTooLarge(Exception):
     pass
 
@@ -81,10 +95,11 @@ class BodyLimit:
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        # By its headers a request over HTTP/1.1, as uvicorn speaks it, says whether it has a body.
+        announced = next((value for name, value in scope.get("headers", ()) if name in _ANNOUNCE), None)
+        if scope["type"] != "http" or announced is None:
             return await self._app(scope, receive, send)
         most = self._limit + _ENVELOPE
-        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if announced.isdigit() and int(announced) > most:
             return await self._refuse(scope, receive, send)
         read, exceeded, started = 0, False, False

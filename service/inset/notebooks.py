@@ -58,6 +58,11 @@ _SHOWN: Select[*tuple[Any, ...]] = select_columns(
     col(Version.size),
     col(Version.sha256),
 ).join(Version, and_(col(Version.notebook_id) == Notebook.id, col(Version.number) == Notebook.current))
+_LISTED = (
+    _SHOWN.where(*_MINE).order_by(col(Notebook.created_at).desc(), col(Notebook.id).desc()).limit(bindparam("most"))
+)
+_NEWEST = Prepared(_LISTED)
+"""Where a list begins that is of all; what else is wanted of one is built anew."""
 _SHOWN_BY_ID = Prepared(_SHOWN.where(*_MINE, col(Notebook.id) == bindparam("id")))
 _CONTENT = Prepared(
     select_columns(
@@ -113,15 +118,15 @@ class Notebooks:
 
     async def list(self, *, query: str | None, cursor: str | None, limit: int) -> NotebookList:
         """List the user's notebooks, newest first, those whose name contains `query` (any case) if it is given."""
-        wanted = _SHOWN.where(*_MINE)
-        if query:
-            wanted = wanted.where(col(Notebook.name).icontains(query, autoescape=True))
-        if cursor:
-            wanted = wanted.where(paging.older_than(cursor, Notebook.created_at, Notebook.id))
-        wanted = wanted.order_by(col(Notebook.created_at).desc(), col(Notebook.id).desc()).limit(limit + 1)
-        rows = await ask(self._db, wanted, host_id=self._caller.host_id, owner=self._caller.user)
+        wanted: Prepared | Select[Any] = _NEWEST
+        if query or cursor:
+            conditions = [col(Notebook.name).icontains(query, autoescape=True)] if query else []
+            if cursor:
+                conditions.append(paging.older_than(cursor, Notebook.created_at, Notebook.id))
+            wanted = _LISTED.where(*conditions)
+        rows = await ask(self._db, wanted, host_id=self._caller.host_id, owner=self._caller.user, most=limit + 1)
         shown, next_cursor = paging.page(rows, limit, lambda row: [row.created_at.isoformat(), row.id])
-        return NotebookList(items=[NotebookPublic(**row._mapping) for row in shown], next_cursor=next_cursor)
+        return NotebookList(items=[NotebookPublic(**row._asdict()) for row in shown], next_cursor=next_cursor)
 
     async def get(self, id: str) -> NotebookPublic:
         """Describe a notebook."""

@@ -6,8 +6,9 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
-from sqlalchemy import bindparam, func
+from sqlalchemy import ColumnElement, Select, bindparam, func
 from sqlalchemy import select as select_columns
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
@@ -67,13 +68,13 @@ from inset.signing import Signer
 from inset.vault import Vault
 from inset.versions import Stored, get_version, read_document, store
 
-_FOUND = Prepared(
-    select_columns(*table(Session).columns).where(
-        col(Session.id) == bindparam("id"),
-        col(Session.host_id) == bindparam("host_id"),
-        col(Session.owner) == bindparam("owner"),
-    )
+_MINE: Select[Any] = select_columns(*table(Session).columns).where(
+    col(Session.host_id) == bindparam("host_id"), col(Session.owner) == bindparam("owner")
 )
+_FOUND = Prepared(_MINE.where(col(Session.id) == bindparam("id")))
+_LISTED = _MINE.order_by(col(Session.created_at).desc(), col(Session.id).desc()).limit(bindparam("most"))
+_NEWEST = Prepared(_LISTED)
+"""Where a list begins that is of all; what else is wanted of one is built anew."""
 
 
 class Sessions:
@@ -162,17 +163,17 @@ class Sessions:
 
     async def get(self, id: str) -> SessionPublic:
         """Describe a session."""
-        return self._public(await self.find(id))
+        return self._public(await self._row(id))
 
     async def list(self, *, live: bool, cursor: str | None, limit: int) -> SessionList:
         """List the user's sessions, newest first; with `live`, only those that are not over."""
-        wanted = select(Session).where(Session.host_id == self._caller.host_id, Session.owner == self._caller.user)
-        if live:
-            wanted = wanted.where(col(Session.state).not_in(OVER))
-        if cursor:
-            wanted = wanted.where(paging.older_than(cursor, Session.created_at, Session.id))
-        wanted = wanted.order_by(col(Session.created_at).desc(), col(Session.id).desc()).limit(limit + 1)
-        rows = (await self._db.exec(wanted)).all()
+        wanted: Prepared | Select[Any] = _NEWEST
+        if live or cursor:
+            conditions: list[ColumnElement[bool]] = [col(Session.state).not_in(OVER)] if live else []
+            if cursor:
+                conditions.append(paging.older_than(cursor, Session.created_at, Session.id))
+            wanted = _LISTED.where(*conditions)
+        rows = await ask(self._db, wanted, host_id=self._caller.host_id, owner=self._caller.user, most=limit + 1)
         shown, next_cursor = paging.page(rows, limit, lambda row: [row.created_at.isoformat(), row.id])
         return SessionList(items=[self._public(row) for row in shown], next_cursor=next_cursor)
 
@@ -238,12 +239,14 @@ class Sessions:
 
     async def find(self, id: str) -> Session:
         """Find a session's row."""
+        return known(self._db, Session, (await self._row(id))._asdict())
+
+    async def _row(self, id: str) -> Any:
         found = await ask(self._db, _FOUND, id=id, host_id=self._caller.host_id, owner=self._caller.user)
         if not found:
             raise SessionNotFound
-        session = known(self._db, Session, found[0]._asdict())
-        acting().session_id = session.id
-        return session
+        acting().session_id = id
+        return found[0]
 
     async def _make_current(
         self, notebook_id: str, number: int, append: Callable[[str, int], Awaitable[Stored]]
@@ -283,20 +286,29 @@ class Sessions:
         if limits.sessions is not None and (await self._db.exec(counted)).one() >= limits.sessions:
             raise SessionLimit(limits.sessions, of="host")
 
-    def _public(self, session: Session) -> SessionPublic:
-        """Show a session as its user sees it."""
+    def _public(self, session: Any) -> SessionPublic:
+        """Show a session, or its row, as its user sees it."""
         place = self._queue.place(session.id) if session.state is SessionState.QUEUED else None
         waits = session.state in (SessionState.QUEUED, SessionState.STARTING)
-        return SessionPublic.model_validate(
-            {
-                **session.model_dump(exclude={"failure", "may"}),
-                "may": read(session.may),
-                "progress": Progress(percent=session.percent, message=session.message),
-                "position": place.position if place else None,
-                "estimated_wait": place.estimated_wait if place else None,
-                "failure": Failure.model_validate(session.failure) if session.failure else None,
-                "warm_up_url": f"{self._assets_url}/warm-up" if self._assets_url and waits else None,
-            }
+        return SessionPublic(
+            id=session.id,
+            notebook_id=session.notebook_id,
+            state=session.state,
+            progress=Progress(percent=session.percent, message=session.message),
+            position=place.position if place else None,
+            estimated_wait=place.estimated_wait if place else None,
+            failure=Failure.model_validate(session.failure) if session.failure else None,
+            ending_reason=session.ending_reason,
+            may=read(session.may),
+            data_policy=session.data_policy,
+            profile=session.profile,
+            embeddable=session.embeddable,
+            version=session.version,
+            created_at=session.created_at,
+            ready_at=session.ready_at,
+            expires_at=session.expires_at,
+            ended_at=session.ended_at,
+            warm_up_url=f"{self._assets_url}/warm-up" if self._assets_url and waits else None,
         )
 
     async def _opened(self, notebook_id: str) -> Session | None:

@@ -82,7 +82,7 @@ class TokenReader:
         """Verify a token by the key that its host application has for it. Raises `Unauthenticated`."""
         digest = _digest(token)
         good = self._good.get(digest)
-        if good and good[1] == key:
+        if good and (good[1] is key or good[1] == key):
             self._check_times(good[2])
             return good[2]
         named = _named(token)

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from inset_client import Inset, Retries
-from tests.support.insets import access, inset, kind, name, service, service_access, user
+from tests.support.insets import access, backend, inset, kind, name, service, service_access, user
 
-__all__ = ["access", "inset", "kind", "name", "service", "service_access", "user"]
+__all__ = ["access", "backend", "inset", "kind", "name", "service", "service_access", "user"]
 
 QUICK = Retries(first=0.01)
 

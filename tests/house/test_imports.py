@@ -17,7 +17,7 @@ LAYERS = [
     ["audit_command", "hubs_command"],
     ["app"],
     ["routes"],
-    ["middleware", "observing", "deps", "receiving"],
+    ["middleware", "observing", "deps", "receiving", "flat", "route_table"],
     ["gauges", "readiness"],
     ["problems", "once", "driver"],
     ["steps", "upkeep", "sweeping"],

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import BaseModel
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer
 from sqlmodel import Field, SQLModel
 
@@ -57,7 +58,7 @@ class Audit(SQLModel, table=True):
     facts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
 
 
-class AuditPublic(SQLModel):
+class AuditPublic(BaseModel):
     """One act, as a host's backend and an operator see it."""
 
     id: int = Field(description="Grows in the order in which acts were committed.")
@@ -75,7 +76,7 @@ class AuditPublic(SQLModel):
     facts: dict[str, Any] = Field(description="What else is known: a version and its hash, a reason, a `kid`.")
 
 
-class AuditList(SQLModel):
+class AuditList(BaseModel):
     """One page of the audit log, newest first."""
 
     items: list[AuditPublic]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel
 from sqlalchemy import Column, ForeignKey, Index, String
 from sqlmodel import Field, SQLModel
 
@@ -83,7 +83,7 @@ class Version(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
 
 
-class NotebookCreate(SQLModel):
+class NotebookCreate(BaseModel):
     """A new notebook: empty, or with a document of one's own."""
 
     model_config = {"json_schema_extra": {"examples": [{"name": "Reach of open access"}]}, "extra": "forbid"}
@@ -94,7 +94,7 @@ class NotebookCreate(SQLModel):
     )
 
 
-class NotebookRename(SQLModel):
+class NotebookRename(BaseModel):
     """What can be changed about a notebook besides its content."""
 
     model_config = {"json_schema_extra": {"examples": [{"name": "Reach of open access, 2026"}]}, "extra": "forbid"}
@@ -102,7 +102,7 @@ class NotebookRename(SQLModel):
     name: Name
 
 
-class NotebookPublic(SQLModel):
+class NotebookPublic(BaseModel):
     """A notebook, without its content."""
 
     id: str
@@ -120,14 +120,14 @@ class NotebookStored(NotebookPublic):
     receipt: str = Field(description="A signed proof of that version (`docs/receipts.md`).")
 
 
-class NotebookList(SQLModel):
+class NotebookList(BaseModel):
     """One page of a user's notebooks, newest first."""
 
     items: list[NotebookPublic]
     next_cursor: str | None = Field(description="Give it as `cursor` to get the next page; null on the last one.")
 
 
-class VersionPublic(SQLModel):
+class VersionPublic(BaseModel):
     """A version, without its content."""
 
     number: int
@@ -146,7 +146,7 @@ class VersionPublic(SQLModel):
     created_at: datetime
 
 
-class VersionLabel(SQLModel):
+class VersionLabel(BaseModel):
     """What a person calls a version."""
 
     model_config = {"json_schema_extra": {"examples": [{"label": "As submitted"}]}, "extra": "forbid"}
@@ -154,7 +154,7 @@ class VersionLabel(SQLModel):
     label: Name | None = Field(description="Up to 200 printable characters; null takes the label away.")
 
 
-class VersionResolve(SQLModel):
+class VersionResolve(BaseModel):
     """Which side of a conflict is taken."""
 
     model_config = {"json_schema_extra": {"examples": [{"take": "merge"}]}, "extra": "forbid"}
@@ -170,7 +170,7 @@ class VersionStored(VersionPublic):
     receipt: str = Field(description="A signed proof of it (`docs/receipts.md`).")
 
 
-class VersionList(SQLModel):
+class VersionList(BaseModel):
     """One page of a notebook's history, newest first."""
 
     items: list[VersionPublic]

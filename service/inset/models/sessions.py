@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
+from pydantic import BaseModel
 from pydantic import Field as Bounded
 from sqlalchemy import JSON, BigInteger, Column, Enum, Index, Integer, String, text
 from sqlmodel import Field, SQLModel
@@ -184,7 +185,7 @@ _Value = Annotated[str, Bounded(max_length=4096, pattern=r"^[^\x00]*$")]
 Environment = Annotated[dict[_Variable, _Value], Bounded(max_length=32)]
 
 
-class SessionCreate(SQLModel):
+class SessionCreate(BaseModel):
     """Which notebook to open, and in what kind of server."""
 
     model_config = {
@@ -216,14 +217,14 @@ class SessionCreate(SQLModel):
     )
 
 
-class Progress(SQLModel):
+class Progress(BaseModel):
     """How far a starting session is."""
 
     percent: int = Field(ge=0, le=100)
     message: str
 
 
-class Failure(SQLModel):
+class Failure(BaseModel):
     """Why a session failed."""
 
     code: str = Field(description="A stable reason to branch on.")
@@ -231,7 +232,7 @@ class Failure(SQLModel):
     detail: str = Field(description="What a person should know, and what helps.")
 
 
-class SessionPublic(SQLModel):
+class SessionPublic(BaseModel):
     """A session as its user sees it."""
 
     id: str
@@ -269,7 +270,7 @@ class SessionPublic(SQLModel):
     ended_at: datetime | None
 
 
-class SessionList(SQLModel):
+class SessionList(BaseModel):
     """One page of a user's sessions, newest first."""
 
     items: list[SessionPublic]
@@ -280,7 +281,7 @@ Interface = Literal["notebook", "lab"]
 """Notebook 7's single-document page, or JupyterLab. The first also works where a browser denies storage."""
 
 
-class IframeUrlCreate(SQLModel):
+class IframeUrlCreate(BaseModel):
     """How the frame should look."""
 
     model_config = {"json_schema_extra": {"examples": [{"interface": "notebook"}]}, "extra": "forbid"}
@@ -288,14 +289,14 @@ class IframeUrlCreate(SQLModel):
     interface: Interface = "notebook"
 
 
-class IframeUrl(SQLModel):
+class IframeUrl(BaseModel):
     """A signed URL, good for one opening."""
 
     url: str
     expires_at: datetime
 
 
-class Saved(SQLModel):
+class Saved(BaseModel):
     """What the database now holds."""
 
     version: int

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from pydantic import BaseModel
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
@@ -92,7 +93,7 @@ class WebhookDelivery(SQLModel, table=True):
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class DeliveryPublic(SQLModel):
+class DeliveryPublic(BaseModel):
     """One event on its way to one endpoint, as a host's backend sees it."""
 
     id: int
@@ -114,7 +115,7 @@ class DeliveryPublic(SQLModel):
     )
 
 
-class DeliveryList(SQLModel):
+class DeliveryList(BaseModel):
     """One page of deliveries, newest first."""
 
     items: list[DeliveryPublic]

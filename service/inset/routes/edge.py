@@ -12,7 +12,7 @@ from inset.errors import NotFound
 router = APIRouter(prefix="/edge", include_in_schema=False)
 
 
-def require_edge(state: StateDep, inset_edge_token: Annotated[str, Header()] = "") -> None:
+async def require_edge(state: StateDep, inset_edge_token: Annotated[str, Header()] = "") -> None:
     """Refuse everybody but the edge, as if nothing were here."""
     token = state["settings"].edge_token
     if token is None or not secrets.compare_digest(inset_edge_token.encode(), token.get_secret_value().encode()):

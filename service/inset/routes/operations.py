@@ -56,7 +56,7 @@ async def ready(
     return await state["readiness"].require(ignored=ignore)
 
 
-@router.get("/metrics", include_in_schema=False)
+@router.get("/metrics", include_in_schema=False, response_class=Response)
 async def metrics(state: StateDep, authorization: Annotated[str, Header()] = "") -> Response:
     """Write this replica's metrics for who has the token. To others, as if nothing were here."""
     token = state["settings"].metrics_token
