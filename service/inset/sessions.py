@@ -256,8 +256,9 @@ class Sessions:
         if running:
             tell_stored(self._db, running, stored)
             await load_session(self._db, self._servers, running)
-        receipt = await self._notebooks.receipt(notebook_id, stored.version.number)
-        return VersionStored(**stored.version.model_dump(exclude={"notebook_id"}), receipt=receipt)
+        number = stored.version.number
+        receipt = await self._notebooks.receipt(notebook_id, number)
+        return VersionStored(**(await self._notebooks.version(notebook_id, number)).model_dump(), receipt=receipt)
 
     async def _joined(self, session: Session, wanted: SessionCreate) -> SessionPublic:
         _check_same(session, wanted)
@@ -400,5 +401,5 @@ def tell_stored(db: AsyncSession, session: Session, stored: Stored) -> None:
     if stored.conflict:
         tell(db, session.id, "conflict", **stored.conflict.members)
     else:
-        facts = version.model_dump(include={"sha256", "origin", "author"})
+        facts = {"sha256": version.sha256, "origin": version.origin, "author": version.author}
         tell(db, session.id, "saved", version=version.number, **facts)
