@@ -254,7 +254,7 @@ class Sessions:
                 await save_session(self._db, self._servers, running, "save")
         stored = await append(notebook_id, number)
         if running:
-            tell_stored(self._db, running, stored)
+            tell_stored(self._db, running.id, stored)
             await load_session(self._db, self._servers, running)
         number = stored.version.number
         receipt = await self._notebooks.receipt(notebook_id, number)
@@ -378,7 +378,7 @@ async def _save_plain(db: AsyncSession, server: NotebookServer, session: Session
     stored = await store(db, notebook, document, base=base, origin=origin, author=session.owner)
     session.version = stored.version.number
     if stored.created:
-        tell_stored(db, session, stored)
+        tell_stored(db, session.id, stored)
     await db.commit()
     if stored.conflict:
         raise stored.conflict
@@ -395,11 +395,11 @@ async def _current(db: AsyncSession, session: Session) -> int:
     return (await db.exec(select(Notebook.current).where(Notebook.id == session.notebook_id))).one()
 
 
-def tell_stored(db: AsyncSession, session: Session, stored: Stored) -> None:
+def tell_stored(db: AsyncSession, session_id: str, stored: Stored) -> None:
     """Tell a session's followers what became of its document."""
     version = stored.version
     if stored.conflict:
-        tell(db, session.id, "conflict", **stored.conflict.members)
+        tell(db, session_id, "conflict", **stored.conflict.members)
     else:
         facts = {"sha256": version.sha256, "origin": version.origin, "author": version.author}
-        tell(db, session.id, "saved", version=version.number, **facts)
+        tell(db, session_id, "saved", version=version.number, **facts)

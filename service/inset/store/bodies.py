@@ -24,7 +24,7 @@ from inset.store import blobs, compression
 from inset.store.sealing import body_place, id_of, open_store_key, opened, reading_keys, sealed, writing_key
 from inset.store.skeletons import Written, read_skeleton
 from inset.store.splitting import join, references
-from inset.store.taking_apart import take_apart
+from inset.store.taking_apart import take_apart, weight
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,7 @@ async def write_body(
     """Store a version's bytes. `known` are versions of the notebook that are there: what they have in it is, too."""
     data_key = await writing_key(db, notebook.host_id)
     store_key = open_store_key(db, notebook.host_id, notebook.store_key)
-    weight = document.size // (4 if document.cut else 1)
-    taken = await offload(weight, take_apart, document.content, document.cut, store_key)
+    taken = await offload(weight(document.size, document.cut), take_apart, document.content, document.cut, store_key)
     recent = recent_documents(db).of(notebook.id)
     there = recent.blobs if recent and (recent.number, recent.sha256) in known else frozenset()
     pieces = {key: piece for key, piece in taken.pieces.items() if key not in there}
