@@ -13,7 +13,7 @@ from inset import paging
 from inset.acting import acting
 from inset.clock import now
 from inset.db import Database, write_in_order
-from inset.models import Action, Audit, AuditList, AuditPublic, Notebook, Version
+from inset.models import Action, Appended, Audit, AuditList, AuditPublic, Held, Version
 
 _PAGE = 500
 
@@ -47,7 +47,7 @@ def record(
     write_in_order(db, Audit, lambda: {**row, "session_id": session_id or acting().session_id})
 
 
-def record_save(db: AsyncSession, notebook: Notebook, version: Version, *, base: Version | None) -> None:
+def record_save(db: AsyncSession, notebook: Held, version: Version | Appended, *, base: Any) -> None:
     """Record a stored version; of a run of autosaves the first, and one in each hour.
 
     Each autosave is a version anyhow, with author, time and hash: the log of acts would be buried under them.

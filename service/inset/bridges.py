@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from pydantic import BaseModel
-from sqlalchemy import or_, update
+from sqlalchemy import bindparam, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,8 +15,9 @@ from inset.acting import acting
 from inset.audit import record
 from inset.cells import Cut
 from inset.clock import now
-from inset.db import recent_documents
+from inset.db import ask, recent_documents, table, write
 from inset.documents import Document
+from inset.engines.prepared import Prepared
 from inset.errors import (
     NotAllowed,
     NotebookNotFound,
@@ -47,7 +48,23 @@ from inset.receipts import Receipts
 from inset.servers import frame_note
 from inset.sessions import tell_stored
 from inset.signing import Signer
-from inset.versions import Stored, get_version, store
+from inset.versions import Stored, get_version, hold, holding, store
+
+# Asked with every autosave, and so built once.
+_SAVED = holding(
+    col(Notebook.id) == bindparam("id"),
+    col(Notebook.host_id) == bindparam("host_id"),
+    col(Notebook.owner) == bindparam("owner"),
+)
+_LIMITS = Prepared(select(Host.limits).where(col(Host.id) == bindparam("id")))
+_OPEN_SESSIONS = Prepared(
+    select(Session.id).where(
+        Session.notebook_id == bindparam("notebook_id"),
+        Session.server_id == bindparam("server_id"),
+        col(Session.state).not_in(bindparam("over", expanding=True)),
+    )
+)
+_SHOWS = Prepared(update(table(Session)).where(table(Session).c.id == bindparam("session")))
 
 
 class Credential(BaseModel):
@@ -140,38 +157,37 @@ class Bridge:
 
     async def save(
         self, notebook_id: str, document: Document, *, base: int, origin: Origin, unanswered: Sequence[str] = ()
-    ) -> Stored:
-        """Store what Jupyter saved. Raises `VersionConflict`, having kept and told it, if `base` is not current.
+    ) -> tuple[Stored, str]:
+        """Store what Jupyter saved, and sign its receipt.
 
-        Raises `NotAllowed` too, and `NotebookTooLarge` beyond the host application's own limit.
+        Raises `VersionConflict`, having kept and told it, if `base` is not current. Raises `NotAllowed` too, and
+        `NotebookTooLarge` beyond the host application's own limit.
         """
-        notebook = await self._find(notebook_id)
+        server = self._server
+        held = await hold(self._db, _SAVED, id=notebook_id, host_id=server.host_id, owner=server.owner)
+        if held is None:
+            raise NotebookNotFound
         if origin == "stop" and not self._may_edit:
             # Left behind and not refused, for a session must be able to end.
-            return Stored(await get_version(self._db, notebook.id, notebook.current), created=False)
+            current = await get_version(self._db, held.id, held.current)
+            return Stored(current, created=False), self._receipts.sign(held, current)
         await self._check(document)
         stored = await store(
-            self._db,
-            notebook,
-            document,
-            base=base,
-            origin=origin,
-            author=self._server.owner,
-            unanswered=unanswered,
+            self._db, held, document, base=base, origin=origin, author=server.owner, unanswered=unanswered
         )
-        sessions = await self._sessions(notebook_id)
+        sessions = await ask(self._db, _OPEN_SESSIONS, notebook_id=notebook_id, server_id=server.id, over=OVER)
         if stored.created and not sessions and (last := await self._last_session(notebook_id)):
             # What a dead server had still owed. Nobody follows it, and the host is told of it all the same.
-            tell_stored(self._db, last, stored)
-        for session in sessions:
-            session.version = stored.version.number
-            acting().session_id = session.id
+            tell_stored(self._db, last.id, stored)
+        for (session_id,) in sessions:
+            await write(self._db, _SHOWS, {"session": session_id, "version": stored.version.number})
+            acting().session_id = session_id
             if stored.created:
-                tell_stored(self._db, session, stored)
+                tell_stored(self._db, session_id, stored)
         if stored.conflict:
             await self._db.commit()  # what was sent is kept, although the answer is a problem
             raise stored.conflict
-        return stored
+        return stored, self._receipts.sign(held, stored.version)
 
     async def receipt(self, notebook_id: str, number: int) -> str:
         """Sign the receipt of a version."""
@@ -207,8 +223,8 @@ class Bridge:
 
     async def _check(self, document: Document) -> None:
         self._require_edit()
-        host = await self._db.get_one(Host, self._server.host_id)
-        limit = Limits.model_validate(host.limits).notebook_size
+        [(limits,)] = await ask(self._db, _LIMITS, id=self._server.host_id)
+        limit = Limits.model_validate(limits).notebook_size
         if limit is not None and document.size > limit:
             raise NotebookTooLarge(limit)
 

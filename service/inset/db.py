@@ -144,7 +144,9 @@ def table(model: type[SQLModel]) -> Table:
 async def ask(db: AsyncSession, statement: Executable | Prepared, **given: Any) -> Sequence[Any]:
     """Give the rows of columns that a statement asks for, past the ORM, which takes longer than the database."""
     if isinstance(statement, Prepared):
-        return await (await _direct(db)).ask(statement, given)
+        await _flush(db)
+        direct: Direct = db.info[_DIRECT]
+        return await direct.ask(statement, given)
     return await db.run_sync(lambda sync: _connection(sync).execute(statement, given).all())
 
 
@@ -166,17 +168,19 @@ async def write(db: AsyncSession, statement: UpdateBase | Prepared, given: Rows)
     """Execute a statement that changes rows, past the ORM: its objects keep what they have."""
     if not isinstance(statement, Prepared):
         await db.run_sync(lambda sync: _connection(sync).execute(statement, given))
-    elif isinstance(given, Mapping):
-        await (await _direct(db)).ask(statement, given)
-    else:
-        await (await _direct(db)).write_all(statement, given)
-
-
-async def _direct(db: AsyncSession) -> Direct:
-    if db.new or db.dirty or db.deleted:
-        await db.flush()  # what was changed of the ORM's objects comes first
+        return
+    await _flush(db)
     direct: Direct = db.info[_DIRECT]
-    return direct
+    if isinstance(given, Mapping):
+        await direct.ask(statement, given)
+    else:
+        await direct.write_all(statement, given)
+
+
+async def _flush(db: AsyncSession) -> None:
+    """Have what was changed of the ORM's objects come first, if it has any."""
+    if db.in_transaction() and (db.new or db.dirty or db.deleted):
+        await db.flush()
 
 
 def _connection(sync: OrmSession) -> Connection:

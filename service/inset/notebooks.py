@@ -23,6 +23,8 @@ from inset.errors import DiffTooLarge, NotebookInUse, NotebookNotFound, Notebook
 from inset.models import (
     OVER,
     Action,
+    Appended,
+    Held,
     Notebook,
     NotebookDiff,
     NotebookList,
@@ -37,7 +39,7 @@ from inset.models import (
 )
 from inset.receipts import Receipts
 from inset.sides import resolve
-from inset.versions import Stored, get_version, read_document, store
+from inset.versions import Stored, get_version, hold, holding, read_document, store
 
 COMPARED = 64 * 1024 * 1024
 """The most bytes that two versions may have together to be compared."""
@@ -85,6 +87,7 @@ _CONTENT = Prepared(
 )
 _ROW = select_columns(*table(Notebook).columns).where(*_MINE, col(Notebook.id) == bindparam("id"))
 _FOUND, _HELD = Prepared(_ROW), Prepared(_ROW.with_for_update(key_share=True))
+_SAVED = holding(*_MINE, col(Notebook.id) == bindparam("id"))
 
 
 @dataclass(frozen=True)
@@ -177,12 +180,14 @@ class Notebooks:
         Raises `NotebookTooLarge` too.
         """
         self._check_size(document)
-        notebook = await self.find(id)
-        stored = await store(self._db, notebook, document, base=base, origin="api", author=self._caller.user)
+        held = await hold(self._db, _SAVED, id=id, host_id=self._caller.host_id, owner=self._caller.user)
+        if held is None:
+            raise NotebookNotFound
+        stored = await store(self._db, held, document, base=base, origin="api", author=self._caller.user)
         if stored.conflict:
             await self._db.commit()  # what was sent is kept, although the answer is a problem
             raise stored.conflict
-        return await self._stored(notebook)
+        return self._receipted(held, stored.version)
 
     async def versions(self, id: str, *, cursor: str | None, limit: int) -> VersionList:
         """List a notebook's history, newest first."""
@@ -267,7 +272,9 @@ class Notebooks:
         return col(Notebook.host_id) == self._caller.host_id, col(Notebook.owner) == self._caller.user
 
     async def _stored(self, notebook: Notebook) -> NotebookStored:
-        version = await get_version(self._db, notebook.id, notebook.current)
+        return self._receipted(notebook, await get_version(self._db, notebook.id, notebook.current))
+
+    def _receipted(self, notebook: Notebook | Held, version: Version | Appended) -> NotebookStored:
         return NotebookStored(**_described(notebook, version), receipt=self._receipts.sign(notebook, version))
 
     async def _public(self, notebook: Notebook) -> NotebookPublic:
@@ -285,7 +292,7 @@ async def create_notebook(
     return notebook
 
 
-def _described(notebook: Notebook, version: Version) -> dict[str, Any]:
+def _described(notebook: Notebook | Held, version: Version | Appended) -> dict[str, Any]:
     return {
         "id": notebook.id,
         "name": notebook.name,

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from inset.models import Notebook, Version
+from inset.models import Appended, Held, Notebook, Version
 from inset.signing import Signer
 
 AUDIENCE = "inset-receipt"
@@ -24,7 +24,7 @@ class Receipts:
         self._signer = signer
         self._issuer = issuer
 
-    def sign(self, notebook: Notebook, version: Version) -> str:
+    def sign(self, notebook: Notebook | Held, version: Version | Appended) -> str:
         """Sign a receipt. It grants nothing, names no content but its hash, and never expires."""
         facts: dict[str, Any] = {
             "iss": self._issuer,

@@ -259,10 +259,11 @@ class Sessions:
                 await save_session(self._db, self._servers, running, "save")
         stored = await append(notebook_id, number)
         if running:
-            tell_stored(self._db, running, stored)
+            tell_stored(self._db, running.id, stored)
             await load_session(self._db, self._servers, running)
-        receipt = await self._notebooks.receipt(notebook_id, stored.version.number)
-        return VersionStored(**stored.version.model_dump(exclude={"notebook_id"}), receipt=receipt)
+        number = stored.version.number
+        receipt = await self._notebooks.receipt(notebook_id, number)
+        return VersionStored(**(await self._notebooks.version(notebook_id, number)).model_dump(), receipt=receipt)
 
     async def _joined(self, session: Session, wanted: SessionCreate) -> SessionPublic:
         _check_same(session, wanted)
@@ -393,7 +394,7 @@ async def _save_plain(db: AsyncSession, server: NotebookServer, session: Session
     stored = await store(db, notebook, document, base=base, origin=origin, author=session.owner)
     session.version = stored.version.number
     if stored.created:
-        tell_stored(db, session, stored)
+        tell_stored(db, session.id, stored)
     await db.commit()
     if stored.conflict:
         raise stored.conflict
@@ -410,11 +411,11 @@ async def _current(db: AsyncSession, session: Session) -> int:
     return (await db.exec(select(Notebook.current).where(Notebook.id == session.notebook_id))).one()
 
 
-def tell_stored(db: AsyncSession, session: Session, stored: Stored) -> None:
+def tell_stored(db: AsyncSession, session_id: str, stored: Stored) -> None:
     """Tell a session's followers what became of its document."""
     version = stored.version
     if stored.conflict:
-        tell(db, session.id, "conflict", **stored.conflict.members)
+        tell(db, session_id, "conflict", **stored.conflict.members)
     else:
-        facts = version.model_dump(include={"sha256", "origin", "author"})
-        tell(db, session.id, "saved", version=version.number, **facts)
+        facts = {"sha256": version.sha256, "origin": version.origin, "author": version.author}
+        tell(db, session_id, "saved", version=version.number, **facts)

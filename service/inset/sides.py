@@ -48,10 +48,7 @@ async def resolve(db: AsyncSession, notebook: Notebook, number: int, take: Take,
     if document.size > limit:
         raise NotebookTooLarge(limit)
     origin: Literal["merge", "restore"] = "merge" if merged else "restore"
-    stored = await store(db, notebook, document, base=sides.current, origin=origin, author=author)
-    if stored.created:
-        stored.version.merged = kept.number
-    return stored
+    return await store(db, notebook, document, base=sides.current, origin=origin, author=author, merged=kept.number)
 
 
 async def _merge(db: AsyncSession, notebook: Notebook, sides: _Sides) -> Document:

@@ -25,6 +25,8 @@ class Direct:
         self.on_postgres = engine.dialect.name == "postgresql"
         self._driver: ModuleType = postgres if self.on_postgres else sqlite
         self._held: PoolProxiedConnection | None = None
+        self._connection: Any = None
+        """The driver's own, as long as it is held."""
         self._joined: Connection | None = None
         self._unsure = False
         """Whether something was broken off, so that nobody knows what the connection is at."""
@@ -36,17 +38,19 @@ class Direct:
 
     async def ask(self, statement: Prepared, given: Given) -> list[Any]:
         """Execute a statement once, and give the rows that it gives. Raises `DBAPIError`."""
-        held = self._held or await self._begin()
+        if self._held is None:
+            await self._begin()
         compiled = statement.on(self._engine.dialect, given)
         text, values = compiled.bound(given)
-        return compiled.rows(await self._done(held, text, self._driver.run(held, text, values)))
+        return compiled.rows(await self._done(text, self._driver.run(self._connection, text, values)))
 
     async def write_all(self, statement: Prepared, rows: Sequence[Given]) -> None:
         """Execute a statement for each of these rows, which have the same columns. Raises `DBAPIError`."""
-        held = self._held or await self._begin()
+        if self._held is None:
+            await self._begin()
         compiled = statement.on(self._engine.dialect, rows[0])
         values = [compiled.values(row) for row in rows]
-        await self._done(held, compiled.text, self._driver.run_many(held, compiled.text, values))
+        await self._done(compiled.text, self._driver.run_many(self._connection, compiled.text, values))
 
     def joined(self) -> Connection:
         """Give the connection to SQLAlchemy, which then commits or rolls back what was done on it before, too."""
@@ -59,7 +63,7 @@ class Direct:
     async def commit(self) -> None:
         """Commit what SQLAlchemy has not, if there is a transaction. Raises `DBAPIError`."""
         if self._held is not None:
-            await self._done(self._held, "COMMIT", self._driver.commit(self._held))
+            await self._done("COMMIT", self._driver.commit(self._held))
             await self._release()
 
     async def rollback(self) -> None:
@@ -68,7 +72,7 @@ class Direct:
             return
         try:
             if self._held.is_valid and not self._unsure:
-                await self._done(self._held, "ROLLBACK", self._driver.rollback(self._held))
+                await self._done("ROLLBACK", self._driver.rollback(self._held))
         except DBAPIError:
             self._unsure = True  # the database rolls back what lost its connection
         finally:
@@ -77,7 +81,7 @@ class Direct:
     async def _begin(self) -> PoolProxiedConnection:
         held = await self._connected()
         try:
-            await self._done(held, "BEGIN", self._driver.begin(held, **self._begins))
+            await self._done("BEGIN", self._driver.begin(held, **self._begins))
         except DBAPIError as exc:
             if not exc.connection_invalidated:
                 raise
@@ -85,7 +89,7 @@ class Direct:
             await greenlet_spawn(self._engine.pool._invalidate, held, exc)
             await self._release()
             held = await self._connected()
-            await self._done(held, "BEGIN", self._driver.begin(held, **self._begins))
+            await self._done("BEGIN", self._driver.begin(held, **self._begins))
         return held
 
     async def _connected(self) -> PoolProxiedConnection:
@@ -96,13 +100,14 @@ class Direct:
                 held = self._held = await greenlet_spawn(self._engine.pool.connect)
         except (self._engine.dialect.loaded_dbapi.Error, OSError) as exc:
             raise DBAPIError("connect", None, exc, connection_invalidated=True) from exc
+        self._connection = held.driver_connection
         return held
 
-    async def _done(self, held: PoolProxiedConnection, text: str, work: Awaitable[Any]) -> Any:
+    async def _done(self, text: str, work: Awaitable[Any]) -> Any:
         try:
             return await work
         except self._driver.ERRORS as exc:
-            lost = self._driver.is_lost(held)
+            lost = self._held is None or self._driver.is_lost(self._held)
             self._unsure = self._unsure or lost
             raise DBAPIError(text, None, exc, connection_invalidated=lost) from exc
         except BaseException:
@@ -111,7 +116,7 @@ class Direct:
 
     async def _release(self) -> None:
         held, unsure = self._held, self._unsure
-        self._held, self._joined, self._unsure = None, None, False
+        self._held, self._connection, self._joined, self._unsure = None, None, None, False
         if held is not None:
             if unsure and held.is_valid:
                 await greenlet_spawn(held.invalidate)

@@ -84,15 +84,15 @@ async def begin(held: PoolProxiedConnection, *, read_only: bool, durable: bool) 
     adapter._transaction = transaction  # as if SQLAlchemy had begun it, which then can go on in it and end it
 
 
-async def run(held: PoolProxiedConnection, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+async def run(connection: Any, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
     """Execute a statement, which the server prepares the first time, and give all its rows."""
-    rows: Sequence[Sequence[Any]] = await _driver(held).fetch(text, *values)
+    rows: Sequence[Sequence[Any]] = await connection.fetch(text, *values)
     return rows
 
 
-async def run_many(held: PoolProxiedConnection, text: str, values: Sequence[Sequence[Any]]) -> None:
+async def run_many(connection: Any, text: str, values: Sequence[Sequence[Any]]) -> None:
     """Execute a statement for each of these values, on one way to the server."""
-    await _driver(held).executemany(text, values)
+    await connection.executemany(text, values)
 
 
 async def commit(held: PoolProxiedConnection) -> None:

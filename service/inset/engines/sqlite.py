@@ -1,7 +1,7 @@
 """SQLite, the embedded database, with the manners of a server."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from sqlalchemy import URL, Connection, PoolProxiedConnection, event
@@ -28,7 +28,8 @@ def new_engine(url: URL, *, streams: bool) -> AsyncEngine:
     One that `streams` can give rows one by one; another is faster at giving all at once.
     """
     driver = {"async_creator_fn": sqlite_driver.connect_streaming if streams else sqlite_driver.connect}
-    pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"]
+    pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"]
+    pragmas.append(f"busy_timeout={sqlite_driver.WAITS}")
     if streams:
         # `inset db encrypt` is among the long work: what it has replaced must not be left in pages that are free.
         pragmas.append("secure_delete=ON")
@@ -54,33 +55,35 @@ ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
 """What the driver raises where the database refuses something."""
 
 
-async def begin(held: PoolProxiedConnection, *, read_only: bool, durable: bool) -> None:
+def begin(held: PoolProxiedConnection, *, read_only: bool, durable: bool) -> Awaitable[None]:
     """Begin a transaction; one that is not `durable` survives the end of any process, but maybe not that of the power.
 
     A writer takes the lock at once: one that starts by reading and writes later would fail instead of waiting whenever
     another has written in between.
     """
-    await _driver(held).begin(read_only=read_only, durable=durable)
+    return _driver(held).begin(read_only=read_only, durable=durable)
 
 
-async def run(held: PoolProxiedConnection, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def run(connection: sqlite_driver.Connection, text: str, values: Sequence[Any]) -> Awaitable[sqlite_driver.Rows]:
     """Execute a statement, and give all its rows."""
-    return await _driver(held).run(text, values)
+    return connection.run(text, values)
 
 
-async def run_many(held: PoolProxiedConnection, text: str, values: Sequence[Sequence[Any]]) -> None:
+def run_many(
+    connection: sqlite_driver.Connection, text: str, values: Sequence[Sequence[Any]]
+) -> Awaitable[sqlite_driver.Rows]:
     """Execute a statement for each of these values."""
-    await _driver(held).run(text, values, many=True)
+    return connection.run(text, values, many=True)
 
 
-async def commit(held: PoolProxiedConnection) -> None:
+def commit(held: PoolProxiedConnection) -> Awaitable[None]:
     """Commit, if there is a transaction."""
-    await _driver(held).commit()
+    return _driver(held).commit()
 
 
-async def rollback(held: PoolProxiedConnection) -> None:
+def rollback(held: PoolProxiedConnection) -> Awaitable[None]:
     """Roll back, if there is a transaction."""
-    await _driver(held).rollback()
+    return _driver(held).rollback()
 
 
 def is_lost(held: PoolProxiedConnection) -> bool:
@@ -99,7 +102,7 @@ async def empty_log(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         raw = (await connection.get_raw_connection()).driver_connection
         assert raw is not None
-        for pragma in ("busy_timeout=1000", "wal_checkpoint(TRUNCATE)", "busy_timeout=15000"):
+        for pragma in ("busy_timeout=1000", "wal_checkpoint(TRUNCATE)", f"busy_timeout={sqlite_driver.WAITS}"):
             await (await raw.execute(f"PRAGMA {pragma}")).fetchall()
 
 

@@ -1,7 +1,8 @@
 """aiosqlite that goes to its connection's thread only with what may take long.
 
 The way there and back costs more than a short statement, and on a busy machine it is most of what a small request
-waits for. What can block does go: waiting for the writer's lock, a commit that reaches the disk, large values.
+waits for. What can block does go: waiting for the writer's lock where somebody has it, a commit that reaches the disk,
+large values.
 """
 
 import sqlite3
@@ -13,8 +14,13 @@ import aiosqlite
 LARGE = "/* large */"
 """Stands, by `prefix_with`, at the head of a query whose rows may hold megabytes."""
 
+WAITS = 15_000
+"""Milliseconds that a writer waits for another."""
+
 _LARGE_VALUES = 64 * 1024
 """Bytes that are handed over and written in about the time of the way to the thread."""
+
+_SIZED = (bytes, str)
 
 Rows = list[tuple[Any, ...]]
 Done = TypeVar("Done")
@@ -76,33 +82,44 @@ class Connection(aiosqlite.Connection):
     ) -> Rows:
         """Execute a statement, with each of its parameters if there are `many`, and give all its rows."""
 
-        def done() -> Rows:
-            cursor = self._conn.cursor()
-            try:
-                (cursor.executemany if many else cursor.execute)(statement, parameters)
-                if told:
-                    told(cursor)
-                return cursor.fetchall() if cursor.description else []
-            finally:
-                cursor.close()
-
         size = sum(map(_size, parameters)) if many else _size(parameters)
         long = size > _LARGE_VALUES or statement.startswith(("BEGIN IMMEDIATE", "PRAGMA")) or LARGE in statement
-        return await self.do(done, long=long)
+        if long or self._asked != self._done:
+            return cast("Rows", await self._execute(self._ran, statement, parameters, many, told))
+        return self._ran(statement, parameters, many, told)
+
+    def _ran(self, statement: str, parameters: Any, many: bool, told: Callable[[sqlite3.Cursor], None] | None) -> Rows:
+        cursor = self._conn.cursor()
+        try:
+            (cursor.executemany if many else cursor.execute)(statement, parameters)
+            if told:
+                told(cursor)
+            return cursor.fetchall() if cursor.description else []
+        finally:
+            cursor.close()
 
     async def begin(self, *, read_only: bool, durable: bool) -> None:
         """Begin a transaction: in the thread if it has to wait for the writer's lock."""
         if read_only:
             await self.do(lambda: self._conn.execute("BEGIN"), long=False)
-        elif durable == self._durable:
+        elif not await self.do(lambda: self._begun_at_once(durable), long=False):
             await self.do(lambda: self._conn.execute("BEGIN IMMEDIATE"), long=True)
-        else:
-            await self.do(lambda: self._begin_otherwise(durable), long=True)
 
-    def _begin_otherwise(self, durable: bool) -> None:
-        self._conn.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        self._durable = durable
-        self._conn.execute("BEGIN IMMEDIATE")
+    def _begun_at_once(self, durable: bool) -> bool:
+        """Begin to write, unless somebody else does."""
+        if durable != self._durable:
+            self._conn.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+        self._conn.execute("PRAGMA busy_timeout=0")
+        try:
+            self._conn.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        finally:
+            self._conn.execute(f"PRAGMA busy_timeout={WAITS}")
+        return True
 
     async def do(self, work: Callable[[], Done], *, long: bool) -> Done:
         """Do it here, unless it may take long or the thread is still at what a cancelled request has left it."""
@@ -157,4 +174,8 @@ def _connected(kind: type[Connection], database: str, options: dict[str, Any]) -
 
 
 def _size(values: Iterable[Any]) -> int:
-    return sum(len(value) for value in values if isinstance(value, bytes | str))
+    size = 0
+    for value in values:
+        if type(value) in _SIZED:
+            size += len(value)
+    return size

@@ -10,6 +10,7 @@ from inset.models.credentials import (
     DataCredentialRow,
 )
 from inset.models.diffs import CellChange, Change, DiffLine, Hunk, NotebookDiff
+from inset.models.held import Appended, Held
 from inset.models.hosts import Algorithm, CallCount, Host, HostKey, Limits, Revocation
 from inset.models.hubs import Drain
 from inset.models.notebooks import (
@@ -76,6 +77,7 @@ __all__ = [
     "WAITING",
     "Action",
     "Algorithm",
+    "Appended",
     "Audit",
     "AuditList",
     "AuditPublic",
@@ -103,6 +105,7 @@ __all__ = [
     "Environment",
     "EventType",
     "Failure",
+    "Held",
     "Host",
     "HostKey",
     "Hunk",

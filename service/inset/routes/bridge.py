@@ -215,8 +215,9 @@ async def save_content(
     """
     document = await accepted(document_from_jupyter, await received(request), bridge.known(id))
     unanswered = inset_unanswered.split(",") if inset_unanswered else []
-    stored = await bridge.save(id, document, base=base_version(if_match), origin=inset_origin, unanswered=unanswered)
-    version, receipt = stored.version, await bridge.receipt(id, stored.version.number)
+    base = base_version(if_match)
+    stored, receipt = await bridge.save(id, document, base=base, origin=inset_origin, unanswered=unanswered)
+    version = stored.version
     return BridgeSaved(
         notebook_id=id, version=version.number, sha256=version.sha256, created=stored.created, receipt=receipt
     )

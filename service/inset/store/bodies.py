@@ -17,14 +17,14 @@ from inset.encryption import DataKey
 from inset.engines.prepared import Prepared
 from inset.engines.sqlite_driver import LARGE
 from inset.errors import ContentDamaged
-from inset.models import Body, BodyFormat, Notebook, Version
+from inset.models import Appended, Body, BodyFormat, Held, Notebook, Version
 from inset.offload import BRIEF, offload
 from inset.recent import Recent
 from inset.store import blobs, compression
-from inset.store.sealing import body_place, id_of, opened, reading_keys, sealed, writing_key
+from inset.store.sealing import body_place, id_of, open_store_key, opened, reading_keys, sealed, writing_key
 from inset.store.skeletons import Written, read_skeleton
 from inset.store.splitting import join, references
-from inset.store.taking_apart import take_apart
+from inset.store.taking_apart import take_apart, weight
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +39,12 @@ DAMAGED = (KeyError, ValueError, struct.error, compression.Damaged)
 
 
 async def write_body(
-    db: AsyncSession, notebook: Notebook, version: Version, document: Document, *, store_key: bytes, known: Known = ()
+    db: AsyncSession, notebook: Held, version: Appended, document: Document, *, known: Known = ()
 ) -> None:
     """Store a version's bytes. `known` are versions of the notebook that are there: what they have in it is, too."""
     data_key = await writing_key(db, notebook.host_id)
-    weight = document.size // (4 if document.cut else 1)
-    taken = await offload(weight, take_apart, document.content, document.cut, store_key)
+    store_key = open_store_key(db, notebook.host_id, notebook.store_key)
+    taken = await offload(weight(document.size, document.cut), take_apart, document.content, document.cut, store_key)
     recent = recent_documents(db).of(notebook.id)
     there = recent.blobs if recent and (recent.number, recent.sha256) in known else frozenset()
     pieces = {key: piece for key, piece in taken.pieces.items() if key not in there}
@@ -57,9 +57,7 @@ async def write_body(
     once_committed(db, lambda: _remember(db, notebook, version, document, frozenset(taken.pieces)))
 
 
-def _remember(
-    db: AsyncSession, notebook: Notebook, version: Version, document: Document, keys: frozenset[bytes]
-) -> None:
+def _remember(db: AsyncSession, notebook: Held, version: Appended, document: Document, keys: frozenset[bytes]) -> None:
     if document.cut:
         owner = notebook.host_id, notebook.owner
         recent = Recent(owner, version.number, version.sha256, version.size, document.cut, keys)

@@ -1,6 +1,16 @@
 """zstd, as the store uses it: fast where somebody waits, hard where nobody does."""
 
-from backports.zstd import CompressionParameter, DecompressionParameter, ZstdDict, ZstdError, compress, decompress
+import threading
+
+from backports.zstd import (
+    CompressionParameter,
+    DecompressionParameter,
+    ZstdCompressor,
+    ZstdDict,
+    ZstdError,
+    compress,
+    decompress,
+)
 
 _FAST, _HARD, _HARDEST = 1, 12, 19
 _LARGEST_HARDEST = 1024 * 1024
@@ -12,9 +22,19 @@ Damaged = ZstdError
 """What unpacking raises if the bytes are not what was packed."""
 
 
+class _Kept(threading.local):
+    """What each thread compresses with: to make it takes as long as to compress a few KB."""
+
+    def __init__(self) -> None:
+        self.fast = ZstdCompressor(level=_FAST)
+
+
+_KEPT = _Kept()
+
+
 def pack(content: bytes | memoryview) -> bytes:
     """Compress while somebody waits. Higher levels take twice the time and more for two points of size."""
-    return compress(content, level=_FAST)
+    return _KEPT.fast.compress(content, ZstdCompressor.FLUSH_FRAME)
 
 
 def pack_hard(content: bytes) -> bytes:

@@ -29,6 +29,17 @@ class _Part:
     keys: Sequence[bytes]
 
 
+_AS_IT_WAS = 32
+"""How many times faster a cell that is known is put together and compressed with the others than a new one is cut."""
+
+
+def weight(size: int, cut: Cut | None) -> int:
+    """Say how many bytes there are to be looked at, as it were, in a document of a size."""
+    if cut is None:
+        return size
+    return size // _AS_IT_WAS + sum(len(cell.text) for cell in cut.cells if cell.stored is None)
+
+
 def take_apart(content: bytes, cut: Cut | None, store_key: bytes) -> TakenApart:
     """Take a document apart, with the host application's secret; `cut` is the same document in cells, if it is sound.
 
