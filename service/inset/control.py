@@ -99,9 +99,10 @@ class Control:
     async def _end_outdated(self) -> None:
         told = dict(self._origins)
         if told:
-            running = select(Server.id, Host.origins).join(Host).where(Server.state != ServerState.STOPPED)
+            running = select(Server.id, Host.origins).outerjoin(Host).where(Server.state != ServerState.STOPPED)
             async with self._database.transaction(read_only=True) as db:
-                origins = dict((await db.exec(running)).all())
+                # One that is nobody's yet is framed by nobody.
+                origins = {id: allowed or [] for id, allowed in (await db.exec(running)).all()}
             for server_id in told:
                 if origins.get(server_id) != told[server_id]:
                     self._feed.close(server_id)
@@ -109,10 +110,10 @@ class Control:
     async def _state(self, server_id: str) -> tuple[Framed, list[Over]]:
         framed = (SessionState.READY, SessionState.ENDING)
         wanted = select(Session).where(Session.server_id == server_id, col(Session.state).in_(framed))
-        hosts = select(Host.origins).join(Server).where(Server.id == server_id)
+        hosts = select(Host.origins).join(Server).where(Server.id == server_id)  # no row of one that is nobody's
         async with self._database.transaction(read_only=True) as db:
             sessions = (await db.exec(wanted)).all()
-            origins = (await db.exec(hosts)).one()
+            origins = (await db.exec(hosts)).first() or []
         # One that is still asked for its edits keeps its frames for as long as that may take.
         ending = [
             _over_since(session.id, session.ending_reason or "", session.ending_at or now())
