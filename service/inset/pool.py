@@ -40,6 +40,8 @@ _IDLE_SECONDS = 30.0
 _LOOK_INTERVAL = timedelta(seconds=1)
 _NOT_AGAIN_SECONDS = 60.0
 """For how long nothing is started ahead, at that hub and of that profile, after a start that failed."""
+_CALM_SECONDS = 3.0
+"""For how long after somebody got a seat nothing is started ahead at that hub: his page has the processors first."""
 _AHEAD = (ServerState.WARMING, ServerState.WARM)
 
 
@@ -104,9 +106,11 @@ class Pool:
         try:
             async with self._database.transaction() as db:
                 # Whoever gives places out at this moment needs them more.
-                for name, sort in (await self._plan(db)).start if await alone(db) else ():
+                missing = (await self._plan(db)).start if await alone(db) else ()
+                busy = await _just_used(db) if missing else ()
+                for name, sort in missing:
                     hub = self._hubs.named(name)
-                    if hub and (seat := await free_seat(db, hub)):
+                    if hub and name not in busy and (seat := await free_seat(db, hub)):
                         made_of = self._profiles.made_of(sort.profile)
                         asked_at_once = now() - _LOOK_INTERVAL
                         server = Server(
@@ -224,6 +228,13 @@ class Pool:
             still = (col(Server.id).in_(ids), col(Server.state).in_(_AHEAD))
             ended = await db.exec(update(Server).where(*still).values(state=ServerState.STOPPING))
             POOL.labels(why).inc(ended.rowcount)
+
+
+async def _just_used(db: AsyncSession) -> Collection[str]:
+    """Name the hubs at which somebody has got a server just now."""
+    lately = now() - timedelta(seconds=_CALM_SECONDS)
+    used = select(Server.hub).where(IS_SEATED, col(Server.host_id).is_not(None), col(Server.created_at) > lately)
+    return (await db.exec(used.distinct())).all()
 
 
 def _sort(server: Server) -> Sort:
