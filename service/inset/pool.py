@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
@@ -16,7 +17,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
-from inset.db import Database, alone
+from inset.db import Database, alone, once_committed
 from inset.errors import HubBusy, Upstream
 from inset.hub import SpawnFailed
 from inset.hubs import Hubs
@@ -28,7 +29,7 @@ from inset.pool_plan import Ahead, Plan, Waits, Wanted, plan
 from inset.profiles import Profiles
 from inset.queue import Queue
 from inset.room import read_room
-from inset.servers import IS_SEATED, free_seat, take_due
+from inset.servers import AHEAD, IS_SEATED, end_ahead, free_seat, take_due
 from inset.settings import DataPolicy, PoolSettings
 from inset.turns import Sort
 
@@ -42,7 +43,6 @@ _NOT_AGAIN_SECONDS = 60.0
 """For how long nothing is started ahead, at that hub and of that profile, after a start that failed."""
 _CALM_SECONDS = 3.0
 """For how long after somebody got a seat nothing is started ahead at that hub: his page has the processors first."""
-_AHEAD = (ServerState.WARMING, ServerState.WARM)
 
 
 class Pool:
@@ -124,7 +124,7 @@ class Pool:
     async def _plan(self, db: AsyncSession) -> Plan:
         names = ("id", "hub", "made_of", "created_at", "state", *Sort._fields)
         columns = [getattr(Server, name) for name in names]
-        rows = (await db.exec(select(*columns).where(IS_SEATED, col(Server.state).in_(_AHEAD)))).all()
+        rows = (await db.exec(select(*columns).where(IS_SEATED, col(Server.state).in_(AHEAD)))).all()
         there = [
             Ahead(id, hub, Sort(*sort), made_of, created_at, warm=state is ServerState.WARM)
             for id, hub, made_of, created_at, state, *sort in rows
@@ -225,9 +225,8 @@ class Pool:
         """Have those stopped that nobody has got at this moment."""
         self._asked.difference_update(ids)
         if ids:
-            still = (col(Server.id).in_(ids), col(Server.state).in_(_AHEAD))
-            ended = await db.exec(update(Server).where(*still).values(state=ServerState.STOPPING))
-            POOL.labels(why).inc(ended.rowcount)
+            ended = await end_ahead(db, ids)
+            once_committed(db, partial(POOL.labels(why).inc, ended))
 
 
 async def _just_used(db: AsyncSession) -> Collection[str]:

@@ -1,6 +1,6 @@
 """The servers that the service has started: whose they are, how they are reached, when they are let go."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +22,9 @@ from inset.turns import Kind, sort_of
 
 SERVING = (ServerState.STARTING, ServerState.RUNNING)
 """The states of a server that further sessions of its kind can use."""
+
+AHEAD = (ServerState.WARMING, ServerState.WARM)
+"""The states of a server that is started ahead, and that nobody has."""
 
 # Written out where they are executed, for a partial index is of no use to a parameter.
 IS_SERVING = col(Server.state).in_(bindparam("serving", list(SERVING), expanding=True, literal_execute=True))
@@ -120,6 +123,15 @@ async def _take_warm(db: AsyncSession, session: Session, hub: Hub, made_of: str)
             once_committed(db, POOL.labels("taken").inc)
             return await db.get_one(Server, id, populate_existing=True)
     return None
+
+
+async def end_ahead(db: AsyncSession, ids: Collection[str] | None = None) -> int:
+    """Have those stopped, of these or of all, that nobody has got at this moment; tells how many."""
+    still = [IS_SEATED, col(Server.state).in_(AHEAD), *([col(Server.id).in_(ids)] if ids is not None else [])]
+    ended = await db.exec(
+        update(Server).where(*still).values(state=ServerState.STOPPING).execution_options(synchronize_session=False)
+    )
+    return int(ended.rowcount)
 
 
 async def free_seat(db: AsyncSession, hub: Hub) -> str | None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from inset.app import create_app
 from inset.db import open_database
 from inset.draining import drain
 from inset.hosts import apply_hosts
@@ -313,6 +314,27 @@ async def test_a_profile_whose_servers_do_not_start_is_not_tried_again_at_once(c
     # Whoever comes has one started for him all the same.
     await _ready(client, host.bearer("grace"), await _opened(client, host.bearer("grace")))
     assert len(hub.started) == started + 1
+
+
+async def test_an_operator_sees_them_and_has_them_started_anew(client, hub, seen, command):
+    await seen("warm")
+    [old] = hub.started
+
+    assert "1 seats taken, 15 free\t1 ahead\t" in (await command("hubs"))[1]
+    assert await command("hubs", "empty-pool") == (0, "1 servers that nobody has are ended\n", "")
+
+    async with asyncio.timeout(PATIENCE):
+        while old not in hub.stopped:
+            await asyncio.sleep(0.05)
+    await seen("warm")
+
+
+async def test_a_pool_of_a_profile_that_there_is_not_is_refused_at_the_start(settings):
+    wrong = settings.model_copy(update={"pool": {"larg": PoolSettings(servers=1)}})
+
+    with pytest.raises(ValueError, match="there is no profile larg"):
+        async with (app := create_app(wrong)).router.lifespan_context(app):
+            pass
 
 
 async def test_the_bridge_of_a_server_that_is_nobodys_can_store_nothing(client, hub, new_notebook, seen):
