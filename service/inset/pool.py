@@ -61,8 +61,7 @@ class Pool:
         start_timeout: timedelta,
     ) -> None:
         """`settings` are by profile. Raises `ValueError` for a profile that there is not."""
-        if unknown := [name for name in settings if name not in profiles]:
-            raise ValueError(f"INSET_POOL: there is no profile {', '.join(unknown)}")
+        require_profiles(profiles, settings)
         self._database = database
         self._hubs = hubs
         self._profiles = profiles
@@ -227,6 +226,12 @@ class Pool:
         if ids:
             ended = await end_ahead(db, ids)
             once_committed(db, partial(POOL.labels(why).inc, ended))
+
+
+def require_profiles(profiles: Profiles, settings: Mapping[str, PoolSettings]) -> None:
+    """Raise `ValueError` if there is to be a pool of a profile that there is not."""
+    if unknown := [name for name in settings if name not in profiles]:
+        raise ValueError(f"INSET_POOL: there is no profile {', '.join(unknown)}")
 
 
 async def _just_used(db: AsyncSession) -> Collection[str]:

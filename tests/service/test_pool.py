@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from inset.app import create_app
 from inset.db import open_database
 from inset.draining import drain
 from inset.hosts import apply_hosts
@@ -329,12 +328,10 @@ async def test_an_operator_sees_them_and_has_them_started_anew(client, hub, seen
     await seen("warm")
 
 
-async def test_a_pool_of_a_profile_that_there_is_not_is_refused_at_the_start(settings):
-    wrong = settings.model_copy(update={"pool": {"larg": PoolSettings(servers=1)}})
+async def test_a_pool_of_a_profile_that_there_is_not_is_refused_at_the_start(command, monkeypatch):
+    monkeypatch.setenv("INSET_POOL", '{"larg": 1}')
 
-    with pytest.raises(ValueError, match="there is no profile larg"):
-        async with (app := create_app(wrong)).router.lifespan_context(app):
-            pass
+    assert await command("serve") == (2, "", "inset: INSET_POOL: there is no profile larg\n")
 
 
 async def test_the_bridge_of_a_server_that_is_nobodys_can_store_nothing(client, hub, new_notebook, seen):
