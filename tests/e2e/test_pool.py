@@ -12,18 +12,21 @@ from sqlalchemy import text
 from stack import Stack
 
 from inset.db import open_database
+from tests.security.conftest import embed, get, host_page
 from tests.service.conftest import document, until
+from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
 from tests.support.hosts import TestHost
 from tests.support.kernels import run_in_kernel
 from tests.support.real_hub import HUB_CONFIG, RealHub
+from tests.support.site import Site
 from tests.support.whole import new_stack
 
 pytestmark = pytest.mark.timeout(400)
 
 
-@pytest.fixture
-def pooled(tmp_path: Path) -> Iterator[Stack]:
-    stack = new_stack(tmp_path, INSET_POOL='{"default": 1}')
+@pytest.fixture(scope="module")
+def pooled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = new_stack(tmp_path_factory.mktemp("pool"), INSET_POOL='{"default": 1}')
     stack.start()
     yield stack
     stack.stop()
@@ -100,3 +103,19 @@ async def test_a_user_gets_a_server_and_a_kernel_that_run_and_the_next_one_gets_
                 await asyncio.sleep(0.2)
         third_server, _ = await _warm(pooled)
         assert third_server not in (server, other_server)
+
+
+@pytest.mark.browser
+async def test_a_page_shows_the_notebook_with_the_kernel_that_was_started_ahead(pooled: Stack, tmp_path: Path) -> None:
+    hub, site = _hub(pooled), Site.registered(pooled)
+    async with site.served(), chromium(tmp_path / "profile", NO_THIRD_PARTY_COOKIES) as browser:
+        _, seat = await _warm(pooled)
+        [kernel] = await _kernels(hub, seat, token=await hub.mint_token(seat))
+        async with site.client("eve") as service:
+            new = {"name": "N", "content": document("1")}
+            notebook = (await service.post("/v1/notebooks", json=new)).json()
+
+        frame = await embed(await host_page(browser, site), "eve", notebook["id"])
+
+        assert frame.url.startswith(f"{hub.seat_origin(seat)}/")
+        assert [one["id"] for one in await get(frame, "api/kernels")] == [kernel["id"]]
