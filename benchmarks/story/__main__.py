@@ -23,7 +23,7 @@ from benchmarks.story.opening import Watch, first_result
 from benchmarks.story.parts import Setting
 from benchmarks.story.report import Facts, Report
 from benchmarks.story.stories import tell_all
-from benchmarks.story.ways import Through, Way, three_ways
+from benchmarks.story.ways import Through, Way, every_way
 from inset import __version__
 from tests.support.real_hub import ROOT, free_ports
 from tests.support.serving import served
@@ -44,7 +44,7 @@ async def main(given: argparse.Namespace) -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             [port] = free_ports(1)
             await stack.enter_async_context(served(Starlette(routes=[Route("/", _host_page)]), port))
-            ways = await three_ways(stack, folder, setting, f"http://host.localhost:{port}")
+            ways = await every_way(stack, folder, setting, f"http://host.localhost:{port}")
             for users in given.users if spawner == "nothing" else [1]:
                 starts = spawner != "nothing"
                 report.add_stories(await tell_all(spawner, ways, users=users, rounds=given.rounds, with_result=starts))

@@ -14,6 +14,10 @@ import aiohttp
 from benchmarks.story.opening import NOTEBOOK, Opened, Watch
 from benchmarks.story.parts import Inset
 
+METRICS_TOKEN = "of-the-benchmarks-prometheus"  # noqa: S105  (of a service that runs for some minutes)
+KERNEL_SECONDS = 8.0
+"""After which a kernel that was started ahead is there, on a busy machine too."""
+
 
 class EmbeddedClient:
     """A user's page: its calls to the service, and what the entry page and the frame do."""
@@ -114,8 +118,25 @@ class EmbeddedClient:
 
 
 async def seats_are_free(inset: Inset, seats: list[str]) -> None:
-    """Wait until the servers of closed sessions are gone."""
+    """Wait until the servers of closed sessions are gone. Those that were started ahead stay."""
     async with inset.hub.api() as api:
         for seat in seats:
-            while not (await api.get(f"/users/{seat}/servers/")).json()["stopped"]:
+            while not _is_free((await api.get(f"/users/{seat}/servers/")).json()):
                 await asyncio.sleep(0.2)
+
+
+async def a_server_waits(inset: Inset) -> None:
+    """Wait until a server that was started ahead runs, and its kernel, and what they have begun with is over."""
+    headers, warm = {"Authorization": f"Bearer {METRICS_TOKEN}"}, 'inset_seats{hub="default",state="warm"} 1.0'
+    async with aiohttp.ClientSession(f"http://{inset.address}/", headers=headers) as http:
+        while True:
+            async with http.get("metrics") as answer:
+                if warm in await answer.text():
+                    break
+            await asyncio.sleep(0.5)
+    await asyncio.sleep(KERNEL_SECONDS)
+
+
+def _is_free(server: dict[str, Any]) -> bool:
+    options = server["user_options"] or {}
+    return bool(server["stopped"] or options.get("ahead"))

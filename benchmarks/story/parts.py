@@ -73,8 +73,8 @@ async def tuned_hub(
 
 
 @asynccontextmanager
-async def inset_with_its_hub(folder: Path, setting: Setting, origin: str) -> AsyncIterator[Inset]:
-    """Run the service and a hub; pages of `origin` may frame its notebooks."""
+async def inset_with_its_hub(folder: Path, setting: Setting, origin: str, **more: str) -> AsyncIterator[Inset]:
+    """Run the service and a hub; pages of `origin` may frame its notebooks. `more` is set for the service, too."""
     [port] = free_ports(1)
     async with tuned_hub(folder, setting, service_port=port) as hub:
         host = TestHost(origins=(origin,))
@@ -89,6 +89,7 @@ async def inset_with_its_hub(folder: Path, setting: Setting, origin: str) -> Asy
             "INSET_HUB__API_URL": hub.api_url,
             "INSET_HUB__PROXY_URL": hub.bind_url,
             "INSET_TOKEN_MAX_LIFETIME": "3600",
+            **more,
         }
         await asyncio.to_thread(inset, ["keygen", environment["INSET_SIGNING_KEY_FILE"]])
         hosts = str(write_hosts_file(folder / "hosts.toml", host))

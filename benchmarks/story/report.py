@@ -12,7 +12,7 @@ from benchmarks.story.opening import PHASES
 from benchmarks.story.page_loads import Load
 from benchmarks.story.stories import Told
 
-WAYS = ("by hand", "direct", "Inset")
+WAYS = ("by hand", "direct", "Inset", "pool")
 _NAMES = ("accepted", "server ready", "content restored", "signed URL", "first cell's result")
 
 
@@ -32,7 +32,7 @@ _HEAD = """# From the click to the first result, measured
 it began and {load_after:.1f} when it ended, {minutes:.1f} minutes later. Beyond 2 others were at work: take the page
 for a sample of its form then, and its ratios for a hint.
 
-The same story in three ways, in turns, in an order by lot. In each round every way has users of its own; the first
+The same story in four ways, in turns, in an order by lot. In each round every way has users of its own; the first
 round is not counted. Figures are medians; ratios are medians of the rounds' ratios.
 
 - **by hand**: the seed's flow as a careful person writes it, with requests: create the user, make a token, start the
@@ -40,6 +40,7 @@ round is not counted. Figures are medians; ratios are medians of the rounds' rat
 - **direct**: the best client without a service: kept connections, the token made while the server starts, the hub's
   progress stream. A hub as Inset configures it.
 - **Inset**: what the SDK asks of the service; a hub of the same kind.
+- **pool**: the same, with one server started ahead (`INSET_POOL`), which the user's first notebook gets.
 
 With the local spawner the stock server is not quite stock: the environment that all share has no `rfc3987-syntax`,
 which alone takes a stock server's start a second longer. Figures of Inset against by hand are too modest there.
@@ -49,6 +50,10 @@ _RATIOS = """
 As ratios, with what they were to be at most:
 """
 _RATIOS_HEAD = ("story", "users", "Inset / by hand", "Inset / direct", "Inset - direct, ms")
+_POOL = """
+What a server that was started ahead makes of the cold start by hand, with what it was to be at most:
+"""
+_POOL_HEAD = ("until", "pool / by hand", "pool / Inset")
 _HUB = """
 What the service, or whoever took its place, asked of the hub for each user until he had his signed URL, and the hub's
 own processor time for each. Inset was to ask 4 times at most for a new user, twice for a known one, and never for a
@@ -88,6 +93,8 @@ class Report:
             told = _grouped(one for one in self._told if one.spawner == spawner)
             parts += [f"\n## {_title(spawner)}\n\nSeconds from the click:\n", _table(_PHASES_HEAD, _phases(told))]
             parts += [_RATIOS, _table(_RATIOS_HEAD, _ratios(told, nothing=spawner == "nothing"))]
+            if any(way == "pool" for *_, way in told):
+                parts += [_POOL, _table(_POOL_HEAD, _pooled(told))]
             parts += [_HUB, _table(_HUB_HEAD, _asked(told))]
         if self._loads:
             parts += [_PAGES, _table(_PAGES_HEAD, map(_loaded, self._loads, self._loads.values()))]
@@ -150,6 +157,15 @@ def _ratios(told: _Group, *, nothing: bool) -> list[tuple[str, ...]]:
     return rows
 
 
+def _pooled(told: _Group) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for phase, name, most in (("signed", "signed URL", 0.03), ("result", "first cell's result", 0.05)):
+        pool, inset, hand = (_by_round(told["cold", 1, way], phase) for way in ("pool", "Inset", "by hand"))
+        by_hand, cold = (_paired(pool, other, lambda a, b: a / b) for other in (hand, inset))
+        rows.append((name, f"{by_hand:.3f} ({most})", f"{cold:.3f}"))
+    return rows
+
+
 def _asked(told: _Group) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for (story, users, way), some in told.items():
@@ -176,8 +192,8 @@ def _median(told: Iterable[Told], phase: str) -> float | None:
     return statistics.median(seconds) if seconds else None
 
 
-def _by_round(told: Iterable[Told]) -> dict[int, float]:
-    return {one.round: statistics.median(reached["signed"] for reached in one.reached) for one in told}
+def _by_round(told: Iterable[Told], phase: str = "signed") -> dict[int, float]:
+    return {one.round: statistics.median(reached[phase] for reached in one.reached) for one in told}
 
 
 def _paired(one: Mapping[int, float], other: Mapping[int, float], compare: Callable[[float, float], float]) -> float:

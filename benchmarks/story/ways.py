@@ -6,7 +6,7 @@ from typing import Protocol
 
 from benchmarks.story import by_hand
 from benchmarks.story.direct import DirectClient
-from benchmarks.story.embedded import EmbeddedClient, seats_are_free
+from benchmarks.story.embedded import METRICS_TOKEN, EmbeddedClient, a_server_waits, seats_are_free
 from benchmarks.story.opening import Opened, Watch
 from benchmarks.story.parts import Inset, Setting, inset_with_its_hub, stock_hub, tuned_hub
 from tests.support.real_hub import RealHub
@@ -89,16 +89,29 @@ class Through:
         await seats_are_free(self.inset, [_seat(number) for number in range(SEATS)])
 
 
-async def three_ways(stack: AsyncExitStack, folder: Path, setting: Setting, origin: str) -> dict[str, Way]:
-    """Start what each of them needs, to end with the stack."""
-    for name in ("stock", "tuned", "inset"):
+class Pooled(Through):
+    """Through Inset, too, where servers are started ahead."""
+
+    async def prepare(self, user: int) -> None:
+        await super().prepare(user)
+        await a_server_waits(self.inset)
+
+
+async def every_way(stack: AsyncExitStack, folder: Path, setting: Setting, origin: str) -> dict[str, Way]:
+    """Start what each of them needs, to end with the stack. Nothing is started ahead by a spawner of nothing."""
+    for name in ("stock", "tuned", "inset", "pool"):
         (folder / name).mkdir()
     stock = await stack.enter_async_context(stock_hub(folder / "stock", setting))
     tuned = await stack.enter_async_context(tuned_hub(folder / "tuned", setting, seats=SEATS))
     inset = await stack.enter_async_context(inset_with_its_hub(folder / "inset", setting, origin))
     client = DirectClient(tuned, origin)
     stack.push_async_callback(client.aclose)
-    return {"by hand": ByHand(stock), "direct": Direct(tuned, client), "Inset": Through(inset)}
+    ways: dict[str, Way] = {"by hand": ByHand(stock), "direct": Direct(tuned, client), "Inset": Through(inset)}
+    if setting.spawner != "nothing":
+        one_ahead = {"INSET_POOL": '{"default": 1}', "INSET_METRICS_TOKEN": METRICS_TOKEN}
+        pooled = await stack.enter_async_context(inset_with_its_hub(folder / "pool", setting, origin, **one_ahead))
+        ways["pool"] = Pooled(pooled)
+    return ways
 
 
 def _seat(user: int) -> str:

@@ -29,9 +29,14 @@ def identity(user_options: dict[str, Any]) -> dict[str, str]:
         raise ValueError("user_options.origins are not exact origins")
     if not isinstance(may, list) or not all(isinstance(word, str) and _CAPABILITY.fullmatch(word) for word in may):
         raise ValueError("user_options.may are not capabilities")
+    ahead = user_options.get("ahead", False)
+    if not isinstance(ahead, bool):
+        raise ValueError("user_options.ahead is neither true nor false")
     return {
         "INSET_SERVER_ID": server_id,
         "INSET_ORIGINS": " ".join(origins),
         "INSET_MAY": " ".join(may),
         "INSET_DATA_POLICY": data_policy.of(user_options),
+        # For whoever comes: with a kernel that waits for him.
+        **({"INSET_AHEAD": "1"} if ahead else {}),
     }

@@ -38,6 +38,7 @@ from inset.hubs import Hubs
 from inset.jwks import JwksCache
 from inset.middleware import BodyLimit, HostOrigins, Unforeseen
 from inset.observing import Observed
+from inset.pool import Pool
 from inset.preview import Previews
 from inset.problems import install_problem_handlers, responses
 from inset.profiles import read_profiles
@@ -141,6 +142,16 @@ def create_app(
                 audit_kept_for=settings.audit_kept_for,
                 webhooks_kept_for=settings.webhooks.kept_for,
             )
+            pool = Pool(
+                database,
+                hubs,
+                profiles,
+                queue,
+                settings.pool,
+                data_policy=settings.data_policy,
+                check_interval=settings.check_interval,
+                start_timeout=settings.start_timeout,
+            )
             driver = Driver(database, steps, queue)
             signing_pem = settings.signing_key_file.read_bytes()
             signer = Signer(signing_pem)
@@ -181,6 +192,7 @@ def create_app(
             await stack.enter_async_context(_running(driver.run()))
             await stack.enter_async_context(_running(hubs.watch()))
             await stack.enter_async_context(_running(upkeep.run()))
+            await stack.enter_async_context(_running(pool.run()))
             await stack.enter_async_context(_running(webhooks.run()))
             await stack.enter_async_context(_running(feed.watch()))
             await stack.enter_async_context(_running(feed.end_when(departure.closing)))

@@ -153,7 +153,7 @@ class Bridge:
 
     def known(self, notebook_id: str) -> Cut | None:
         """Give what is known of a notebook's cells without a look into the database; nothing, if it is not his."""
-        return recent_documents(self._db).known(notebook_id, (self._server.host_id, self._server.owner))
+        return recent_documents(self._db).known(notebook_id, (str(self._server.host_id), self._server.owner))
 
     async def save(
         self, notebook_id: str, document: Document, *, base: int, origin: Origin, unanswered: Sequence[str] = ()
@@ -211,7 +211,7 @@ class Bridge:
         """Store a notebook that was made inside Jupyter. Raises `NotAllowed` or `NotebookTooLarge`."""
         await self._check(document)
         server = self._server
-        return await create_notebook(self._db, server.host_id, server.owner, _name(name), document, origin="save")
+        return await create_notebook(self._db, str(server.host_id), server.owner, _name(name), document, origin="save")
 
     @property
     def _may_edit(self) -> bool:
@@ -223,6 +223,8 @@ class Bridge:
 
     async def _check(self, document: Document) -> None:
         self._require_edit()
+        if self._server.host_id is None:
+            raise NotAllowed("edit")  # it is nobody's yet: whose would that be?
         [(limits,)] = await ask(self._db, _LIMITS, id=self._server.host_id)
         limit = Limits.model_validate(limits).notebook_size
         if limit is not None and document.size > limit:

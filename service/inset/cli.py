@@ -32,6 +32,7 @@ from inset.hubs_command import add_hubs_command
 from inset.logs import install_logs
 from inset.models import Algorithm
 from inset.models.capabilities import read
+from inset.pool import require_profiles
 from inset.profiles import read_profiles
 from inset.progress import Progress
 from inset.retention import Policy, Removed, purge_notebooks, thin_versions
@@ -139,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(settings: Settings) -> None:
     # Before anything listens: what is wrong with these is one line here, and a traceback in there.
     Signer(settings.signing_key_file.read_bytes())
-    read_profiles(settings.profiles_file, idle_timeout=settings.idle_timeout)
+    require_profiles(read_profiles(settings.profiles_file, idle_timeout=settings.idle_timeout), settings.pool)
     asyncio.run(require_upgraded(settings.database_url))
     asyncio.run(_require_keys(settings))
     asyncio.run(_require_isolation(settings))

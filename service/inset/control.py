@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel
-from sqlalchemy import JSON, TableValuedAlias, bindparam
+from sqlalchemy import JSON, ColumnElement, bindparam
 from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 
@@ -59,8 +59,8 @@ class Control:
         self._feed = feed
         self._servers: Counter[str] = Counter()
         """How many streams each server has here."""
-        self._told: dict[str, tuple[str, list[str]]] = {}
-        """Whose each of them is, and the origins that it was told last."""
+        self._told: dict[str, tuple[str | None, list[str]]] = {}
+        """Whose each of them is, if it is somebody's yet, and the origins that it was told last."""
 
     async def follow(self, server_id: str, *, until: datetime) -> AsyncIterator[Framed | Over | CredentialsChanged]:
         """Tell a server's bridge where it stands, then each session that ends, until the server has stopped."""
@@ -102,18 +102,21 @@ class Control:
     async def _end_outdated(self) -> None:
         told = dict(self._told)
         if told:
-            # Of the servers, however many, none is read but those that have stopped.
+            # Of the servers, however many, none is read but those that have stopped, or have become somebody's.
+            ahead = [id for id, (host_id, _) in told.items() if host_id is None]
             async with self._database.transaction(read_only=True) as db:
-                stopped = {row.id for row in await ask(db, _STOPPED[on_postgres(db)], told=list(told))}
+                over = {row.id for row in await ask(db, _STOPPED[on_postgres(db)], told=list(told))}
+                if ahead:
+                    over |= {row.id for row in await ask(db, _TAKEN[on_postgres(db)], told=ahead)}
                 origins = {row.id: row.origins for row in await ask(db, _ORIGINS)}
             for server_id, (host_id, before) in told.items():
-                if server_id in stopped or origins.get(host_id) != before:
+                if server_id in over or (host_id is not None and origins.get(host_id) != before):
                     self._feed.close(server_id)
 
-    async def _state(self, server_id: str) -> tuple[str, Framed, list[Over]]:
+    async def _state(self, server_id: str) -> tuple[str | None, Framed, list[Over]]:
         framed = (SessionState.READY, SessionState.ENDING)
         wanted = select(Session).where(Session.server_id == server_id, col(Session.state).in_(framed))
-        hosts = select(Host.id, Host.origins).join(Server).where(Server.id == server_id)
+        hosts = select(Server.host_id, Host.origins).outerjoin(Host).where(Server.id == server_id)
         async with self._database.transaction(read_only=True) as db:
             sessions = (await db.exec(wanted)).all()
             host_id, origins = (await db.exec(hosts)).one()
@@ -123,18 +126,23 @@ class Control:
             for session in sessions
             if session.state is SessionState.ENDING
         ]
-        return host_id, Framed(session_ids=[session.id for session in sessions], origins=origins), ending
+        # One that is nobody's yet is framed by nobody.
+        framed_by = Framed(session_ids=[session.id for session in sessions], origins=origins or [])
+        return host_id, framed_by, ending
 
 
-def _stopped_of(told: TableValuedAlias) -> Prepared:
-    servers = table(Server).c
-    mine = select_columns(servers.id).join_from(table(Server), told, servers.id == told.c.value)
-    return Prepared(mine.where(servers.state == ServerState.STOPPED))
+def _of_those_told(which: ColumnElement[bool]) -> dict[bool, Prepared]:
+    """Find those of many servers of which something is true; by whether PostgreSQL is asked."""
+    found = {}
+    for postgres in (False, True):
+        told = listed(bindparam("told", type_=JSON), postgres=postgres)
+        mine = select_columns(col(Server.id)).join_from(table(Server), told, col(Server.id) == told.c.value)
+        found[postgres] = Prepared(mine.where(which))
+    return found
 
 
-_STOPPED = {
-    postgres: _stopped_of(listed(bindparam("told", type_=JSON), postgres=postgres)) for postgres in (False, True)
-}
+_STOPPED = _of_those_told(col(Server.state) == ServerState.STOPPED)
+_TAKEN = _of_those_told(col(Server.host_id).is_not(None))
 _ORIGINS = Prepared(select_columns(table(Host).c.id, table(Host).c.origins))
 
 

@@ -1,5 +1,6 @@
 """The database: its transactions."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -48,6 +49,7 @@ _COMMITTED = "inset_committed"
 _ENCRYPTION = "inset_encryption"
 _DIRECT = "inset_direct"
 _RECENT = "inset_recent"
+_NEWS = "inset_news"
 _WRITES_IN_ORDER = 0x1_15E7
 """The advisory lock under which rows get their growing ids, on PostgreSQL."""
 _GIVES_PLACES = 0x1_15E8
@@ -58,7 +60,9 @@ class Database:
     """Hands out transactions on one engine."""
 
     def __init__(self, engine: AsyncEngine, encryption: Encryption | None, recent: RecentDocuments) -> None:
-        self._info = {_ENCRYPTION: encryption, _RECENT: recent}
+        self.news = asyncio.Event()
+        """Set once something was committed here that others wait to hear of (`news`)."""
+        self._info = {_ENCRYPTION: encryption, _RECENT: recent, _NEWS: self.news}
         self._engine = engine
 
     @asynccontextmanager
@@ -200,6 +204,12 @@ def write_in_order(db: AsyncSession, model: type[SQLModel], make: Callable[[], R
 def once_committed(db: AsyncSession, tell: Callable[[], None]) -> None:
     """Have something told once this transaction is committed, and never if it is rolled back."""
     db.info.setdefault(_COMMITTED, []).append(tell)
+
+
+def news(db: AsyncSession) -> None:
+    """Have those who wait for this process' news look at once, as soon as this transaction is committed."""
+    told: asyncio.Event = db.info[_NEWS]
+    once_committed(db, told.set)
 
 
 class _Joining(SyncSession):

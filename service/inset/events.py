@@ -1,6 +1,7 @@
 """What happens to sessions: written to a table with a growing id, and told to whoever follows."""
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +14,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
-from inset.db import Database, write_in_order
+from inset.db import Database, news, write_in_order
 from inset.metrics import STREAMS
 from inset.models import WAITING, Session, SessionEvent, SessionState
 from inset.turns import Place
@@ -24,6 +25,7 @@ FINAL = ("ended", "failed")
 """The kinds of event after which a session's stream closes."""
 
 _POLL_SECONDS = 0.2
+"""Between two looks for what other replicas have told. What this one tells is looked for as soon as it is committed."""
 
 Queue = asyncio.Queue[SessionEvent | None]
 """New events as they happen; None where there will be no more.
@@ -37,6 +39,7 @@ def tell(db: AsyncSession, session_id: str, kind: str, **data: Any) -> None:
     # In order: who has seen one event is told of none before it any more.
     row = {"session_id": session_id, "kind": kind, "data": data, "created_at": now()}
     write_in_order(db, SessionEvent, lambda: row)
+    news(db)
 
 
 class EventFeed:
@@ -70,6 +73,7 @@ class EventFeed:
             self._seen = await self._newest()
             self._watching.set()
         while self._followers:
+            self._database.news.clear()
             async with self._database.transaction(read_only=True) as db:
                 new = (await db.exec(_LATER.where(col(SessionEvent.id) > self._seen))).all()
             for event, server_id in new:
@@ -77,7 +81,9 @@ class EventFeed:
                 for followed in (event.session_id, server_id):
                     for queue in self._followers.get(followed or "", ()):
                         queue.put_nowait(event)
-            await asyncio.sleep(_POLL_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._database.news.wait()
         self._followed.clear()
         self._watching.clear()
 

@@ -114,8 +114,11 @@ class HubClient:
         data_policy: DataPolicy = "open",
         profile: str = "default",
         environment: Mapping[str, str] | None = None,
+        ahead: bool = False,
     ) -> bool:
         """Ask for the seat's server to be started; to ask again while it starts or runs is harmless.
+
+        One that is started `ahead`, for whoever comes, starts a kernel, too.
 
         False if another server than the one meant is still in the seat. Raises `HubBusy` at the hub's limits,
         and `SpawnFailed` if the hub is well and did not start it.
@@ -127,6 +130,7 @@ class HubClient:
             "data_policy": data_policy,
             "profile": profile,
             "environment": dict(environment or {}),
+            **({"ahead": True} if ahead else {}),
         }
         async with self._call("POST", f"/users/{seat}/server", json={"user_options": options}) as response:
             status = response.status_code

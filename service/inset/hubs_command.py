@@ -19,6 +19,7 @@ from inset.hubs import Hub, Hubs
 from inset.models import Drain, Server, ServerState
 from inset.readiness import look_at_hubs
 from inset.schema import require_upgraded
+from inset.servers import AHEAD, end_ahead
 from inset.settings import Duration, Settings
 
 
@@ -36,6 +37,8 @@ def add_hubs_command(parser: argparse.ArgumentParser) -> None:
         "--now", dest="end_by", action="store_const", const=timedelta(0), help="save and end what is there now"
     )
     draining.set_defaults(run=lambda given: asyncio.run(_drain(Settings(), given.name, end_by=given.end_by)))
+    emptying = commands.add_parser("empty-pool", help="end what was started ahead, to have it started anew")
+    emptying.set_defaults(run=lambda _: asyncio.run(_empty_pool(Settings())))
     resuming = commands.add_parser("resume", help="have one take new servers again")
     resuming.add_argument("name")
     resuming.set_defaults(run=lambda given: asyncio.run(_resume(Settings(), given.name)))
@@ -47,8 +50,10 @@ async def _list(settings: Settings) -> None:
         hubs = Hubs(settings.every_hub, http)
         async with database.transaction(read_only=True) as db:
             drained = await drains(db)
-            seated = select(Server.hub).where(Server.state != ServerState.STOPPED)
-            taken = Counter((await db.exec(seated)).all())
+            seated = select(Server.hub, Server.state).where(Server.state != ServerState.STOPPED)
+            rows = (await db.exec(seated)).all()
+            taken = Counter(hub for hub, _ in rows)
+            ahead = Counter(hub for hub, state in rows if state in AHEAD)
         reasons, versions = await asyncio.gather(look_at_hubs(hubs), asyncio.gather(*map(_version, hubs)))
         for hub, version in zip(hubs, versions, strict=True):
             used, seats = taken.pop(hub.name, 0), hub.settings.seats
@@ -56,6 +61,7 @@ async def _list(settings: Settings) -> None:
                 hub.name,
                 _state(drained.get(hub.name)),
                 f"{used} seats taken, {max(seats - used, 0)} free",
+                *([f"{ahead[hub.name]} ahead"] if ahead else []),
                 reasons[hub.name] or "reachable",
                 f"JupyterHub {version}" if version else "version unknown",
                 sep="\t",
@@ -76,6 +82,13 @@ async def _resume(settings: Settings, name: str) -> None:
     async with _of(settings, name) as database, database.transaction() as db:
         changed = await resume(db, name)
     print(f"{name} takes new servers {'again' if changed else 'already'}")
+
+
+async def _empty_pool(settings: Settings) -> None:
+    await require_upgraded(settings.database_url)
+    async with open_database(settings.database_url) as database, database.transaction() as db:
+        ended = await end_ahead(db)
+    print(f"{ended} servers that nobody has are ended")
 
 
 @contextlib.asynccontextmanager

@@ -48,6 +48,14 @@ QUEUE_REFUSED = Counter(
     "inset_queue_refused", "Sessions refused because their host application's queue was full.", ["host"],
     registry=COUNTED,
 )  # fmt: skip
+POOL = Counter(
+    "inset_pool_servers",
+    "Servers started ahead, by what became of them: warm, then taken by a user or replaced, given-up, died; or failed.",
+    ["outcome"],
+    registry=COUNTED,
+)
+for _outcome in ("warm", "taken", "replaced", "given-up", "died", "failed"):
+    POOL.labels(_outcome)  # there from the start, as below
 SESSIONS_ENDED = Counter(
     "inset_sessions_ended", "Sessions that began to end, by their reason.", ["reason"], registry=COUNTED
 )

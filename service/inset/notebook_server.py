@@ -4,6 +4,7 @@ It is dialled at the hub's proxy, under the public host name of its seat, with a
 Every way in which it can fail becomes `ServerGone`.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -69,10 +70,21 @@ class NotebookServer:
         self._base = dial + public.path
         self._headers = {"Authorization": f"token {token}", "Host": public.netloc}
 
-    async def load(self, notebook_id: str, *, path: str, version: int, document: Document) -> Loaded:
-        """Put a document into its file, byte for byte; a bridge that knows the document keeps it where it is."""
+    async def load(
+        self, notebook_id: str, *, path: str, version: int, document: Document, origins: Sequence[str]
+    ) -> Loaded:
+        """Put a document into its file, byte for byte; a bridge that knows the document keeps it where it is.
+
+        `origins` are those of the pages that may frame it: a server that was started ahead knows none.
+        """
         text = document.content.decode("utf-8", "replace")
-        body = {"path": path, "version": version, "sha256": document.sha256, "content": text}
+        body = {
+            "path": path,
+            "version": version,
+            "sha256": document.sha256,
+            "content": text,
+            "origins": list(origins),
+        }
         response = await self._call("PUT", f"inset/api/documents/{notebook_id}", json=body)
         if response.status_code == 404:
             await self._write(path, text)

@@ -4,12 +4,15 @@ The hub takes from it what a server gets (image, limits, mounts), and refuses a 
 The service takes what it decides itself: what a host may put into the environment, and how long a session lasts.
 """
 
+import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -46,12 +49,23 @@ class _File(BaseModel):
     profiles: dict[str, Profile] = {}
 
 
+class _Told(BaseModel):
+    profiles: dict[str, dict[str, Any]] = {}
+
+
 class Profiles:
     """All of them, and how long sessions last where they say nothing."""
 
     def __init__(
-        self, profiles: Mapping[str, Profile], *, idle_timeout: timedelta, max_age: timedelta | None = None
+        self,
+        profiles: Mapping[str, Profile],
+        *,
+        idle_timeout: timedelta,
+        max_age: timedelta | None = None,
+        told: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
+        """`told` is all that the file says of each, the hub's part too."""
+        self._told = told or {}
         self._profiles = {DEFAULT: Profile(), **profiles}
         self._idle_timeout = idle_timeout
         self._max_age = max_age
@@ -90,6 +104,14 @@ class Profiles:
         own = self._of(name).max_age or self._max_age
         return min(own, host) if own and host else own or host
 
+    def made_of(self, name: str) -> str:
+        """Give a hash of all that the file says of a profile: a server of another one is none of this profile now."""
+        text = json.dumps(self._told.get(name, {}), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._profiles
+
     def _of(self, name: str) -> Profile:
         # One that has left the file may still have servers.
         return self._profiles.get(name) or self._profiles[DEFAULT]
@@ -98,4 +120,5 @@ class Profiles:
 def read_profiles(file: Path | None, *, idle_timeout: timedelta, max_age: timedelta | None = None) -> Profiles:
     """Read the operator's file, if there is one. Raises `OSError`, or `ValueError` for a file that can't be used."""
     told = tomllib.loads(file.read_text()) if file else {}
-    return Profiles(_File.model_validate(told).profiles, idle_timeout=idle_timeout, max_age=max_age)
+    profiles, in_full = _File.model_validate(told).profiles, _Told.model_validate(told).profiles
+    return Profiles(profiles, idle_timeout=idle_timeout, max_age=max_age, told=in_full)

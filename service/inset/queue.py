@@ -40,7 +40,7 @@ _UNSEATED = (Session.state == SessionState.QUEUED, col(Session.server_id).is_(No
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """What one reading found."""
 
     waiting: Sequence[Waiting]
@@ -81,7 +81,7 @@ class Queue:
         if len(self._places) >= _LONG and time.monotonic() < self._read_at + _LONG_READ_SECONDS:
             return
         async with self._database.transaction(read_only=True) as db:
-            look = await self._look(db)
+            look = await self.look(db)
             if look.waiting and time.monotonic() > self._measured_at + _PACE_SECONDS:
                 self._paces = await self._measure(db, look)
                 self._measured_at = time.monotonic()
@@ -119,13 +119,13 @@ class Queue:
                 return False
             return await give_back(db, server.id)
 
-    async def _give_out(self) -> _Look | None:
+    async def _give_out(self) -> Look | None:
         """Do what a reading has found to be due, having read again; None if another replica is just doing it."""
         try:
             async with self._database.transaction() as db:
                 if not await alone(db):
                     return None
-                look = await self._look(db)
+                look = await self.look(db)
                 overdue, given = self._overdue(look)[:_GIVEN_AT_ONCE], look.turn.admitted[:_GIVEN_AT_ONCE]
                 held = select(Session).where(col(Session.id).in_([*overdue, *given]), *_UNSEATED)
                 held = held.order_by(col(Session.id)).with_for_update(key_share=True)
@@ -137,21 +137,25 @@ class Queue:
                 for id in given:
                     session = sessions.get(id)
                     hub = self._hubs.named(look.turn.hubs.get(id))
-                    if session and (server := await seat_for(db, session, hub)):
+                    if session is None:
+                        continue
+                    made_of = self._profiles.made_of(session.profile)
+                    if server := await seat_for(db, session, hub, made_of=made_of):
                         session.server_id = server.id
             async with self._database.transaction(read_only=True) as db:
-                return await self._look(db)
+                return await self.look(db)
         except IntegrityError:
             return None  # somebody took this seat who does not queue: `inset sweep`
 
-    async def _look(self, db: AsyncSession) -> _Look:
+    async def look(self, db: AsyncSession) -> Look:
+        """Read who waits, and whose turn it is."""
         columns = [Session.id, *kind_of(Session), Session.created_at, col(Session.server_id).is_not(None)]
         rows = (await db.exec(select(*columns).where(Session.state == SessionState.QUEUED))).all()
         waiting = [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in rows]
         room = await read_room(db, self._hubs, self._profiles, waiting) if waiting else Room()
-        return _Look(waiting, room, turn(waiting, room))
+        return Look(waiting, room, turn(waiting, room))
 
-    async def _measure(self, db: AsyncSession, look: _Look) -> Mapping[str | None, timedelta | None]:
+    async def _measure(self, db: AsyncSession, look: Look) -> Mapping[str | None, timedelta | None]:
         """Measure how fast the queue has moved of late; by profile where that has one of its own, None for the rest."""
         time = now()
         left = select(Session.profile, Session.created_at, Session.started_at).where(
@@ -165,17 +169,17 @@ class Queue:
             paces[lane] = pace(waits, waiting_since=since, now=time)
         return paces
 
-    def _overdue(self, look: _Look) -> list[str]:
+    def _overdue(self, look: Look) -> list[str]:
         """Name those who have waited for too long. Whoever has a seat is looked after by who asks the hub for it."""
         oldest = now() - self._longest_wait
         return [one.id for one in look.waiting if one.since < oldest and not one.seated]
 
-    def _reason(self, look: _Look, session: Session) -> str:
+    def _reason(self, look: Look, session: Session) -> str:
         if session.profile in look.turn.full:
             return "profile-full"
         return "no-seat" if look.room.seats_for(session.host_id) <= 0 else "hub-busy"
 
-    def _publish(self, look: _Look) -> None:
+    def _publish(self, look: Look) -> None:
         profiles = {one.id: one.kind.profile for one in look.waiting}
         places = {}
         for id, position in look.turn.positions.items():

@@ -1,7 +1,8 @@
 """What room there is, as the database counts it: however many servers there are, no more rows are read."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, false, func, literal, or_, tuple_
 from sqlmodel import col, select
@@ -9,10 +10,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.draining import drains
 from inset.hubs import Hub, Hubs
-from inset.models import Host, Server, Session, SessionState
+from inset.models import Host, Server, ServerState, Session, SessionState
 from inset.profiles import Profiles
 from inset.servers import IS_SEATED, IS_SERVING, kind_of
-from inset.turns import HubRoom, Kind, Room, Waiting
+from inset.turns import HubRoom, Kind, Room, Sort, Waiting
 
 _ASKED_AT_ONCE = 5
 """How many starts a hub is asked for at once. If it has no room for them, no more than these hold a seat."""
@@ -33,7 +34,7 @@ async def read_room(db: AsyncSession, hubs: Hubs, profiles: Profiles, waiting: S
     last = select(func.max(Server.created_at)).where(Server.host_id == Host.id).scalar_subquery()
     hosts = {one.kind.host_id for one in waiting}
     served = (await db.exec(select(Host.id, last).where(col(Host.id).in_(hosts)))).all() if hosts else []
-    drained = await drains(db)
+    drained, warm = await drains(db), await _warm(db, profiles)
     return Room(
         hubs=[
             HubRoom(
@@ -43,6 +44,7 @@ async def read_room(db: AsyncSession, hubs: Hubs, profiles: Profiles, waiting: S
                 hosts=hub.hosts,
                 busy=hub.client.busy,
                 away=hub.client.away,
+                warm=warm[hub.name],
             )
             for hub in hubs
             if hub.name not in drained
@@ -51,6 +53,17 @@ async def read_room(db: AsyncSession, hubs: Hubs, profiles: Profiles, waiting: S
         serving=frozenset(kind for _, kind in serving),
         served_at={host: at for host, at in served if at},
     )
+
+
+async def _warm(db: AsyncSession, profiles: Profiles) -> dict[str, dict[Sort, int]]:
+    """Count, for each hub, the servers that were started ahead and are still of the profile whose name they have."""
+    columns: list[Any] = [getattr(Server, name) for name in ("hub", "made_of", *Sort._fields)]
+    counts = select(*[*columns, func.count()]).where(IS_SEATED, Server.state == ServerState.WARM).group_by(*columns)
+    warm: dict[str, dict[Sort, int]] = defaultdict(dict)
+    for hub, made_of, *sort, count in (await db.exec(counts)).all():
+        if made_of == profiles.made_of(Sort(*sort).profile):
+            warm[hub][Sort(*sort)] = count
+    return warm
 
 
 def _in_seat_of(hub: Hub) -> ColumnElement[bool]:

@@ -1,5 +1,6 @@
 """The servers that the service has started: whose they are, how they are reached, when they are let go."""
 
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,16 +10,21 @@ from sqlalchemy import JSON, ColumnElement, bindparam, func, literal, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.db import HELD, listed, on_postgres
+from inset.clock import now
+from inset.db import HELD, Database, listed, on_postgres, once_committed
 from inset.draining import emptied
 from inset.errors import ServerGone
 from inset.hubs import Hub, Hubs
+from inset.metrics import POOL
 from inset.models import OVER, Server, ServerState, Session, SessionState
 from inset.notebook_server import NotebookServer
-from inset.turns import Kind
+from inset.turns import Kind, sort_of
 
 SERVING = (ServerState.STARTING, ServerState.RUNNING)
 """The states of a server that further sessions of its kind can use."""
+
+AHEAD = (ServerState.WARMING, ServerState.WARM)
+"""The states of a server that is started ahead, and that nobody has."""
 
 # Written out where they are executed, for a partial index is of no use to a parameter.
 IS_SERVING = col(Server.state).in_(bindparam("serving", list(SERVING), expanding=True, literal_execute=True))
@@ -58,9 +64,10 @@ def kind_of(row: Session | Server | type[Session] | type[Server]) -> list[Any]:
     return [getattr(row, name) for name in Kind._fields]
 
 
-async def seat_for(db: AsyncSession, session: Session, hub: Hub | None) -> Server | None:
-    """Find the user's server of the session's kind, or take a free seat of a hub for a new one.
+async def seat_for(db: AsyncSession, session: Session, hub: Hub | None, *, made_of: str = "") -> Server | None:
+    """Find the user's server of the session's kind, or take one that a hub has started ahead, or a free seat of its.
 
+    `made_of` is the hash of what the session's profile says now: no server of an older one is taken.
     None if there is neither, or if the user's server is at a hub that is just being emptied. Servers are of one kind if
     their capabilities, their data policy, their profile and their environment are the same.
     """
@@ -69,8 +76,10 @@ async def seat_for(db: AsyncSession, session: Session, hub: Hub | None) -> Serve
     server = (await db.exec(mine.with_for_update(key_share=True))).one_or_none()
     if server and server.hub in await emptied(db):
         return None
+    if server is None and hub:
+        server = await _take_warm(db, session, hub, made_of)
     if server is None:
-        seat = await _free_seat(db, hub) if hub else None
+        seat = await free_seat(db, hub) if hub else None
         if hub is None or seat is None:
             return None
         kind = session.model_dump(include={*Kind._fields, "environment"})
@@ -89,7 +98,43 @@ def _same_kind(session: Session) -> list[ColumnElement[bool]]:
     return [column == value for column, value in zip(kind_of(Server), kind_of(session), strict=True)]
 
 
-async def _free_seat(db: AsyncSession, hub: Hub) -> str | None:
+async def _take_warm(db: AsyncSession, session: Session, hub: Hub, made_of: str) -> Server | None:
+    """Make a server the user's that was started ahead; None if there is none of the session's kind at the hub.
+
+    Several may try at once: whose change of its row is the first has it, and the others go on to the next one.
+    """
+    kind = Kind(*kind_of(session))
+    sort = sort_of(kind)
+    if sort is None:
+        return None
+    fits = [getattr(Server, name) == value for name, value in sort._asdict().items()]
+    warm = (IS_SEATED, Server.state == ServerState.WARM, Server.hub == hub.name, Server.made_of == made_of, *fits)
+    oldest = select(Server.id).where(*warm).order_by(col(Server.created_at)).limit(1)
+    while id := (await db.exec(oldest)).first():
+        # Its user's from this moment on: for as long as nobody worked in it nobody was to.
+        values = {**kind._asdict(), "state": ServerState.RUNNING, "created_at": now(), "active_at": now()}
+        taken = await db.exec(
+            update(Server)
+            .where(col(Server.id) == id, col(Server.state) == ServerState.WARM)
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
+        if taken.rowcount:
+            once_committed(db, POOL.labels("taken").inc)
+            return await db.get_one(Server, id, populate_existing=True)
+    return None
+
+
+async def end_ahead(db: AsyncSession, ids: Collection[str] | None = None) -> int:
+    """Have those stopped, of these or of all, that nobody has got at this moment; tells how many."""
+    still = [IS_SEATED, col(Server.state).in_(AHEAD), *([col(Server.id).in_(ids)] if ids is not None else [])]
+    ended = await db.exec(
+        update(Server).where(*still).values(state=ServerState.STOPPING).execution_options(synchronize_session=False)
+    )
+    return int(ended.rowcount)
+
+
+async def free_seat(db: AsyncSession, hub: Hub) -> str | None:
     """Find a hub's first free seat, which the database looks for: it may have a thousand that are taken."""
     seats = listed(literal(hub.seats, JSON), postgres=on_postgres(db))
     taken = select(Server.id).where(Server.hub == hub.name, Server.seat == seats.c.value, IS_SEATED).exists()
@@ -124,3 +169,24 @@ async def let_go(db: AsyncSession, server_id: str | None) -> None:
     using = select(func.count()).where(Session.server_id == server_id, col(Session.state).not_in(OVER))
     unneeded = update(Server).where(*serving, using.scalar_subquery() == 0)
     await db.exec(unneeded.values(state=ServerState.STOPPING))
+
+
+async def take_due(
+    database: Database, hubs: Hubs, state: ServerState, interval: timedelta, *, most: int | None = None
+) -> Sequence[Server]:
+    """Take the servers in a state that no replica has looked after for a while, but those at a hub that is away.
+
+    No more than `most`: those for which it has been longest.
+    """
+    time = now()
+    away = [hub.name for hub in hubs if hub.client.away]
+    due = (col(Server.state) == state, col(Server.checked_at) < time - interval, col(Server.hub).not_in(away))
+    async with database.transaction(read_only=True) as db:
+        ids = (await db.exec(select(Server.id).where(*due).order_by(col(Server.checked_at)).limit(most))).all()
+    if not ids:
+        return []
+    async with database.transaction() as db:
+        taken = await db.exec(
+            update(Server).where(col(Server.id).in_(ids), *due).values(checked_at=time).returning(col(Server.id))
+        )
+        return (await db.exec(select(Server).where(col(Server.id).in_(taken.scalars().all())))).all()

@@ -347,9 +347,12 @@ async def load_session(db: AsyncSession, servers: ServerDialler, session: Sessio
         notebook = await db.get_one(Notebook, session.notebook_id, populate_existing=True)
         document = await read_document(db, await get_version(db, notebook.id, notebook.current))
         server, version = await db.get(Server, session.server_id), notebook.current
+        origins = (await db.get_one(Host, session.host_id)).origins
         await db.commit()
         dialled = await servers.dial(server)
-        loaded = await dialled.load(notebook.id, path=str(session.path), version=version, document=document)
+        loaded = await dialled.load(
+            notebook.id, path=str(session.path), version=version, document=document, origins=origins
+        )
         session.path, session.version = loaded.path, version
     return loaded.bridged
 

@@ -1,11 +1,12 @@
 """What an operator can set: one frozen object, read once from the environment and handed down."""
 
 import os
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import (
@@ -93,6 +94,72 @@ class DatabaseSettings(BaseModel, frozen=True):
 
     transaction_timeout: Duration = timedelta(seconds=60)
     """How long a transaction may stay open while nothing is asked in it."""
+
+
+_Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_DAYS: tuple[_Day, ...] = get_args(_Day)
+
+
+class PoolHours(BaseModel, frozen=True, extra="forbid"):
+    """A time of day at which there are to be more servers started ahead, or fewer."""
+
+    days: list[_Day] = list(_DAYS)
+    """The days on which it begins."""
+
+    begin: time
+    end: time
+    """Earlier than `begin`: on the next day."""
+
+    servers: int = Field(ge=0, le=999)
+    """How many there are to be then."""
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.begin == self.end or self.begin.tzinfo or self.end.tzinfo:
+            raise ValueError("begin and end must be two times of day, as 08:00, in the pool's time_zone")
+        return self
+
+    def at(self, moment: datetime) -> bool:
+        """Tell whether it is so at a moment, which is one of the pool's time zone."""
+        day, hour = moment.weekday(), moment.time()
+        begun = _DAYS[day] in self.days and hour >= self.begin
+        if self.begin < self.end:
+            return begun and hour < self.end
+        return begun or (_DAYS[day - 1] in self.days and hour < self.end)
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise ValueError(f"{name!r} is no time zone that is known here") from exc
+    return name
+
+
+class PoolSettings(BaseModel, frozen=True, extra="forbid"):
+    """How many servers of one profile are started ahead, at each hub."""
+
+    servers: int = Field(default=0, ge=0, le=999)
+    """How many there are to be, at any time for which `hours` say nothing else."""
+
+    hours: list[PoolHours] = []
+    """How many at which times of day. Of several that are so at once the first holds."""
+
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    """That of `hours`, as `Europe/Berlin`."""
+
+    max_age: Duration = timedelta(hours=12)
+    """How old one becomes before another takes its place."""
+
+    def wanted(self, moment: datetime) -> int:
+        """Say how many there are to be at a moment."""
+        local = moment.astimezone(ZoneInfo(self.time_zone))
+        return next((hours.servers for hours in self.hours if hours.at(local)), self.servers)
+
+
+def _plain_number(value: object) -> object:
+    is_number = isinstance(value, int) or (isinstance(value, str) and value.isdigit())
+    return {"servers": value} if is_number else value
 
 
 class WebhookSettings(BaseModel, frozen=True):
@@ -195,6 +262,9 @@ class Settings(BaseSettings):
 
     profiles_file: Path | None = None
     """The TOML file of the profiles, which the hub reads too. Without one there is only `default`."""
+
+    pool: dict[str, Annotated[PoolSettings, BeforeValidator(_plain_number)]] = {}
+    """For each profile how many servers are started ahead, with a kernel, at each hub; none where nothing is said."""
 
     check_interval: Duration = timedelta(seconds=10)
     """How often a running server is looked up at the hub, to notice one that died or idles."""

@@ -26,6 +26,20 @@ class Kind(NamedTuple):
     environment_key: str
 
 
+class Sort(NamedTuple):
+    """What a server that is started ahead can be used for, whoever gets it."""
+
+    may: str
+    data_policy: str
+    profile: str
+
+
+def sort_of(kind: Kind) -> Sort | None:
+    """Say which servers that are started ahead will do for a kind; None if it takes one of its own."""
+    # An environment is told to a server as it starts.
+    return None if kind.environment_key else Sort(kind.may, kind.data_policy, kind.profile)
+
+
 class Place(NamedTuple):
     """Where a session stands in the queue."""
 
@@ -67,6 +81,9 @@ class HubRoom:
     away: bool = False
     """Whether it did not answer when it was asked last."""
 
+    warm: Mapping[Sort, int] = field(default_factory=dict)
+    """Servers that were started ahead and that nobody has yet."""
+
     def admits(self, host_id: str) -> bool:
         """Tell whether a host application's sessions may be there."""
         return self.hosts is None or host_id in self.hosts
@@ -102,8 +119,8 @@ class Room:
         return (here.away and bool(others)) or (here.busy and any(one.seats and not one.busy for one in others))
 
     def seats_for(self, host_id: str) -> int:
-        """Count the seats that a host application's sessions could have now."""
-        return sum(hub.seats for hub in self.hubs_for(host_id))
+        """Count the seats that a host application's sessions could have now, or as soon as one is needed."""
+        return sum(hub.seats + sum(hub.warm.values()) for hub in self.hubs_for(host_id))
 
 
 @dataclass(frozen=True)
@@ -128,7 +145,8 @@ def turn(waiting: Iterable[Waiting], room: Room) -> Turn:
 
     A new server is placed on the hub with the most free seats, of several the one that is set first; on one that has
     just refused a start only if no other has a seat.
-    Whose server is there already takes nothing from anybody. Who wants a profile without room holds nobody else up.
+    Whose server is there already takes nothing from anybody, nor does who gets one that was started ahead. Who wants a
+    profile without room holds nobody else up.
     """
     kinds: dict[Kind, list[Waiting]] = defaultdict(list)
     for one in sorted(waiting, key=lambda one: (one.since, one.id)):
@@ -138,13 +156,16 @@ def turn(waiting: Iterable[Waiting], room: Room) -> Turn:
     rest = [kind for kind in kinds if kind not in asking and kind not in joining]
     full = frozenset(profile for profile, left in room.profiles.items() if left <= 0)
 
-    order = _round_robin([kind for kind in rest if kind.profile not in full], kinds, room.served_at)
     hubs, left = _Hubs(room), dict(room.profiles)
+    placeable = [kind for kind in rest if kind.profile not in full or hubs.have_warm(kind)]
+    order = _round_robin(placeable, kinds, room.served_at)
     given: dict[Kind, str] = {}
     for kind in order:
         if not hubs.left:
             break
-        if left.get(kind.profile, 1) > 0 and (hub := hubs.take(kind.host_id)):
+        if warm := hubs.take_warm(kind):
+            given[kind] = warm
+        elif left.get(kind.profile, 1) > 0 and (hub := hubs.take(kind.host_id)):
             given[kind] = hub
             if kind.profile in left:
                 left[kind.profile] -= 1
@@ -166,11 +187,30 @@ class _Hubs:
         self._room = room
         self._seats = {hub.name: hub.seats for hub in room.hubs}
         self._starts = {hub.name: hub.starts for hub in room.hubs}
+        self._warm = {hub.name: dict(hub.warm) for hub in room.hubs}
 
     @property
     def left(self) -> bool:
         """Tell whether anybody could be given anything."""
-        return any(seats > 0 and self._starts[name] > 0 for name, seats in self._seats.items())
+        started = any(any(warm.values()) for warm in self._warm.values())
+        return started or any(seats > 0 and self._starts[name] > 0 for name, seats in self._seats.items())
+
+    def have_warm(self, kind: Kind) -> bool:
+        """Tell whether a server was started ahead that will do for a kind."""
+        return bool(self._with_warm(kind))
+
+    def take_warm(self, kind: Kind) -> str | None:
+        """Take a server that was started ahead, where there are most of them; gives its hub, or None."""
+        sort, names = sort_of(kind), self._with_warm(kind)
+        if sort is None or not names:
+            return None
+        best = max(names, key=lambda name: self._warm[name][sort])
+        self._warm[best][sort] -= 1
+        return best
+
+    def _with_warm(self, kind: Kind) -> list[str]:
+        sort, hubs = sort_of(kind), self._room.hubs_for(kind.host_id)
+        return [hub.name for hub in hubs if sort and not hub.away and self._warm[hub.name].get(sort)]
 
     def take(self, host_id: str) -> str | None:
         """Take a seat for a host application at the best hub; None if none has one."""

@@ -3,11 +3,11 @@ sweeping what has expired."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
 from math import ceil
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func
 from sqlmodel import col, select
 
 from inset import audit, webhooks
@@ -34,6 +34,7 @@ from inset.models import (
 )
 from inset.models.capabilities import read
 from inset.profiles import Profiles
+from inset.servers import take_due
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +91,8 @@ class Upkeep:
             await asyncio.sleep(_ROUND_SECONDS)
 
     async def _round(self) -> None:
-        stopping = await self._take(ServerState.STOPPING, _STOP_INTERVAL)
-        recovering = await self._take(ServerState.RECOVERING, _STOP_INTERVAL)
+        stopping = await take_due(self._database, self._hubs, ServerState.STOPPING, _STOP_INTERVAL)
+        recovering = await take_due(self._database, self._hubs, ServerState.RECOVERING, _STOP_INTERVAL)
         await asyncio.gather(*map(self._stop, stopping), *map(self._recover, recovering))
         await self._end_expired()
         await self._empty_hubs()
@@ -107,33 +108,15 @@ class Upkeep:
             running = (await db.exec(select(func.count()).where(Server.state == ServerState.RUNNING))).one()
         # Twice what is due while this takes: who is late is caught up with before being due again.
         most = _FEW + ceil(2 * running * 2 * _ROUND_SECONDS / self._check_interval.total_seconds())
-        due = await self._take(ServerState.RUNNING, self._check_interval, most=most)
+        due = await take_due(self._database, self._hubs, ServerState.RUNNING, self._check_interval, most=most)
         if not due:
             return
-        idle_timeouts = await self._idle_timeouts({server.host_id for server in due})
+        idle_timeouts = await self._idle_timeouts({str(server.host_id) for server in due})
         apart = min(_ROUND_SECONDS / len(due), _CHECKS_APART_SECONDS)
         async with asyncio.TaskGroup() as checks:
             for server in due:
-                checks.create_task(self._check(server, idle_timeouts[server.host_id]))
+                checks.create_task(self._check(server, idle_timeouts[str(server.host_id)]))
                 await asyncio.sleep(apart)
-
-    async def _take(self, state: ServerState, interval: timedelta, *, most: int | None = None) -> Sequence[Server]:
-        """Take the servers that nobody has looked after for a while, but those at a hub that does not answer now.
-
-        No more than `most`: those for which it has been longest.
-        """
-        time = now()
-        away = [hub.name for hub in self._hubs if hub.client.away]
-        due = (col(Server.state) == state, col(Server.checked_at) < time - interval, col(Server.hub).not_in(away))
-        async with self._database.transaction(read_only=True) as db:
-            ids = (await db.exec(select(Server.id).where(*due).order_by(col(Server.checked_at)).limit(most))).all()
-        if not ids:
-            return []
-        async with self._database.transaction() as db:
-            taken = await db.exec(
-                update(Server).where(col(Server.id).in_(ids), *due).values(checked_at=time).returning(col(Server.id))
-            )
-            return (await db.exec(select(Server).where(col(Server.id).in_(taken.scalars().all())))).all()
 
     async def _stop(self, server: Server) -> None:
         try:
@@ -148,7 +131,11 @@ class Upkeep:
             return
         if stopped:
             async with self._database.transaction() as db:
-                (await db.get_one(Server, server.id)).state = ServerState.STOPPED
+                stopped_now = await db.get_one(Server, server.id)
+                stopped_now.state = ServerState.STOPPED
+                if stopped_now.host_id is None:
+                    # Nobody ever had it, and nobody asks for it.
+                    await db.delete(stopped_now)
 
     async def _check(self, server: Server, hosts_idle_timeout: timedelta | None) -> None:
         try:

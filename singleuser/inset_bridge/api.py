@@ -1,6 +1,7 @@
 """`inset/api/…`: what the service and the page ask of the bridge. HTTP in, one verb, HTTP out."""
 
 import asyncio
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -13,16 +14,18 @@ from inset_bridge.documents import Documents
 from inset_bridge.entry import write_json_error
 from inset_bridge.errors import BadRequest
 from inset_bridge.files import notebook_bytes, notebook_path
+from inset_bridge.origins import Origins
 from inset_bridge.pages import Pages
 
 PROTOCOL = 1
+_ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 
 
 class _Handler(APIHandler):
     auth_resource = "contents"
 
-    def initialize(self, documents: Documents, pages: Pages) -> None:
-        self.documents, self.pages = documents, pages
+    def initialize(self, documents: Documents, pages: Pages, origins: Origins) -> None:
+        self.documents, self.pages, self.origins = documents, pages, origins
 
     def body(self) -> dict[str, Any]:
         body = self.get_json_body()
@@ -39,6 +42,9 @@ class DocumentHandler(_Handler):
     @authorized
     async def put(self, notebook_id: str) -> None:
         body = self.body()
+        if origins := _origins(body):
+            # A server that was started ahead is told only now whose pages it is for.
+            self.origins.host = origins
         path = await self.documents.load(
             notebook_id,
             path=notebook_path(body.get("path")),
@@ -102,6 +108,14 @@ class AbsentHandler(_Handler):
         """A page that was asked for its edits does not show the notebook."""
         self.pages.answered(_text(self.body(), "request"))
         self.set_status(204)
+
+
+def _origins(body: dict[str, Any]) -> tuple[str, ...]:
+    """Read the pages' exact origins; none from a service that tells them otherwise, being older."""
+    origins = body.get("origins", [])
+    if not isinstance(origins, list) or not all(isinstance(one, str) and _ORIGIN.fullmatch(one) for one in origins):
+        raise BadRequest("origins are not exact origins")
+    return tuple(origins)
 
 
 def _text(body: dict[str, Any], member: str) -> str:

@@ -30,6 +30,7 @@ from inset_bridge.full_disk import RoomForFiles
 from inset_bridge.identity import BridgeIdentityProvider, OverHandler
 from inset_bridge.journal import Journal
 from inset_bridge.kept_files import KeptFiles, ReadOnlyKeptFiles
+from inset_bridge.kernel_ahead import KernelAhead
 from inset_bridge.kernels import Kernels
 from inset_bridge.notebook_page import notebook_page
 from inset_bridge.origins import Origins
@@ -117,12 +118,15 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         frames = Frames(self.entries, self.sockets, journal, kernels)
         self.credentials = Credentials(service, private_folder(self.inset.server_id), journal, log=self.log)
         app.session_manager.credentials = self.credentials
-        self.documents = Documents(journal, files, self.sender, pages, kernels, self.sockets, frames, self.credentials)
+        self.kernel_ahead = KernelAhead(app, self.credentials, log=self.log)
+        self.documents = Documents(
+            journal, files, self.sender, pages, kernels, self.sockets, frames, self.credentials, self.kernel_ahead
+        )
         if isinstance(app.contents_manager, RoomForFiles):
             app.contents_manager.unwritten = self.documents.unwritten
         self.control = Control(service, frames, self.origins, self.credentials, log=self.log)
 
-        api = {"documents": self.documents, "pages": pages}
+        api = {"documents": self.documents, "pages": pages, "origins": self.origins}
         door = Door(service, self.inset)
         enter = {
             "settings": self.inset,
@@ -161,9 +165,12 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self._cutting = PeriodicCallback(self.sockets.close_ended, 2000)
         self._cutting.start()
         self.sender.wake()
+        if self.inset.ahead and "run" in self.inset.may:
+            self.kernel_ahead.start()
 
     async def stop_extension(self) -> None:
         self._cutting.stop()
+        self.kernel_ahead.cancel()
         await self.sender.finish(within=STOP_WITHIN)
         # Only now: whether a send that is broken off has landed nobody would know.
         tasks = [self._sending, self._following, self._telling]

@@ -36,6 +36,8 @@ class Credentials:
         self._log = log
         self._notebooks: dict[str, str] = {}
         """By session: those of which there is a file."""
+        self._names: dict[str, str] = {}
+        """By notebook: what its file is called, if not as the notebook."""
         self._fetching = asyncio.Lock()
 
     async def refresh(self) -> None:
@@ -71,6 +73,14 @@ class Credentials:
         document = self._journal.at(path)
         return {VARIABLE: str(self._file(document.notebook_id))} if document and document.notebook_id else {}
 
+    def variable(self, name: str) -> dict[str, str]:
+        """What a kernel is told of which nobody knows yet whose it will be."""
+        return {VARIABLE: str(self._folder / f"{name}.json")}
+
+    def are_read_as(self, notebook_id: str, name: str) -> None:
+        """Have a notebook's credentials where its kernel was told that they would be."""
+        self._names[notebook_id] = name
+
     def _write(self, sessions: list[SessionCredentials]) -> None:
         wanted = {
             session.session_id: session
@@ -86,7 +96,7 @@ class Credentials:
             _replace(self._file(session.notebook_id), json.dumps(session.credentials))
 
     def _file(self, notebook_id: str) -> Path:
-        return self._folder / f"{notebook_id}.json"
+        return self._folder / f"{self._names.get(notebook_id, notebook_id)}.json"
 
 
 class NotebookSessions(SessionManager):

@@ -9,6 +9,7 @@ from inset_bridge.errors import DiskFull, UnknownDocument, VersionConflict
 from inset_bridge.files import Files, is_notebook
 from inset_bridge.frames import Frames
 from inset_bridge.journal import Document, Journal
+from inset_bridge.kernel_ahead import KernelAhead
 from inset_bridge.kernels import Kernels
 from inset_bridge.pages import Pages
 from inset_bridge.sender import Sender
@@ -43,6 +44,7 @@ class Documents:
         sockets: Sockets,
         frames: Frames,
         credentials: Credentials,
+        kernel_ahead: KernelAhead,
     ) -> None:
         self._journal = journal
         self._files = files
@@ -52,6 +54,7 @@ class Documents:
         self._sockets = sockets
         self._frames = frames
         self._credentials = credentials
+        self._kernel_ahead = kernel_ahead
 
     async def load(self, notebook_id: str, *, path: str, version: int, sha256: str, content: bytes) -> str:
         """Put a stored version into its file, and tell open pages if they show another one.
@@ -61,6 +64,7 @@ class Documents:
         """
         document = self._journal.of(notebook_id)
         if document is None:
+            await self._kernel_ahead.give(notebook_id, path, content)
             document = Document(path, notebook_id)
             self._journal.add(document)
         else:

@@ -25,6 +25,8 @@ class Settings:
     """Whether an edge stands in front, which takes tokens off every request: only cookies sign a page in then."""
     prefix: str
     """`/user/<seat>/`"""
+    ahead: bool
+    """Whether it is started before anybody needs it, and a kernel with it."""
     assets_url: str
     """Where all servers' pages find Notebook's own files, as `inset_bridge.assets` serves them; empty for at each."""
     hub_token: str = field(repr=False)
@@ -45,6 +47,7 @@ class Settings:
             behind_edge=restricted or bool(env.get("INSET_EDGE")),
             own_origin=f"{public.scheme}://{public.netloc}" if public.netloc else "",
             prefix=env["JUPYTERHUB_SERVICE_PREFIX"],
+            ahead=bool(env.get("INSET_AHEAD")),
             assets_url=env.get("INSET_ASSETS_URL", "").rstrip("/"),
             hub_token=env["JUPYTERHUB_API_TOKEN"],
         )

@@ -54,7 +54,7 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
     notebook_server = await hub.servers.dial(row)
     document = empty_document()
     path = "work/0123456789abcdef/Größe-1.ipynb"
-    await notebook_server.load("0123456789abcdef", path=path, version=1, document=document)
+    await notebook_server.load("0123456789abcdef", path=path, version=1, document=document, origins=ORIGINS)
     assert await notebook_server.read(path) == document.content
     await notebook_server.close_kernels(path)
     assert await notebook_server.read("work/nothing.ipynb") is None

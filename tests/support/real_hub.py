@@ -137,6 +137,7 @@ class RealHub:
         data_policy: str = "open",
         profile: str = "default",
         environment: Mapping[str, str] | None = None,
+        **others: Any,
     ) -> str:
         """Return its id when the server is ready; raises with the hub's log if it fails.
 
@@ -150,6 +151,7 @@ class RealHub:
             "data_policy": data_policy,
             "profile": profile,
             "environment": dict(environment or {}),
+            **others,
         }
         async with self.api() as api:
             answer = await api.post(f"/users/{seat}/server", json={"user_options": options})

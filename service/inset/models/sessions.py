@@ -47,10 +47,13 @@ PROFILE_NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 class ServerState(StrEnum):
     """Where a server stands, as the service knows it.
 
+    One that is started ahead is warming, and warm until a user gets it: then it is his, and running as any other.
     One that died is recovering while it is started once more, for nobody but the service: to send what it still owed.
     A stopped one has given its seat back.
     """
 
+    WARMING = "warming"
+    WARM = "warm"
     STARTING = "starting"
     RUNNING = "running"
     RECOVERING = "recovering"
@@ -69,7 +72,10 @@ _OPEN = text("state NOT IN ('ending', 'ended', 'failed')")
 
 
 class Server(SQLModel, table=True):
-    """One start of a notebook server in a seat, for one user. The seat is his until the server has stopped."""
+    """One start of a notebook server in a seat, for one user. The seat is his until the server has stopped.
+
+    One that was started ahead is nobody's until a user gets it, and never anybody else's after that.
+    """
 
     __tablename__ = "servers"
     __table_args__ = (
@@ -90,7 +96,8 @@ class Server(SQLModel, table=True):
     )
 
     id: str = Field(default_factory=lambda: uuid4().hex, primary_key=True)
-    host_id: str = Field(foreign_key="hosts.id", max_length=64)
+    host_id: str | None = Field(foreign_key="hosts.id", max_length=64)
+    """None as long as it is nobody's."""
     owner: str
     may: str = written(EVERY_CAPABILITY)
     """What its user may do there. Sessions that may do different things never share a server."""
@@ -101,6 +108,8 @@ class Server(SQLModel, table=True):
     """What its host application put into its environment. Sessions of another one have a server of their own."""
     environment_key: str = Field(default="", max_length=64)
     """A hash of it, by which the database finds an equal one; empty if there is none."""
+    made_of: str = Field(default="", max_length=64)
+    """Of one that was started ahead: a hash of what its profile said then."""
     hub: str = Field(default=DEFAULT_HUB, max_length=32)
     """The hub that it is at, by the name it has in the settings. Each has seats of the same names."""
     seat: str
@@ -108,6 +117,7 @@ class Server(SQLModel, table=True):
     url: str | None = None
     """The server's public base URL, as the hub tells it once it runs."""
     created_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
+    """When it was asked for; of one that was started ahead, when its user got it."""
     checked_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
     """When a replica last took it on itself to look the server up, or to stop it."""
     active_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
