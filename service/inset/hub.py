@@ -111,8 +111,8 @@ class HubClient:
         server_id: str,
         origins: Sequence[str],
         may: Sequence[str],
-        data_policy: DataPolicy = "open",
-        profile: str = "default",
+        data_policy: DataPolicy,
+        profile: str,
         environment: Mapping[str, str] | None = None,
         ahead: bool = False,
     ) -> bool:

@@ -177,7 +177,14 @@ class Upkeep:
         if running is None:
             # Its old frames must not come back in; nor may anybody frame it.
             await hub.revoke_tokens(server.seat)
-            await hub.start(server.seat, server_id=server.id, origins=[], may=read(server.may), profile=server.profile)
+            await hub.start(
+                server.seat,
+                server_id=server.id,
+                origins=[],
+                may=read(server.may),
+                data_policy=server.data_policy,
+                profile=server.profile,
+            )
             return True
         return not running.ready
 

@@ -15,6 +15,7 @@ from inset.servers import has_own_origin
 
 SEAT = "seat-001"
 ORIGINS = ["http://localhost:8090"]
+WISHES = {"origins": ORIGINS, "may": ["edit", "run"], "data_policy": "open", "profile": "default"}
 
 
 async def test_a_server_lives_through_start_use_and_stop(hub):
@@ -27,8 +28,8 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
     assert await client.public_url("seat-999") is None
 
     # Start: accepted at once, and harmless to ask for again.
-    assert await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
-    assert await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
+    assert await client.start(SEAT, server_id="server-0001", **WISHES)
+    assert await client.start(SEAT, server_id="server-0001", **WISHES)
     steps = [step async for step in client.progress(SEAT)]
     assert steps[-1].outcome == "ready"
     assert [step.percent for step in steps] == sorted(step.percent for step in steps)
@@ -38,8 +39,8 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
     assert (server.ready, server.pending, server.server_id) == (True, None, "server-0001")
     assert server.full_url.startswith("http://seat-001.nb.localhost")
     assert server.full_url.endswith("/user/seat-001/")
-    assert await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
-    assert not await client.start(SEAT, server_id="server-else", origins=ORIGINS, may=["edit", "run"])
+    assert await client.start(SEAT, server_id="server-0001", **WISHES)
+    assert not await client.start(SEAT, server_id="server-else", **WISHES)
     assert [step.outcome async for step in client.progress(SEAT)][-1] == "ready"
 
     # A minted token is this server's, and tells so; ours is no server's.
@@ -79,7 +80,7 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
     with pytest.raises(ServerGone):
         await notebook_server.read(path)
     # The seat serves again, and nothing of its last user is left in it.
-    assert await client.start(SEAT, server_id="server-0002", origins=ORIGINS, may=["edit", "run"])
+    assert await client.start(SEAT, server_id="server-0002", **WISHES)
     assert [step.outcome async for step in client.progress(SEAT)][-1] == "ready"
     assert await (await hub.servers.dial(row)).read(path) is None
     await client.stop(SEAT)
@@ -87,7 +88,7 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
     # A seat that does not exist is no seat, and no answer is given to anybody else.
     assert await client.server("seat-999") is None
     with pytest.raises(SpawnFailed):
-        await client.start("seat-999", server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
+        await client.start("seat-999", server_id="server-0001", **WISHES)
     async with httpx.AsyncClient() as anonymous:
         for path in (f"/users/{SEAT}", "/user", f"/users/{SEAT}/server/progress"):
             answer = await anonymous.get(hub.api_url + path, headers={"Authorization": "token nonsense"})
@@ -97,7 +98,7 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
 async def test_a_spawn_that_fails_is_told_and_leaves_nothing(failing_hub):
     client = failing_hub.client
 
-    assert await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
+    assert await client.start(SEAT, server_id="server-0001", **WISHES)
     outcomes = [step.outcome async for step in client.progress(SEAT)]
 
     assert outcomes[-1] == "failed"
@@ -105,7 +106,7 @@ async def test_a_spawn_that_fails_is_told_and_leaves_nothing(failing_hub):
         while await client.server(SEAT):
             await asyncio.sleep(0.05)
     # The seat can be tried again.
-    assert await client.start(SEAT, server_id="server-0002", origins=ORIGINS, may=["edit", "run"])
+    assert await client.start(SEAT, server_id="server-0002", **WISHES)
 
 
 async def test_a_policy_that_the_spawner_can_not_keep_to_is_refused_in_its_own_word(insecure_hub):
@@ -114,9 +115,7 @@ async def test_a_policy_that_the_spawner_can_not_keep_to_is_refused_in_its_own_w
 
     # The hub answers before its spawner has refused, or after: either way the reason comes.
     try:
-        started = await client.start(
-            SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"], data_policy="restricted"
-        )
+        started = await client.start(SEAT, server_id="server-0001", **{**WISHES, "data_policy": "restricted"})
         assert started
         reasons = [step.reason async for step in client.progress(SEAT)]
     except SpawnFailed as exc:
@@ -130,7 +129,7 @@ async def test_a_policy_that_the_spawner_can_not_keep_to_is_refused_in_its_own_w
 
 async def test_a_server_that_dies_is_noticed_by_the_hub_within_seconds(hub):
     client = hub.client
-    await client.start(SEAT, server_id="server-0001", origins=ORIGINS, may=["edit", "run"])
+    await client.start(SEAT, server_id="server-0001", **WISHES)
     assert [step.outcome async for step in client.progress(SEAT)][-1] == "ready"
 
     hub.kill_server()
@@ -143,7 +142,7 @@ async def test_a_server_that_dies_is_noticed_by_the_hub_within_seconds(hub):
 async def test_at_its_limits_a_hub_refuses_a_start_and_takes_it_on_when_there_is_room(full_hub):
     hub, client = full_hub.hub, full_hub.hub.client
     seats = ["seat-001", "seat-002", "seat-003"]
-    wishes = {seat: {"server_id": f"server-{uuid4().hex}", "origins": ORIGINS, "may": ["edit"]} for seat in seats}
+    wishes = {seat: {**WISHES, "server_id": f"server-{uuid4().hex}"} for seat in seats}
 
     async def refusal(seat: str) -> httpx.Response:
         with pytest.raises(HubBusy):

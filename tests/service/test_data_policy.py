@@ -1,5 +1,6 @@
 """Restricted data: what follows for a session from the policy of its host application, or of the whole service."""
 
+import asyncio
 import dataclasses
 
 import httpx
@@ -110,6 +111,23 @@ async def test_a_server_that_runs_is_never_given_to_a_restricted_session(behind_
         assert (after["data_policy"], after["id"] != before["id"]) == ("restricted", True)
         ended = await until(client, before["id"], "ended")
         assert ended["ending_reason"] == "policy-changed"
+
+
+async def test_a_server_that_is_started_once_more_to_send_what_it_owes_is_restricted_as_before(
+    behind_edge, hub, host, restrict
+):
+    await restrict()
+    async with running_service(behind_edge, hub, **host.bearer("ada")) as client:
+        session = await _opened(client, await _created(client))
+        await until(client, session["id"], "ready")
+        hub.spawns_hold = True
+        hub.kill_server()
+        await until(client, session["id"], "failed")
+        async with asyncio.timeout(20):
+            while not hub.servers:
+                await asyncio.sleep(0.02)
+
+        assert hub.server().options["data_policy"] == "restricted"
 
 
 async def test_a_user_can_not_fetch_his_notebook_and_his_hosts_backend_can_on_record(
