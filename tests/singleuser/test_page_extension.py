@@ -392,6 +392,14 @@ async def test_the_host_hides_parts_and_lends_its_colours(page: Page, host: Host
     await page.evaluate("notebook.command('hide', [])")
     await expect(toolbar).to_be_visible()
 
+    most = "document.querySelector('.jp-Notebook').getBoundingClientRect().top"
+    await page.evaluate("notebook.command('hide', ['header', 'menu', 'toolbar'])")
+    await expect(toolbar).to_be_hidden()
+    # Nothing is left of their place.
+    await frame.wait_for_function(f"{most} === 0")
+    await page.evaluate("notebook.command('hide', [])")
+    await frame.wait_for_function(f"{most} > 90")
+
     await page.evaluate("notebook.command('colors', {background: 'rgb(250, 240, 230)', text: '#123456'})")
     body = "getComputedStyle(document.body).getPropertyValue('--jp-layout-color1').trim()"
     assert await frame.evaluate(body) == "rgb(250, 240, 230)"

@@ -1,4 +1,5 @@
 /** How the page looks inside another one: parts of it that are not shown, and the host's colours. */
+import type { Widget } from '@lumino/widgets';
 import type { Colors, Part } from '../../../frontend-snippet/src/protocol.js';
 import { CommandError } from './cells.js';
 
@@ -25,11 +26,28 @@ const VARIABLES: Record<keyof Colors, readonly string[]> = {
 
 const hidden = style();
 const colours = style();
+/** Those of the shell's widgets that are hidden for the host, and not by Jupyter or the user. */
+const taken = new Set<Widget>();
 
-export function hide(parts: readonly Part[]): void {
-  hidden.textContent = parts.map((part) => `${PARTS[part]} { display: none !important }`).join('\n');
-  // Jupyter lays its panels out by script, and looks again when the window changes.
-  window.dispatchEvent(new Event('resize'));
+/** Hide these parts, and show those again that were hidden before. */
+export function hide(shell: Widget, parts: readonly Part[]): void {
+  const selectors = parts.map((part) => PARTS[part]);
+  hidden.textContent = selectors.map((selector) => `${selector} { display: none !important }`).join('\n');
+  // Jupyter lays its panels out by script, and keeps the place of one that it does not know to be hidden.
+  for (const widget of taken) widget.setHidden(false);
+  taken.clear();
+  for (const widget of within(shell)) {
+    if (widget.isHidden || !selectors.some((selector) => widget.node.matches(selector))) continue;
+    widget.setHidden(true);
+    taken.add(widget);
+  }
+}
+
+function* within(widget: Widget): Generator<Widget> {
+  for (const inner of widget.layout ?? []) {
+    yield inner;
+    yield* within(inner);
+  }
 }
 
 /** Raises `bad-value`, with nothing changed. */

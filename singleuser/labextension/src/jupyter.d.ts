@@ -10,11 +10,13 @@ interface Signal<Sender, Args> {
 
 declare module '@jupyterlab/application' {
   import type { CommandRegistry } from '@lumino/commands';
+  import type { Widget } from '@lumino/widgets';
   import type { DocumentRegistry } from '@jupyterlab/docregistry';
   import type { ServiceManager } from '@jupyterlab/services';
 
   export interface JupyterFrontEnd {
     readonly commands: CommandRegistry;
+    readonly shell: Widget;
     readonly docRegistry: DocumentRegistry;
     readonly serviceManager: ServiceManager.IManager;
   }
@@ -26,6 +28,15 @@ declare module '@jupyterlab/application' {
     requires?: unknown[];
     optional?: unknown[];
     activate: (app: JupyterFrontEnd, ...services: never[]) => T;
+  }
+}
+
+declare module '@lumino/widgets' {
+  export interface Widget {
+    readonly node: HTMLElement;
+    readonly layout: Iterable<Widget> | null;
+    readonly isHidden: boolean;
+    setHidden(hidden: boolean): void;
   }
 }
 
