@@ -4,8 +4,9 @@ FastAPI walks a route's graph of dependencies anew for each request, and each of
 that takes longer than all that they do. It still reads the signatures, documents them and validates by them.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, NamedTuple
 
@@ -14,7 +15,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_params_to_args
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.routing import APIRoute
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from inset.event_stream import EventStream
 
 _REQUEST, _TOLD = 0, 1
 """The first places in a row of values: the request, and an answer that is only told a status and headers."""
@@ -24,16 +28,26 @@ _PLAIN = (str, int, type(None))
 
 
 class FlatRoute(APIRoute):
-    """Answers as FastAPI's own route does. One with a model for its body, or with a stream, is left to that."""
+    """Answers as FastAPI's own route does. One with a model for its body is left to that."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         row: list[_Step] = []
-        answers = self.response_field is not None or self.response_class is Response or self.status_code == 204
-        self.laid_out = answers and self.body_field is None and _lay_out(self.dependant, row, {}) is not None
+        dependant, streams = self.dependant, self.response_class is EventSourceResponse
+        if streams:
+            dependant = replace(dependant, call=_streaming(endpoint))
+        made_here = self.response_field is not None or self.response_class is Response or self.status_code == 204
+        self.laid_out = (streams or made_here) and self.body_field is None and _lay_out(dependant, row, {}) is not None
         """Whether it is not left to FastAPI."""
         if self.laid_out:
             self.app = _app(_answering(self, row))
+
+
+def _streaming(endpoint: Callable[..., AsyncIterator[ServerSentEvent]]) -> Callable[..., Awaitable[Response]]:
+    async def stream(**given: Any) -> Response:
+        return EventStream(endpoint(**given))
+
+    return stream
 
 
 class _Step(NamedTuple):

@@ -1,6 +1,16 @@
 """`python -m inset_bridge`: what the hub's spawner runs in place of `jupyterhub-singleuser`."""
 
+import logging
+import os
+import sys
+
 from inset_bridge.app import BridgeSingleUser
 
 if __name__ == "__main__":
     BridgeSingleUser.launch_instance()
+    # All is sent and closed. What is left are threads, as that of a request that the end broke off (anyio's), which wait
+    # for more to do: Python would wait for them until the spawner kills it, and that looks like a crash.
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
