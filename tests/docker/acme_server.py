@@ -17,7 +17,7 @@ from tests.support.real_hub import ROOT, free_ports
 
 DOMAIN = "example.test"
 SEATS = 2
-NAMES = (f"inset.{DOMAIN}", f"fieldnotes.{DOMAIN}", f"seat-001.nb.{DOMAIN}", f"seat-002.nb.{DOMAIN}")
+NAMES = tuple(f"{name}.{DOMAIN}" for name in ("inset", "fieldnotes", "assets.nb", "seat-001.nb", "seat-002.nb"))
 
 _PEBBLE = """
 ARG BASE_IMAGE
