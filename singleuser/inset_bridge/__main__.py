@@ -8,8 +8,8 @@ from inset_bridge.app import BridgeSingleUser
 
 if __name__ == "__main__":
     BridgeSingleUser.launch_instance()
-    # All is sent and closed. What is left are threads that wait for more to do, as anyio's where the end broke a request
-    # off. Python would wait for them until the spawner kills it, and that looks like a crash.
+    # All is sent and closed. What is left are threads that wait for more to do, as anyio's where a request was broken
+    # off by the end. Python would wait for them until the spawner kills it, and that looks like a crash.
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
