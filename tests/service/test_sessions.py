@@ -91,13 +91,18 @@ async def test_a_second_notebook_of_a_user_shares_his_server(client, hub, ready_
     assert hub.requests.count("POST /hub/api/users/seat-001/tokens") == 1
 
 
-async def test_a_second_notebook_finds_a_server_that_is_gone_started_again(client, hub, ready_session):
-    await ready_session()
-    hub.servers.clear()
-
-    await ready_session()
+async def test_a_second_notebook_finds_a_server_that_is_gone_started_again(settings, hub, host):
+    # Nobody else notices it before.
+    unchecked = settings.model_copy(update={"check_interval": timedelta(hours=1)})
+    async with running_service(unchecked, hub, **host.bearer("ada")) as client:
+        for name in ("first", "second"):
+            hub.servers.clear()
+            notebook = (await client.post("/v1/notebooks", json={"name": name})).json()
+            session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+            await until(client, session["id"], "ready")
 
     assert list(hub.servers) == ["seat-001"]
+    assert len(hub.started) == 2
 
 
 async def test_two_users_get_two_seats(client, anonymous, hub, host, ready_session, new_notebook):
