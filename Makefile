@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
-WORKERS ?= 3
+WORKERS ?= 2
 
 .PHONY: help run up down test check soak bench bench-bridges bench-check bench-requests bench-sessions bench-story bench-users docs lint openapi
 
