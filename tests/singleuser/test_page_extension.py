@@ -425,7 +425,8 @@ async def test_the_frame_is_as_high_as_the_notebook(page: Page, host: HostPage, 
     frame = await open_notebook(page, host)
 
     scroller = "document.querySelector('.jp-WindowedPanel-outer')"
-    await frame.wait_for_function(f"innerHeight > 1500 && {scroller}.scrollHeight <= {scroller}.clientHeight + 1")
+    shows_all = f"innerHeight > 1500 && {scroller}.scrollHeight <= {scroller}.clientHeight + 1"
+    await frame.wait_for_function(shows_all, timeout=90_000)  # a cell is measured when it is painted
     before = await steady_height(page)
     assert before < 5000
 
