@@ -7,7 +7,7 @@ may look after them: what is done is settled in the database.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from functools import partial
 
@@ -29,6 +29,7 @@ from inset.pool_plan import Ahead, Plan, Waits, Wanted, plan
 from inset.profiles import Profiles
 from inset.queue import Queue
 from inset.room import read_room
+from inset.rounds import repeat
 from inset.servers import AHEAD, IS_SEATED, end_ahead, free_seat, take_due
 from inset.settings import DataPolicy, PoolSettings
 from inset.turns import Sort
@@ -77,16 +78,8 @@ class Pool:
 
     async def run(self) -> None:
         """Look after the pool for as long as the service runs."""
-        await asyncio.gather(self._repeat(self._carry_out), self._repeat(self._look_after))
-
-    async def _repeat(self, duty: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await duty()
-            except Exception:
-                # Outlives a database that is away for a moment; the next round tries again.
-                log.exception("pool: this round failed")
-            await asyncio.sleep(_ROUND_SECONDS if self._settings else _IDLE_SECONDS)
+        every = _ROUND_SECONDS if self._settings else _IDLE_SECONDS
+        await asyncio.gather(*(repeat(duty, of="pool", every=every) for duty in (self._carry_out, self._look_after)))
 
     async def _carry_out(self) -> None:
         """Give up what is too much, and have started what is missing."""

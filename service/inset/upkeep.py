@@ -3,7 +3,7 @@ sweeping what has expired."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from math import ceil
 
@@ -34,6 +34,7 @@ from inset.models import (
 )
 from inset.models.capabilities import read
 from inset.profiles import Profiles
+from inset.rounds import repeat
 from inset.servers import take_due
 
 log = logging.getLogger(__name__)
@@ -79,16 +80,8 @@ class Upkeep:
 
     async def run(self) -> None:
         """Look after what is due, for as long as the service runs."""
-        await asyncio.gather(self._repeat(self._round), self._repeat(self._check_some))
-
-    async def _repeat(self, duties: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await duties()
-            except Exception:
-                # Outlives a database that is away for a moment; the next round tries again.
-                log.exception("upkeep: this round failed")
-            await asyncio.sleep(_ROUND_SECONDS)
+        duties = (self._round, self._check_some)
+        await asyncio.gather(*(repeat(duty, of="upkeep", every=_ROUND_SECONDS) for duty in duties))
 
     async def _round(self) -> None:
         stopping = await take_due(self._database, self._hubs, ServerState.STOPPING, _STOP_INTERVAL)

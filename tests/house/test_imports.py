@@ -33,7 +33,7 @@ LAYERS = [
     ["store", "transfer", "audit"],
     ["notebook_server", "hub", "jwks", "tokens", "db", "schema"],
     ["diffs", "diff_page", "merging"],
-    ["documents", "keys", "paging", "failures", "offload", "progress", "event_stream"],
+    ["documents", "keys", "paging", "failures", "offload", "progress", "event_stream", "rounds"],
     ["encryption", "seals", "engines", "profiles", "recent", "turns"],
     ["canonical", "cells"],
     ["models"],
