@@ -18,8 +18,10 @@ from inset_engine.checks import (
     copied,
     each,
     exactly,
+    is_mapping,
     mapping,
     matches,
+    needed,
     texts,
     up_to,
 )
@@ -56,9 +58,8 @@ class Seats:
         body = copied(mapping(asked, "the body"), self._container, "")
         host_config = mapping(body.get("HostConfig"), "HostConfig")
         body["HostConfig"] = host = copied(host_config, self._host(name), "HostConfig.")
-        for name, needed in (("Image", body), *((name, host) for name in _NEEDED)):
-            if name not in needed:
-                raise Refused(f"{name} is needed")
+        needed(body, "", ["Image"])
+        needed(host, "", _NEEDED)
         mounted = {bind.split(":")[1] for bind in host.get("Binds", [])}
         if not set(body.get("Volumes", {})) <= mounted | self.writable:
             raise Refused("Volumes")
@@ -77,7 +78,7 @@ class Seats:
             "AttachStdout": exactly(True),
             "AttachStderr": exactly(True),
             "StopTimeout": up_to(600),
-            "HostConfig": lambda value: isinstance(value, dict),
+            "HostConfig": is_mapping,
         }
 
     def _host(self, name: str) -> Mapping[str, Check]:

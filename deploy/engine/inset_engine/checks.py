@@ -1,7 +1,7 @@
 """Reading what is asked for by a list of what it may say: each name with a check for its value."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Check = Callable[[Any], bool]
@@ -33,6 +33,18 @@ def mapping(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise Refused(name)
     return value
+
+
+def needed(told: dict[str, Any], where: str, names: Iterable[str]) -> dict[str, Any]:
+    """Give what was told back. Raises `Refused` if one of these is not in it."""
+    for name in names:
+        if name not in told:
+            raise Refused(f"{where}{name} is needed")
+    return told
+
+
+def is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def texts(value: Any) -> bool:

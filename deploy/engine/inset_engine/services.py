@@ -13,8 +13,10 @@ from inset_engine.checks import (
     Refused,
     copied,
     exactly,
+    is_mapping,
     mapping,
     matches,
+    needed,
     texts,
     up_to,
 )
@@ -60,14 +62,14 @@ class SeatServices:
     def body(self, asked: Any) -> dict[str, Any]:
         """Make the body that the engine is given for a service. Raises `Refused`."""
         body = copied(mapping(asked, "the body"), _SERVICE, "")
-        task = _needed(body, "", ("Name", "TaskTemplate", "EndpointSpec"))["TaskTemplate"]
+        task = needed(body, "", ("Name", "TaskTemplate", "EndpointSpec"))["TaskTemplate"]
         task = copied(mapping(task, "TaskTemplate"), self._task(self.seat(body["Name"])), "TaskTemplate.")
-        _needed(task, "TaskTemplate.", ("ContainerSpec", "Resources", "RestartPolicy", "Networks"))
+        needed(task, "TaskTemplate.", ("ContainerSpec", "Resources", "RestartPolicy", "Networks"))
         container = copied(task["ContainerSpec"], self._container, "ContainerSpec.")
-        _needed(container, "ContainerSpec.", ("Image", "Args", "CapabilityDrop", "Privileges"))
+        needed(container, "ContainerSpec.", ("Image", "Args", "CapabilityDrop", "Privileges"))
         resources = copied(task["Resources"], _RESOURCES, "Resources.")
         limits = copied(mapping(resources.get("Limits"), "Limits"), _LIMITS, "Limits.")
-        _needed(limits, "Limits.", ("MemoryBytes", "Pids"))
+        needed(limits, "Limits.", ("MemoryBytes", "Pids"))
         reserved = copied(resources.get("Reservations") or {}, _LIMITS, "Reservations.")
         if task["Networks"] != [{"Target": self.network}] and "DNSConfig" not in container:
             raise Refused("a network of its own with a resolver")
@@ -88,11 +90,11 @@ class SeatServices:
     def _task(self, seat: str) -> Mapping[str, Check]:
         networks = [self.network, *([f"{self.restricted_networks}-{seat}"] if self.restricted_networks else [])]
         return {
-            "ContainerSpec": _is_mapping,
-            "Resources": _is_mapping,
-            "RestartPolicy": lambda policy: _is_mapping(policy) and policy.get("Condition") == "none",
+            "ContainerSpec": is_mapping,
+            "Resources": is_mapping,
+            "RestartPolicy": lambda policy: is_mapping(policy) and policy.get("Condition") == "none",
             "Networks": lambda value: value in [[{"Target": network}] for network in networks],
-            "Placement": lambda value: _is_mapping(value) and set(value) <= {"Constraints"},
+            "Placement": lambda value: is_mapping(value) and set(value) <= {"Constraints"},
         }
 
     @property
@@ -137,23 +139,12 @@ def _in_memory(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"DriverConfig": {"Name": "local", "Options": made}, "Labels": labels}
 
 
-def _needed(told: dict[str, Any], where: str, names: tuple[str, ...]) -> dict[str, Any]:
-    for name in names:
-        if name not in told:
-            raise Refused(f"{where}{name} is needed")
-    return told
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
 _SERVICE: Mapping[str, Check] = {
     "Name": lambda name: isinstance(name, str),
-    "TaskTemplate": _is_mapping,
+    "TaskTemplate": is_mapping,
     "EndpointSpec": exactly({"Mode": "dnsrr"}),
 }
-_RESOURCES: Mapping[str, Check] = {"Limits": _is_mapping, "Reservations": _is_mapping}
+_RESOURCES: Mapping[str, Check] = {"Limits": is_mapping, "Reservations": is_mapping}
 _LIMITS: Mapping[str, Check] = {
     "NanoCPUs": up_to(1 << 40),
     "MemoryBytes": up_to(1 << 50),
@@ -164,5 +155,5 @@ _MOUNT: Mapping[str, Check] = {
     "Source": lambda source: isinstance(source, str),
     "Target": matches(FOLDER),
     "ReadOnly": exactly(True),
-    "VolumeOptions": _is_mapping,
+    "VolumeOptions": is_mapping,
 }
