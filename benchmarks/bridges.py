@@ -24,7 +24,7 @@ import httpx
 import psutil
 
 from benchmarks.bare_bridge import AnyReplica, BareBridge, Times
-from benchmarks.replicated import replicated, two_replicas
+from benchmarks.replicated import before_hub, replicated, two_replicas
 from benchmarks.working_user import WorkingUser
 from inset.db import Database, open_database
 from inset.models import Server, ServerState, Session, SessionState
@@ -80,12 +80,7 @@ async def _replay(folder: Path, database_url: str, servers: int, minutes: float)
     hub, host = FakeHub(seats=servers), TestHost()
     async with AsyncExitStack() as stack:
         hub_url = await stack.enter_async_context(served(hub.app))
-        of_the_hub = {
-            "INSET_HUB__TOKEN": SERVICE_TOKEN,
-            "INSET_HUB__API_URL": f"{hub_url}/hub/api",
-            "INSET_HUB__PROXY_URL": hub_url,
-            "INSET_HUB__SEATS": str(servers),
-        }
+        of_the_hub = before_hub(SERVICE_TOKEN, f"{hub_url}/hub/api", hub_url, servers)
         replicas = await stack.enter_async_context(two_replicas(folder, database_url, host, of_the_hub))
         urls, times = [replica.url for replica in replicas], Times()
         limits = httpx.Limits(max_connections=None)

@@ -46,15 +46,19 @@ async def replicated(folder: Path, database_url: str, *, seats: int) -> AsyncIte
         address = await stack.enter_async_context(served(Balancer(urls, http).app, own_port))
         more = {"INSET_SERVICE_URL": address, "INSET_SEATS": str(seats), "PYTHONPATH": str(ROOT)}
         hub = await stack.enter_async_context(real_hub(folder, more, config=_PATIENT))
-        of_the_hub = {
-            "INSET_HUB__TOKEN": hub.token,
-            "INSET_HUB__API_URL": hub.api_url,
-            "INSET_HUB__PROXY_URL": hub.bind_url,
-            "INSET_HUB__SEATS": str(seats),
-            "INSET_START_TIMEOUT": "600",
-        }
+        of_the_hub = before_hub(hub.token, hub.api_url, hub.bind_url, seats) | {"INSET_START_TIMEOUT": "600"}
         replicas = await stack.enter_async_context(two_replicas(folder, database_url, host, of_the_hub, ports=ports))
         yield Replicated(hub, host, address.removeprefix("http://"), replicas)
+
+
+def before_hub(token: str, api_url: str, proxy_url: str, seats: int) -> dict[str, str]:
+    """Give what a replica is told of its hub."""
+    return {
+        "INSET_HUB__TOKEN": token,
+        "INSET_HUB__API_URL": api_url,
+        "INSET_HUB__PROXY_URL": proxy_url,
+        "INSET_HUB__SEATS": str(seats),
+    }
 
 
 @asynccontextmanager

@@ -142,24 +142,26 @@ def jupyter_server(folder: Path) -> Iterator[Server]:
         yield server
 
 
-@contextlib.contextmanager
-def plain_app(name: str) -> Iterator[Server]:
+def plain_app(name: str) -> contextlib.AbstractContextManager[Server]:
     """Run one of `plain_apps` as the service is run."""
-    [port] = free_ports(1)
-    command = [sys.executable, "-m", "uvicorn", f"benchmarks.plain_apps:{name}", "--port", str(port), "--no-access-log"]
-    with _process(command, port, dict(os.environ)) as pid, contextlib.closing(Server(port, pid, {})) as server:
-        yield server
+    return _app(f"plain_apps:{name}", {}, {})
+
+
+def by_hand(folder: Path) -> contextlib.AbstractContextManager[Server]:
+    """Run the store of `by_hand` on an empty folder."""
+    folder.mkdir()
+    headers = TestHost().bearer(exp=int(time.time()) + 3500)
+    return _app("by_hand:app", {"BY_HAND_DATABASE": str(folder / "by_hand.db")}, headers)
 
 
 @contextlib.contextmanager
-def by_hand(folder: Path) -> Iterator[Server]:
-    """Run the store of `by_hand` on an empty folder."""
+def _app(name: str, environment: Mapping[str, str], headers: dict[str, str]) -> Iterator[Server]:
     [port] = free_ports(1)
-    folder.mkdir()
-    environment = {**os.environ, "BY_HAND_DATABASE": str(folder / "by_hand.db")}
-    headers = TestHost().bearer(exp=int(time.time()) + 3500)
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.by_hand:app", "--port", str(port), "--no-access-log"]
-    with _process(command, port, environment) as pid, contextlib.closing(Server(port, pid, headers)) as server:
+    command = [sys.executable, "-m", "uvicorn", f"benchmarks.{name}", "--port", str(port), "--no-access-log"]
+    with (
+        _process(command, port, {**os.environ, **environment}) as pid,
+        contextlib.closing(Server(port, pid, headers)) as server,
+    ):
         yield server
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from benchmarks.replicated import two_replicas
+from benchmarks.replicated import before_hub, two_replicas
 from inset.db import Database, open_database
 from inset.models import Notebook, Server, ServerState, Session, SessionState
 from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub, FakeServer
@@ -140,12 +140,7 @@ async def measure(sizes: Sequence[int], samples: int) -> None:
         database_url = await stack.enter_async_context(databases.migrated("postgresql", folder))
         hub, host = FakeHub(seats=_SEATS), TestHost()
         hub_url = await stack.enter_async_context(served(hub.app))
-        of_the_hub = {
-            "INSET_HUB__TOKEN": SERVICE_TOKEN,
-            "INSET_HUB__API_URL": f"{hub_url}/hub/api",
-            "INSET_HUB__PROXY_URL": hub_url,
-            "INSET_HUB__SEATS": str(_SEATS),
-        }
+        of_the_hub = before_hub(SERVICE_TOKEN, f"{hub_url}/hub/api", hub_url, _SEATS)
         replicas = await stack.enter_async_context(two_replicas(folder, database_url, host, of_the_hub))
         unlimited = httpx.Limits(max_connections=None)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=120, limits=unlimited))
