@@ -1,32 +1,19 @@
 """What axe finds in the SDK's own chrome, in light and dark, on a phone too; with pictures to be looked at."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.sdk.test_opening import NOTEBOOK, preview
+from tests.sdk.conftest import preview
 from tests.support.axe import look
-from tests.support.chromium import chromium_page
-from tests.support.host_page import SDK, HostPage, host_page
+from tests.support.host_page import HostPage
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-async def host() -> AsyncIterator[HostPage]:
-    assert SDK.exists(), "build it first: npm ci && npm run build, in frontend-snippet/"
-    async with host_page() as host:
-        host.frames["notebook"] = NOTEBOOK.replace("HOST", repr(host.origin))
-        host.frame_urls = [f"{host.frame_origin}/frames/notebook"]
-        host.previews = [preview(cells=12)]
-        yield host
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with chromium_page() as page:
-        yield page
+def host(host: HostPage) -> HostPage:
+    host.previews = [preview(cells=12)]
+    return host
 
 
 async def test_nothing_serious_while_a_notebook_waits_and_opens(page: Page, host: HostPage) -> None:

@@ -1,33 +1,14 @@
 """What people need who read other languages, listen, use keys, wait often, or close the lid: in a real browser."""
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.sdk.test_opening import NOTEBOOK, preview
 from tests.support.axe import look
-from tests.support.chromium import chromium_page
-from tests.support.host_page import SDK, HostPage, host_page
+from tests.support.host_page import HostPage
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[HostPage]:
-    assert SDK.exists(), "build it first: npm ci && npm run build, in frontend-snippet/"
-    async with host_page() as host:
-        host.frames["notebook"] = NOTEBOOK.replace("HOST", repr(host.origin))
-        host.frame_urls = [f"{host.frame_origin}/frames/notebook"]
-        host.previews = [preview()]
-        yield host
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with chromium_page() as page:
-        yield page
 
 
 async def test_a_whole_language_takes_the_place_of_english(page: Page, host: HostPage) -> None:
