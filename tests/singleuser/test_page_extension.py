@@ -426,9 +426,9 @@ async def test_the_frame_is_as_high_as_the_notebook(page: Page, host: HostPage, 
 
     scroller = "document.querySelector('.jp-WindowedPanel-outer')"
     shows_all = f"innerHeight > 1500 && {scroller}.scrollHeight <= {scroller}.clientHeight + 1"
-    await frame.wait_for_function(shows_all, timeout=90_000)  # a cell is measured when it is painted
+    await frame.wait_for_function(shows_all)
     before = await steady_height(page)
-    assert before < 5000
+    assert 2000 < before < 5000, "cells below the window count as well, unseen"
 
     await frame.evaluate("jupyterapp.shell.currentWidget.model.sharedModel.deleteCellRange(1, 3)")
     await frame.wait_for_function("innerHeight < 1500")

@@ -4,8 +4,13 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 /** Room below, so that no rounding makes a scroll bar. */
 const BELOW = 4;
 
-/** Scrolled past the end there would be room for a screen more: as high as the frame, which would follow it for ever. */
-const STYLE = '.jp-Notebook::after, .jp-Notebook .jp-WindowedPanel-outer::after { display: none !important }';
+/**
+ * Scrolled past the end there would be room for a screen more: as high as the frame, which would follow it for ever. And a
+ * cell below the window counts with its own height, which the browser would only guess until somebody scrolls there.
+ */
+const STYLE = `
+.jp-Notebook::after, .jp-Notebook .jp-WindowedPanel-outer::after { display: none !important }
+.jp-Notebook .jp-Cell { content-visibility: visible !important }`;
 
 /** Report now, and at every change until the returned function is called. */
 export function watchHeight({ content, node }: NotebookPanel, report: (height: number) => void): () => void {
@@ -36,7 +41,7 @@ export function watchHeight({ content, node }: NotebookPanel, report: (height: n
 
 /**
  * What stands above the cells, the cells, and what stands below: measured at the cells themselves, since what they scroll
- * in is as high as the frame. Those that were never painted count with the height that the browser remembers or guesses.
+ * in is as high as the frame.
  */
 function needed(notebook: HTMLElement, cells: HTMLElement[]): number | undefined {
   const scroller = notebook.querySelector('.jp-WindowedPanel-outer') ?? notebook;
