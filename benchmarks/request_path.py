@@ -61,7 +61,7 @@ def main() -> None:
         report = Report(
             took,
             {f"{label}, {kind}": most for kind, most in MOST.items() for label in SMALLEST},
-            waits(server, 10_000_000, given.saves_beside, writers=given.writers, path=path),
+            [waits(server, 10_000_000, given.saves_beside, writers=writers, path=path) for writers in given.writers],
             list(idle(folder / "streams", streams=given.streams)) if given.streams else [],
             before,
         )
@@ -148,7 +148,7 @@ def _processor_time(server: Server) -> float:
 def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--writers", type=int, default=10, help="that save 10 MB beside small requests")
+    parser.add_argument("--writers", type=int, nargs="*", default=[1, 10], help="that save 10 MB beside small requests")
     parser.add_argument("--saves-beside", type=int, default=8, help="times 100 small requests, about")
     parser.add_argument("--sizes", type=lambda text: text.split(","), default=list(SIZES), help=", ".join(SIZES))
     parser.add_argument("--streams", type=int, default=1000, help="idle ones; 0 leaves them out")

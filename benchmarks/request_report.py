@@ -53,7 +53,8 @@ class Report:
     """Milliseconds of processor time by what was asked, a figure for each round."""
     most: Mapping[str, float]
     """What was to be how many times a trivial endpoint's at most."""
-    waits: Sequence[Waits]
+    waits: Sequence[Sequence[Waits]]
+    """Beside nothing and beside saves, for each number of writers."""
     streams: Sequence[Idle]
     before: float
     """The load before it began."""
@@ -88,8 +89,8 @@ class Report:
             "| | requests | p50 | p99 | longest | p99 / beside nothing |",
             "| --- | ---: | ---: | ---: | ---: | ---: |",
         ]
-        for wait in self.waits:
-            ratio = wait.p99 / self.waits[0].p99
+        for idle, wait in [(waits[0], wait) for waits in self.waits for wait in waits]:
+            ratio = wait.p99 / idle.p99
             figures = f"{wait.p50:.2f} | {wait.p99:.2f} | {wait.longest:.2f} | {ratio:.2f}"
             lines.append(f"| {wait.label} | {wait.requests} | {figures} |")
         return "\n".join(lines) + "\n"

@@ -12,7 +12,7 @@ import nbformat
 
 from benchmarks import store_pressure, store_report, store_sizes, store_times
 from benchmarks.notebook_histories import history, synthetic
-from benchmarks.serving import Inset, by_hand, jupyter_server
+from benchmarks.serving import Inset, by_hand, jupyter_server, plain_app
 
 SIZES = {"10 KB": 10_000, "100 KB": 100_000, "1 MB": 1_000_000, "10 MB": 10_000_000, "50 MB": 50_000_000}
 ROUNDS = {"10 KB": 30, "100 KB": 30, "1 MB": 15, "10 MB": 6, "50 MB": 2}
@@ -38,10 +38,11 @@ def main() -> None:
             empty.serving() as one,
             filled.serving() as other,
             by_hand(folder / "by hand") as hand,
+            plain_app("bare") as bare,
             jupyter_server(folder / "jupyter") as jupyter,
         ):
             store_times.fill(other, given.blobs)
-            servers = {"empty": one, "filled": other, "by_hand": hand, "jupyter": jupyter}
+            servers = {"empty": one, "filled": other, "by_hand": hand, "bare": bare, "jupyter": jupyter}
             for label in given.sizes:
                 rounds = max(2, round(ROUNDS[label] * given.rounds))
                 report.add_times(store_times.measure(label, SIZES[label], rounds, folder=folder, **servers))

@@ -40,16 +40,17 @@ _TIMES = """
 Over HTTP, one request after the other on kept connections. In each round the same new content, of which one cell
 differs from the round before, goes to each store, in an order by lot: a raw durable SQLite `INSERT` within this
 process; `PUT …/content` of an Inset service whose store is empty, and of one with {blobs:,} other blobs; the `PUT`
-of jupyter_server's contents API; and that of a store written by hand (`benchmarks/by_hand.py`: whole compressed
-copies in FastAPI with the same token, validation, audit row, receipt and durability, and nothing else). Then each is
-read back; Inset's answers are compared byte for byte. The service has
-what was stored last in its memory; the version before (older) it reads from the database. Medians, in ms; the first
-round is not counted.
+of jupyter_server's contents API; that of a store written by hand (`benchmarks/by_hand.py`: whole compressed copies in
+FastAPI with the same token, validation, audit row, receipt and durability, and nothing else); and a bare ASGI app on
+the same server, which takes it in, forgets it and answers (received). Then each store's is read back; Inset's answers
+are compared byte for byte. The service has what was stored last in its memory; the version before (older) it reads from
+the database. Medians, in ms; the first round is not counted.
 """
 _TIMES_HEAD = (
     "notebook",
     "rounds",
     "raw insert",
+    "received",
     "save",
     "by hand",
     "contents PUT",
@@ -69,6 +70,7 @@ _RATIOS_HEAD = (
     "load, older / contents GET",
     "save / by hand",
     "by hand / raw",
+    "received / raw",
     "load / by hand",
     "by hand / contents GET",
     "save, full / empty store",
@@ -180,7 +182,7 @@ class Report:
 
 
 def _milliseconds(times: Times) -> tuple[str, ...]:
-    saves = times.insert, times.save, times.save_by_hand, times.contents_put
+    saves = times.insert, times.received, times.save, times.save_by_hand, times.contents_put
     loads = times.load, times.load_older, times.load_by_hand, times.contents_get
     took = (*saves, *loads)
     return times.label, f"{times.rounds}", *_fixed(*(1000 * one for one in took))
@@ -193,7 +195,7 @@ def _ratios(times: Times) -> tuple[str, ...]:
         for ratio, most in zip(got, _TARGETS[times.label], strict=True)
     ]
     told.append(f"{times.load_older / times.contents_get:.2f}")
-    hand = times.save / times.save_by_hand, times.save_by_hand / times.insert
+    hand = times.save / times.save_by_hand, times.save_by_hand / times.insert, times.received / times.insert
     hand += times.load / times.load_by_hand, times.load_by_hand / times.contents_get
     full = times.save_beside_blobs / times.save, times.load_beside_blobs / times.load
     return times.label, *told, *_fixed(*hand, *full)

@@ -27,6 +27,8 @@ class Times:
     save: float
     save_beside_blobs: float
     save_by_hand: float
+    received: float
+    """The same body, taken in by a bare ASGI app on the same server, and forgotten."""
     contents_put: float
     load: float
     load_beside_blobs: float
@@ -68,11 +70,13 @@ def measure(
     empty: Server,
     filled: Server,
     by_hand: Server,
+    bare: Server,
     jupyter: Server,
 ) -> Times:
     """Save a notebook again and again, with one cell changed each time, in each store, and load it from each."""
     notebook = synthetic(size)
     one, other, hand, contents = empty.caller(), filled.caller(), by_hand.caller(), jupyter.caller()
+    receive = bare.caller()
     ids = new(one), new(other), new(hand)
     file = f"/api/contents/n{size}.ipynb"
     took: dict[str, list[float]] = {}
@@ -87,6 +91,7 @@ def measure(
                 "save": (save, one, ids[0], content, number),
                 "save_beside_blobs": (save, other, ids[1], content, number),
                 "save_by_hand": (save, hand, ids[2], content, number),
+                "received": (receive, "PUT", "/", content),
                 "contents_put": (contents, "PUT", file, model),
             }
             loads: dict[str, tuple[Any, ...]] = {

@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.databases import database_kind, databases, run_on_each
@@ -14,6 +15,9 @@ _WHOLE_FOLDERS = {"browsers", "docker", "docs", "e2e", "edge", "security"}
 """Each of these starts a whole deployment once; the others start their parts by the file."""
 
 pytest_generate_tests = run_on_each
+
+# Other tests take the processors too: what a page shall show is waited for longer than Playwright's five seconds.
+expect.set_options(timeout=20_000)
 
 
 class _ByParts(LoadScopeScheduling):

@@ -1,5 +1,6 @@
 """The demo's pages in a real browser, with the built SDK, in front of a fake Inset and a fake notebook frame."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -228,7 +229,11 @@ async def test_who_waits_is_told_the_place_in_the_queue_and_can_give_up(page: Pa
 
     await expect(page.get_by_role("alert")).to_contain_text("The notebook was not opened")
     await expect(page.frame_locator(".inset-preview").get_by_text("Preview of version 1")).to_be_visible()
+    # The page answers at once; its back end tells the service after that.
     [session] = stack.inset.sessions.values()
+    async with asyncio.timeout(10):
+        while session.ending_reason is None:
+            await asyncio.sleep(0.05)
     assert session.ending_reason == "closed"
 
 
