@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.audit import NO_HOST, record
 from inset.clock import now
+from inset.db import ask
+from inset.engines.prepared import Prepared
 from inset.models import Drain
 
 
@@ -40,4 +43,7 @@ async def drains(db: AsyncSession) -> Mapping[str, Drain]:
 
 async def emptied(db: AsyncSession) -> frozenset[str]:
     """Name the hubs whose sessions are not to stay any longer."""
-    return frozenset((await db.exec(select(Drain.hub).where(col(Drain.end_at) <= now()))).all())
+    return frozenset(drain.hub for drain in await ask(db, _EMPTIED, moment=now()))
+
+
+_EMPTIED = Prepared(select(Drain.hub).where(col(Drain.end_at) <= bindparam("moment")))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
-from sqlalchemy import or_, update
+from sqlalchemy import bindparam, or_, update
 from sqlmodel import col, select
 
 from inset.clock import now
-from inset.db import Database
+from inset.db import Database, ask
+from inset.engines.prepared import Prepared
 from inset.models import Session, SessionState
 from inset.queue import Queue
 from inset.steps import Steps
@@ -23,6 +24,16 @@ _DRIVEN = or_(
     # Who has no seat yet waits for the queue, however many they are.
     (col(Session.state) == SessionState.QUEUED) & col(Session.server_id).is_not(None),
 )
+_UNDRIVEN = select(Session.id).where(
+    _DRIVEN,
+    or_(
+        col(Session.lease_until).is_(None),
+        col(Session.lease_until) < bindparam("moment"),
+        # What this replica began to start, it may have to end.
+        (col(Session.lease_owner) == bindparam("replica")) & (col(Session.state) == SessionState.ENDING),
+    ),
+)
+_WAITING = Prepared(_UNDRIVEN)
 _TICK_SECONDS = 0.5
 _LEASE = timedelta(seconds=15)
 
@@ -75,24 +86,22 @@ class Driver:
     async def _claim(self) -> list[tuple[str, SessionState]]:
         """Take the lease of every session that waits for a step and that no living replica drives."""
         moment = now()
-        free = or_(col(Session.lease_until).is_(None), col(Session.lease_until) < moment)
-        mine_to_end = (col(Session.lease_owner) == self._replica) & (col(Session.state) == SessionState.ENDING)
-        waiting = select(Session.id).where(_DRIVEN, or_(free, mine_to_end))
+        asked = {"moment": moment, "replica": self._replica}
         async with self._database.transaction(read_only=True) as db:
-            candidates = [
-                id for id in (await db.exec(waiting)).all() if not (id in self._drives and self._drives[id].ending)
-            ]
+            ids = [session.id for session in await ask(db, _WAITING, **asked)]
+        candidates = [id for id in ids if not (id in self._drives and self._drives[id].ending)]
         if not candidates:
             return []
         async with self._database.transaction() as db:
             # What another replica is just taking, or somebody is changing, is passed over: there is the next round.
-            held = waiting.where(col(Session.id).in_(candidates)).with_for_update(skip_locked=True, key_share=True)
+            held = _UNDRIVEN.where(col(Session.id).in_(candidates)).with_for_update(skip_locked=True, key_share=True)
             claimed = await db.exec(
                 update(Session)
                 .where(col(Session.id).in_(held))
                 .execution_options(synchronize_session=False)
                 .values(lease_owner=self._replica, lease_until=moment + _LEASE)
-                .returning(col(Session.id), col(Session.state))
+                .returning(col(Session.id), col(Session.state)),
+                params=asked,
             )
             return [(id, state) for id, state in claimed.all()]
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +16,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
-from inset.db import Database, alone
+from inset.db import Database, alone, ask
+from inset.engines.prepared import Prepared
 from inset.errors import QueueFull
 from inset.events import EventFeed
 from inset.hubs import Hubs
@@ -36,6 +38,8 @@ _PACE_SECONDS = 5.0
 _MEASURED = 200
 _MEASURED_WITHIN = timedelta(hours=1)
 
+_READ: list[Any] = [Session.id, *kind_of(Session), Session.created_at, col(Session.server_id).is_not(None)]
+_WAITING = Prepared(select(*_READ).where(col(Session.state) == SessionState.QUEUED))
 _UNSEATED = (Session.state == SessionState.QUEUED, col(Session.server_id).is_(None))
 
 
@@ -149,8 +153,7 @@ class Queue:
 
     async def look(self, db: AsyncSession) -> Look:
         """Read who waits, and whose turn it is."""
-        columns = [Session.id, *kind_of(Session), Session.created_at, col(Session.server_id).is_not(None)]
-        rows = (await db.exec(select(*columns).where(Session.state == SessionState.QUEUED))).all()
+        rows = await ask(db, _WAITING)
         waiting = [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in rows]
         room = await read_room(db, self._hubs, self._profiles, waiting) if waiting else Room()
         return Look(waiting, room, turn(waiting, room))

@@ -11,8 +11,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
-from inset.db import HELD, Database, listed, on_postgres, once_committed
+from inset.db import HELD, Database, ask, listed, on_postgres, once_committed
 from inset.draining import emptied
+from inset.engines.prepared import Prepared
 from inset.errors import ServerGone
 from inset.hubs import Hub, Hubs
 from inset.metrics import POOL
@@ -29,6 +30,13 @@ AHEAD = (ServerState.WARMING, ServerState.WARM)
 # Written out where they are executed, for a partial index is of no use to a parameter.
 IS_SERVING = col(Server.state).in_(bindparam("serving", list(SERVING), expanding=True, literal_execute=True))
 IS_SEATED = col(Server.state) != bindparam("stopped", ServerState.STOPPED, literal_execute=True)
+
+_IS_DUE = (
+    col(Server.state) == bindparam("looked_after"),
+    col(Server.checked_at) < bindparam("before"),
+    col(Server.hub).not_in(bindparam("away", expanding=True)),
+)
+_DUE = Prepared(select(Server.id).where(*_IS_DUE).order_by(col(Server.checked_at)).limit(bindparam("most")))
 
 _CALL_TOKEN_LIFETIME = timedelta(minutes=5)
 
@@ -172,7 +180,7 @@ async def let_go(db: AsyncSession, server_id: str | None) -> None:
 
 
 async def take_due(
-    database: Database, hubs: Hubs, state: ServerState, interval: timedelta, *, most: int | None = None
+    database: Database, hubs: Hubs, state: ServerState, interval: timedelta, *, most: int = 10_000
 ) -> Sequence[Server]:
     """Take the servers in a state that no replica has looked after for a while, but those at a hub that is away.
 
@@ -180,13 +188,14 @@ async def take_due(
     """
     time = now()
     away = [hub.name for hub in hubs if hub.client.away]
-    due = (col(Server.state) == state, col(Server.checked_at) < time - interval, col(Server.hub).not_in(away))
+    wanted = {"looked_after": state, "before": time - interval, "away": away}
     async with database.transaction(read_only=True) as db:
-        ids = (await db.exec(select(Server.id).where(*due).order_by(col(Server.checked_at)).limit(most))).all()
+        ids = [server.id for server in await ask(db, _DUE, **wanted, most=most)]
     if not ids:
         return []
     async with database.transaction() as db:
         taken = await db.exec(
-            update(Server).where(col(Server.id).in_(ids), *due).values(checked_at=time).returning(col(Server.id))
+            update(Server).where(col(Server.id).in_(ids), *_IS_DUE).values(checked_at=time).returning(col(Server.id)),
+            params=wanted,
         )
         return (await db.exec(select(Server).where(col(Server.id).in_(taken.scalars().all())))).all()

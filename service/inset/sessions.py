@@ -68,11 +68,14 @@ from inset.signing import Signer
 from inset.vault import Vault
 from inset.versions import Stored, get_version, read_document, store
 
-_MINE: Select[Any] = select_columns(*table(Session).columns).where(
-    col(Session.host_id) == bindparam("host_id"), col(Session.owner) == bindparam("owner")
-)
-_FOUND = Prepared(_MINE.where(col(Session.id) == bindparam("id")))
-_LISTED = _MINE.order_by(col(Session.created_at).desc(), col(Session.id).desc()).limit(bindparam("most"))
+_MINE = col(Session.host_id) == bindparam("host_id"), col(Session.owner) == bindparam("owner")
+_FOUND = Prepared(select_columns(*table(Session).columns).where(*_MINE, col(Session.id) == bindparam("id")))
+# Asked for again and again, and so no more is read than is shown.
+_SHOWN: Select[Any] = select_columns(
+    *(column for column in table(Session).columns if column.name in {*SessionPublic.model_fields, "percent", "message"})
+).where(*_MINE)
+_DESCRIBED = Prepared(_SHOWN.where(col(Session.id) == bindparam("id")))
+_LISTED = _SHOWN.order_by(col(Session.created_at).desc(), col(Session.id).desc()).limit(bindparam("most"))
 _NEWEST = Prepared(_LISTED)
 """Where a list begins that is of all; what else is wanted of one is built anew."""
 
@@ -163,7 +166,7 @@ class Sessions:
 
     async def get(self, id: str) -> SessionPublic:
         """Describe a session."""
-        return self._public(await self._row(id))
+        return self._public(await self._row(id, _DESCRIBED))
 
     async def list(self, *, live: bool, cursor: str | None, limit: int) -> SessionList:
         """List the user's sessions, newest first; with `live`, only those that are not over."""
@@ -239,10 +242,10 @@ class Sessions:
 
     async def find(self, id: str) -> Session:
         """Find a session's row."""
-        return known(self._db, Session, (await self._row(id))._asdict())
+        return known(self._db, Session, (await self._row(id, _FOUND))._asdict())
 
-    async def _row(self, id: str) -> Any:
-        found = await ask(self._db, _FOUND, id=id, host_id=self._caller.host_id, owner=self._caller.user)
+    async def _row(self, id: str, wanted: Prepared) -> Any:
+        found = await ask(self._db, wanted, id=id, host_id=self._caller.host_id, owner=self._caller.user)
         if not found:
             raise SessionNotFound
         acting().session_id = id

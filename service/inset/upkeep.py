@@ -6,14 +6,16 @@ import logging
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from math import ceil
+from typing import Any
 
-from sqlalchemy import delete, func
+from sqlalchemy import ColumnElement, bindparam, delete, func
 from sqlmodel import col, select
 
 from inset import audit, webhooks
 from inset.clock import now
-from inset.db import Database
+from inset.db import Database, ask
 from inset.draining import emptied
+from inset.engines.prepared import Prepared
 from inset.errors import Upstream
 from inset.hub import SpawnFailed
 from inset.hubs import Hubs
@@ -98,7 +100,7 @@ class Upkeep:
         Those that became due at once would else be looked up at once from then on, and everybody else wait meanwhile.
         """
         async with self._database.transaction(read_only=True) as db:
-            running = (await db.exec(select(func.count()).where(Server.state == ServerState.RUNNING))).one()
+            [(running,)] = await ask(db, _RUNNING)
         # Twice what is due while this takes: who is late is caught up with before being due again.
         most = _FEW + ceil(2 * running * 2 * _ROUND_SECONDS / self._check_interval.total_seconds())
         due = await take_due(self._database, self._hubs, ServerState.RUNNING, self._check_interval, most=most)
@@ -199,17 +201,18 @@ class Upkeep:
 
     async def _end_expired(self) -> None:
         """Have every session saved and closed that has lasted as long as it may."""
-        expired = (col(Session.state).in_(OPEN), col(Session.expires_at) < now())
+        moment = now()
         async with self._database.transaction(read_only=True) as db:
-            if (await db.exec(select(Session.id).where(*expired).limit(1))).first() is None:
+            if not await ask(db, _EXPIRED, moment=moment):
                 return
         async with self._database.transaction() as db:
-            await end_sessions(db, *expired, reason="expired")
+            await end_sessions(db, *_expired(moment), reason="expired")
 
     async def _empty_hubs(self) -> None:
         """Have every session saved and closed that is still at a hub from which all are to be gone by now."""
         async with self._database.transaction(read_only=True) as db:
-            hubs = await emptied(db)
+            if not (hubs := await emptied(db)):
+                return
             there = (
                 col(Session.server_id).in_(
                     select(Server.id).where(col(Server.hub).in_(hubs), Server.state != ServerState.STOPPED)
@@ -217,7 +220,7 @@ class Upkeep:
                 # Who only waits for a start there is placed on another.
                 col(Session.state).in_(OPEN) & (col(Session.state) != SessionState.QUEUED),
             )
-            if not hubs or (await db.exec(select(Session.id).where(*there).limit(1))).first() is None:
+            if (await db.exec(select(Session.id).where(*there).limit(1))).first() is None:
                 return
         async with self._database.transaction() as db:
             await end_sessions(db, *there, reason="maintenance")
@@ -234,6 +237,16 @@ class Upkeep:
             await audit.forget(db, self._audit_kept_for)
             await webhooks.forget(db, self._webhooks_kept_for)
             await db.exec(delete(IdempotencyKey).where(col(IdempotencyKey.created_at) < now() - KEY_LIFETIME))
+
+
+def _expired(moment: Any) -> tuple[ColumnElement[bool], ...]:
+    """Meet who has lasted as long as it may at a moment, or at one that is said later (`bindparam`)."""
+    return col(Session.state).in_(OPEN), col(Session.expires_at) < moment
+
+
+# Asked all the time, and nearly always in vain.
+_RUNNING = Prepared(select(func.count()).where(col(Server.state) == ServerState.RUNNING))
+_EXPIRED = Prepared(select(Session.id).where(*_expired(bindparam("moment"))).limit(1))
 
 
 def _given_up(server: Server) -> bool:

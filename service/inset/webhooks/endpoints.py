@@ -10,7 +10,8 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.db import HELD
+from inset.db import HELD, ask
+from inset.engines.prepared import Prepared
 from inset.models import Audit, EventType, SessionEvent, WebhookEndpoint
 from inset.seals import Seal
 from inset.webhooks.addresses import names_this_machine
@@ -121,11 +122,18 @@ def secrets_of(seal: Seal, endpoint: WebhookEndpoint) -> list[str]:
     return kept
 
 
+_NEWEST = Prepared(
+    select(
+        select(func.max(Audit.id)).scalar_subquery().label("audit"),
+        select(func.max(SessionEvent.id)).scalar_subquery().label("event"),
+    )
+)
+
+
 async def newest(db: AsyncSession) -> tuple[int, int]:
     """Name the newest row of the audit log, and of the sessions' events; 0 where there is none."""
-    audit, event = select(func.max(Audit.id)).scalar_subquery(), select(func.max(SessionEvent.id)).scalar_subquery()
-    found = (await db.exec(select(audit, event))).one()
-    return found[0] or 0, found[1] or 0
+    [(audit, event)] = await ask(db, _NEWEST)
+    return audit or 0, event or 0
 
 
 def _seal(seal: Seal, host_id: str, entry: WebhookEntry) -> bytes:

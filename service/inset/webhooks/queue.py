@@ -9,13 +9,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, bindparam, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
-from inset.db import HELD
+from inset.db import HELD, ask
+from inset.engines.prepared import Prepared
 from inset.models import WebhookDelivery, WebhookEndpoint
 
 ATTEMPTS_IN_ORDER = 7
@@ -60,15 +62,14 @@ class Retrying:
 
 async def endpoints_due(db: AsyncSession) -> Sequence[tuple[str, str]]:
     """Name the endpoints (by host application and name) for which something is due."""
-    due = select(WebhookDelivery.host_id, WebhookDelivery.endpoint).where(*_due()).distinct()
-    return (await db.exec(due)).all()
+    return await ask(db, _ENDPOINTS_DUE, moment=now())
 
 
 async def claim(
     db: AsyncSession, endpoint: tuple[str, str], *, owner: str, lease: timedelta, most: int
 ) -> Sequence[WebhookDelivery]:
     """Take up to `most` deliveries of one endpoint that are due, for as long as the lease."""
-    wanted = select(WebhookDelivery.id).where(*_due(), *_of(endpoint)).order_by("next_at", "id").limit(most)
+    wanted = select(WebhookDelivery.id).where(*_due(now()), *_of(endpoint)).order_by("next_at", "id").limit(most)
     # What another replica is just taking is passed over.
     ids = (await db.exec(wanted.with_for_update(skip_locked=True))).all()
     mine = col(WebhookDelivery.id).in_(ids)
@@ -140,8 +141,14 @@ async def _let_next_go(db: AsyncSession, before: WebhookDelivery) -> None:
         first.next_at = now()
 
 
-def _due() -> tuple[ColumnElement[bool], ...]:
-    return col(WebhookDelivery.state) == "waiting", col(WebhookDelivery.next_at) <= now()
+def _due(moment: Any) -> tuple[ColumnElement[bool], ...]:
+    """Meet what is to be tried at a moment, or at one that is said later (`bindparam`)."""
+    return col(WebhookDelivery.state) == "waiting", col(WebhookDelivery.next_at) <= moment
+
+
+_ENDPOINTS_DUE = Prepared(
+    select(WebhookDelivery.host_id, WebhookDelivery.endpoint).where(*_due(bindparam("moment"))).distinct()
+)
 
 
 def _of(endpoint: tuple[str, str]) -> tuple[ColumnElement[bool], ...]:

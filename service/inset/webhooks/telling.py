@@ -36,6 +36,7 @@ class Teller:
                 return False
             endpoints = await _endpoints(db)
             if not endpoints:
+                self._seen = present  # of what there is by now, one that is registered later is told nothing
                 return False
             before = await read_positions(db)
             after = _later(before, _first_wanted(endpoints))
