@@ -19,6 +19,9 @@ class NothingSpawner(Spawner):  # type: ignore[misc]  # ships no types
     def apply_profile(self, profile: Any) -> None:
         """Keep to none."""
 
+    def apply_data_policy(self, policy: Any) -> None:
+        """Keep to none."""
+
     async def start(self) -> tuple[str, int]:
         self._started = True
         return "127.0.0.1", int(os.environ["BENCH_NOTHING_PORT"])
