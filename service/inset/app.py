@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
 
 import httpx
-from fastapi import APIRouter, Depends, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from inset import __version__
@@ -17,22 +15,11 @@ from inset.callers import CallerReader
 from inset.control import Control
 from inset.db import open_database
 from inset.departure import Departure
-from inset.deps import CALLED, WAKES_DRIVER, State, count
+from inset.deps import State
 from inset.doctor import Doctor
 from inset.driver import Driver
 from inset.encryption import encryption_of
-from inset.errors import (
-    TOKEN_PROBLEMS,
-    DatabaseUnavailable,
-    InternalError,
-    InvalidRequest,
-    KeysUnavailable,
-    NotebookTooLarge,
-    OriginNotAllowed,
-    RateLimited,
-)
 from inset.events import EventFeed
-from inset.flat import FlatRoute
 from inset.gauges import Gauges
 from inset.hubs import Hubs
 from inset.jwks import JwksCache
@@ -40,7 +27,7 @@ from inset.middleware import BodyLimit, HostOrigins, Unforeseen
 from inset.observing import Observed
 from inset.pool import Pool
 from inset.preview import Previews
-from inset.problems import install_problem_handlers, responses
+from inset.problems import install_problem_handlers
 from inset.profiles import read_profiles
 from inset.queue import Queue
 from inset.readiness import Readiness
@@ -95,11 +82,13 @@ def create_app(
                     recent=RecentDocuments(settings.recent_documents),
                 )
             )
+            trusted = httpx.create_ssl_context()  # which takes 20 ms, and so is made once
             # The hub's proxy drops connections that idle for about six seconds.
             limits = httpx.Limits(max_connections=200, keepalive_expiry=4)
             http = await stack.enter_async_context(
                 httpx.AsyncClient(
                     transport=transport,
+                    verify=trusted,
                     limits=limits,
                     timeout=settings.hub.timeout.total_seconds(),
                     # Servers are their users'. A cookie that one sets must reach neither the hub nor another server.
@@ -107,7 +96,7 @@ def create_app(
                 )
             )
             # Not the hub's client: hosts' addresses get no connection of its, and nothing that it sends.
-            jwks = JwksCache(await stack.enter_async_context(httpx.AsyncClient()))
+            jwks = JwksCache(await stack.enter_async_context(httpx.AsyncClient(verify=trusted)))
             traced = tracer or (otlp_tracer(settings.otlp_endpoint) if settings.otlp_endpoint else Tracer())
             stack.callback(traced.close)
             hubs = Hubs(settings.every_hub, http, traced)
@@ -158,7 +147,7 @@ def create_app(
             receipts = Receipts(signer, issuer=settings.public_url)
             webhooks = Webhooks(
                 database,
-                await stack.enter_async_context(Poster.opened(settings.webhooks)),
+                await stack.enter_async_context(Poster.opened(settings.webhooks, trusted)),
                 receipts.sign,
                 seal=Seal(signing_pem, purpose=PURPOSE),
                 settings=settings.webhooks,
@@ -205,7 +194,6 @@ def create_app(
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
-        responses=responses(NotebookTooLarge, InternalError),
         openapi_tags=[
             {"name": "notebooks", "description": "Stored documents, their versions and their history."},
             {"name": "sessions", "description": "Notebooks open in a running server."},
@@ -214,23 +202,26 @@ def create_app(
             {"name": "operations", "description": "For those who run the service."},
             {"name": "save bridge", "description": "For the notebook servers; not for hosts."},
         ],
-        generate_unique_id_function=_operation_id,
     )
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.notebook_limit)
     app.add_middleware(Unforeseen)
     app.add_middleware(HostOrigins)
     app.add_middleware(Observed)
-    for_hosts = responses(*TOKEN_PROBLEMS, OriginNotAllowed, InvalidRequest, KeysUnavailable, DatabaseUnavailable)
-    counted: dict[int | str, dict[str, Any]] = {**for_hosts, **responses(RateLimited)}
-    for router in (notebooks.router, versions.router, previews.router, audit.router, webhook_routes.router):
-        _include(app, router, [CALLED, Depends(count)], counted)
-    for router in (sessions.router, users.router):
-        _include(app, router, [WAKES_DRIVER, CALLED, Depends(count)], counted)
-    # Not counted: a page connects anew whenever its network wants it.
-    _include(app, sessions.streams, [CALLED], for_hosts)
-    for router in (bridge.router, edge.router, operations.router):
-        _include(app, router, [], {})
+    for router in (
+        notebooks.router,
+        versions.router,
+        previews.router,
+        audit.router,
+        webhook_routes.router,
+        sessions.router,
+        users.router,
+        sessions.streams,
+        bridge.router,
+        edge.router,
+        operations.router,
+    ):
+        app.router.routes.extend(router.routes)
     app.router.routes.insert(0, RouteTable(app.router.routes))
     return app
 
@@ -244,30 +235,3 @@ async def _running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def _include(
-    app: FastAPI, router: APIRouter, dependencies: Sequence[Any], responses: dict[int | str, dict[str, Any]]
-) -> None:
-    """Add a router's routes to the app's own: FastAPI would look for a request's route in each router twice."""
-    for route in router.routes:
-        assert isinstance(route, APIRoute)
-        app.router.add_api_route(
-            route.path,
-            route.endpoint,
-            response_model=route.response_model,
-            status_code=route.status_code,
-            tags=route.tags,
-            dependencies=[*dependencies, *route.dependencies],
-            responses={**responses, **route.responses},
-            methods=route.methods,
-            include_in_schema=route.include_in_schema,
-            response_class=route.response_class,
-            openapi_extra=route.openapi_extra,
-            route_class_override=FlatRoute,
-        )
-
-
-def _operation_id(route: APIRoute) -> str:
-    """Name an operation by its tag and function, as generated clients will call it."""
-    return "-".join([*map(str, route.tags), route.name]).replace(" ", "-").replace("_", "-")

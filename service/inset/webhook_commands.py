@@ -5,6 +5,7 @@ import asyncio
 from datetime import datetime
 from typing import get_args
 
+import httpx
 from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -105,7 +106,10 @@ async def _resend(settings: Settings, host_id: str | None, id: int | None, since
 async def _test(settings: Settings, host_id: str, name: str | None) -> int:
     await require_upgraded(settings.database_url)
     seal = Seal(settings.signing_key_file.read_bytes(), purpose=PURPOSE)
-    async with open_database(settings.database_url) as database, Poster.opened(settings.webhooks) as poster:
+    async with (
+        open_database(settings.database_url) as database,
+        Poster.opened(settings.webhooks, httpx.create_ssl_context()) as poster,
+    ):
         async with database.transaction(read_only=True) as db:
             endpoints = [one for one in await list_endpoints(db, host_id) if name in (None, one.name)]
         if not endpoints:

@@ -17,6 +17,7 @@ LAYERS = [
     ["audit_command", "hubs_command"],
     ["app"],
     ["routes"],
+    ["routers"],
     ["middleware", "observing", "deps", "receiving", "flat", "route_table"],
     ["gauges", "readiness"],
     ["problems", "once", "driver"],

@@ -17,7 +17,7 @@ from tests.support.whole import new_stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-ROUNDS = int(os.environ.get("INSET_FRAME_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("INSET_FRAME_ROUNDS", "6"))
 
 ATTACK = """async ([victim, kernel]) => {
   const outcome = {};

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 
+import httpx
 import pytest
 
 from inset.settings import WebhookSettings
@@ -28,7 +29,7 @@ def post():
     """Post once, with these settings; gives the outcome."""
 
     async def posted(url, **settings):
-        async with Poster.opened(WebhookSettings(**settings)) as poster:
+        async with Poster.opened(WebhookSettings(**settings), httpx.create_ssl_context()) as poster:
             return await poster.post(url, HEADERS, b"{}")
 
     return posted

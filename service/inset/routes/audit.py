@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AwareDatetime
 
 from inset.audit import AuditFilter, list_audit
@@ -10,8 +10,9 @@ from inset.deps import BackendDep, CursorDep, DbDep, LimitDep
 from inset.errors import BackendOnly, InvalidCursor, InvalidRequest
 from inset.models import Action, AuditList
 from inset.problems import responses
+from inset.routers import hosts_router
 
-router = APIRouter(prefix="/v1/audit", tags=["operations"])
+router = hosts_router("/v1/audit", tag="operations")
 
 _Id = Annotated[str | None, Query(max_length=64)]
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Self
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field, field_validator
 
@@ -35,9 +35,10 @@ from inset.errors import (
 from inset.models import DataCredential, Origin
 from inset.problems import responses
 from inset.receiving import accepted, received
+from inset.routers import plain_router
 from inset.routes.content import base_version
 
-router = APIRouter(prefix="/bridge/v1", tags=["save bridge"])
+router = plain_router("/bridge/v1", tag="save bridge")
 
 
 _EVENTS: dict[type[BaseModel], str] = {Framed: "sessions", Over: "over", CredentialsChanged: "credentials"}

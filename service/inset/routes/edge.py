@@ -3,13 +3,14 @@
 import secrets
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import Depends, Header
 
 from inset import edge
 from inset.deps import DbDep, StateDep
 from inset.errors import NotFound
+from inset.routers import plain_router
 
-router = APIRouter(prefix="/edge", include_in_schema=False)
+router = plain_router("/edge", tag="edge", in_schema=False)
 
 
 async def require_edge(state: StateDep, inset_edge_token: Annotated[str, Header()] = "") -> None:

@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 
 from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, ReadingDep, needs
 from inset.documents import empty_document, parsed_document, uploaded_document
@@ -27,9 +27,10 @@ from inset.errors import (
 from inset.models import NotebookCreate, NotebookList, NotebookPublic, NotebookRename, NotebookStored
 from inset.problems import responses
 from inset.receiving import accepted, received
+from inset.routers import hosts_router
 from inset.routes.content import CONTENT, DOCUMENT, IfNoneMatch, base_version, content_answer, etag
 
-router = APIRouter(prefix="/v1/notebooks", tags=["notebooks"])
+router = hosts_router("/v1/notebooks", tag="notebooks")
 
 _UPLOAD = {
     "requestBody": {

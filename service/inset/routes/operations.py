@@ -3,7 +3,7 @@
 import secrets
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel
 
@@ -12,9 +12,10 @@ from inset.doctor import Finding
 from inset.errors import TOKEN_PROBLEMS, BackendOnly, InvalidRequest, NotFound, NotReady
 from inset.problems import responses
 from inset.readiness import CheckName, Ready
+from inset.routers import plain_router
 from inset.signing import PublicJwk
 
-router = APIRouter(tags=["operations"])
+router = plain_router(tag="operations")
 
 
 class Health(BaseModel):

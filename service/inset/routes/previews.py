@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from inset.callers import Caller
 from inset.deps import TAKES_ITS_TIME, CallerDep, State, StateDep, note_reading, notebooks_of
 from inset.errors import InvalidRequest, NotebookNotFound, NotPreviewable, PreviewsBusy, VersionNotFound
 from inset.preview import preview_headers
 from inset.problems import responses
+from inset.routers import hosts_router
 from inset.routes.content import IfNoneMatch
 from inset.routes.versions import Number
 
-router = APIRouter(prefix="/v1/notebooks", tags=["notebooks"])
+router = hosts_router("/v1/notebooks", tag="notebooks")
 
 _PAGE: dict[int | str, dict[str, Any]] = {
     200: {

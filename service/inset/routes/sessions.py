@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from inset.deps import (
@@ -53,10 +53,11 @@ from inset.models import (
     SessionState,
 )
 from inset.problems import responses
+from inset.routers import hosts_router
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
-streams = APIRouter(prefix="/v1/sessions", tags=["sessions"])
-"""The calls that last as long as a session."""
+router = hosts_router("/v1/sessions", tag="sessions", wakes_driver=True)
+streams = hosts_router("/v1/sessions", tag="sessions", counted=False)
+"""The calls that last as long as a session: a page connects anew whenever its network wants it."""
 
 _JOINED: dict[int | str, dict[str, Any]] = {
     200: {"model": SessionPublic, "description": "The notebook is open already: this is its session."}

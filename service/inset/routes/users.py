@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from inset.callers import User
 from inset.deps import BackendDep, DbDep
 from inset.errors import BackendOnly, InvalidRequest
 from inset.problems import responses
+from inset.routers import hosts_router
 from inset.users import Revoked, revoke_user
 
-router = APIRouter(prefix="/v1/users", tags=["users"])
+router = hosts_router("/v1/users", tag="users", wakes_driver=True)
 
 
 @router.post("/{user:path}/revoke", responses=responses(BackendOnly, InvalidRequest))

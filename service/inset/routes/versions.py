@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import Header, Path, Query, Response
 
 from inset import diff_page
 from inset.deps import CursorDep, LimitDep, NotebooksDep, OnceDep, ReadingDep, SessionsDep, needs
@@ -29,9 +29,10 @@ from inset.errors import (
 from inset.models import NotebookDiff, VersionLabel, VersionList, VersionPublic, VersionResolve, VersionStored
 from inset.problems import responses
 from inset.receipts import Receipt
+from inset.routers import hosts_router
 from inset.routes.content import CONTENT, IfNoneMatch, content_answer
 
-router = APIRouter(prefix="/v1/notebooks", tags=["notebooks"])
+router = hosts_router("/v1/notebooks", tag="notebooks")
 
 Number = Annotated[int, Path(ge=1, lt=2**31, description="A version's number.")]
 

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from inset.deps import BackendDep, CursorDep, DbDep, LimitDep, StateDep
 from inset.errors import BackendOnly, DeliveryNotFound, EndpointOff, InvalidCursor, InvalidRequest
 from inset.models import DeliveryList, DeliveryPublic, DeliveryState
 from inset.problems import responses
+from inset.routers import hosts_router
 from inset.webhooks import list_deliveries, resend
 
-router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+router = hosts_router("/v1/webhooks", tag="webhooks")
 
 
 @router.get("/deliveries", responses=responses(BackendOnly, InvalidRequest, InvalidCursor))

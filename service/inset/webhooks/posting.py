@@ -11,7 +11,6 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpcore
-import httpx
 
 from inset import __version__
 from inset.clock import now
@@ -36,10 +35,9 @@ class Poster:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, settings: WebhookSettings) -> AsyncIterator["Poster"]:
-        """Open one, and close its connections on leaving."""
+    async def opened(cls, settings: WebhookSettings, trusted: ssl.SSLContext) -> AsyncIterator["Poster"]:
+        """Open one that trusts certificates as TLS is told here, and close its connections on leaving."""
         resolver = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="webhook-names")
-        trusted = httpx.create_ssl_context()
 
         def pool(*, encrypted: bool) -> httpcore.AsyncConnectionPool:
             network = CheckedNetwork(settings.networks, resolver, encrypted=encrypted)
