@@ -63,7 +63,6 @@ async def _setting(stack: AsyncExitStack, spawner: str) -> Setting | None:
         )
         stack.push_async_callback(servers.wait)
         stack.callback(servers.terminate)
-        # As many as want to may start at once: it is not the starting that is measured.
         return Setting(spawner, {"BENCH_NOTHING_PORT": str(port)})
     return Setting(spawner, {})
 
