@@ -27,6 +27,7 @@ from inset_bridge.files import Files
 from inset_bridge.frames import Frames
 from inset_bridge.framing import framing_by
 from inset_bridge.full_disk import RoomForFiles
+from inset_bridge.hub_calls import find_a_moved_hub
 from inset_bridge.identity import BridgeIdentityProvider, OverHandler
 from inset_bridge.journal import Journal
 from inset_bridge.kept_files import KeptFiles, ReadOnlyKeptFiles
@@ -60,6 +61,11 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         kwargs["jpserver_extensions"] = {**without, **kwargs.get("jpserver_extensions", {})}
         serverapp: ServerApp = super().make_serverapp(**kwargs)
         return serverapp
+
+    def initialize(self, args: Any = None) -> None:
+        """Prepare what the hub is asked by, then all else."""
+        self.serverapp.io_loop.run_sync(find_a_moved_hub)
+        super().initialize(args)
 
     def load_config_file(self) -> None:
         """JupyterHub's settings, and what of them is ours. Nothing in the user's files overrides these."""
@@ -105,7 +111,10 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         app = self.serverapp
         # A connection that idles longer may just be closed by the service when it is used again.
         limits = httpx.Limits(keepalive_expiry=2)
-        self.http = httpx.AsyncClient(base_url=self.inset.service_url, timeout=30, limits=limits)
+        url = self.inset.service_url
+        # Whom to trust takes 20 ms to read, of every server's start, and is of use to TLS alone.
+        encrypted = not url.startswith("http:")
+        self.http = httpx.AsyncClient(base_url=url, timeout=30, limits=limits, verify=encrypted)
         self.service = service = Service(self.http, hub_token=self.inset.hub_token, server_id=self.inset.server_id)
         root = Path(app.contents_manager.root_dir)
         journal, files = Journal(root / ".inset" / "journal.json", log=self.log), Files(root)

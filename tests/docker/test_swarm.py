@@ -139,8 +139,13 @@ async def test_a_notebook_outlives_the_hub_the_server_and_the_session(running: S
     await asyncio.to_thread(running.until_well)
     assert running.container(seat) == container
     assert (await api.get(f"/v1/sessions/{session}")).json()["state"] == "ready"
+    # And the server finds it, at another address: it has to ask it about the token that the service calls with.
+    async with asyncio.timeout(20):
+        while (saved := await api.post(f"/v1/sessions/{session}/save")).status_code != 200:
+            assert saved.json()["type"] == "urn:inset:problem:server-gone", saved.text
+            await asyncio.sleep(0.5)
 
-    # And notices that it dies. It is not started again, and nothing of it stays.
+    # The hub notices that it dies. It is not started again, and nothing of it stays.
     [told] = json.loads(running.docker("inspect", container))
     os.kill(int(told["State"]["Pid"]), signal.SIGKILL)
     await reached(api, session, "failed")
