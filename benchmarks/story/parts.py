@@ -66,6 +66,7 @@ async def tuned_hub(
         **setting.hub,
         "INSET_SERVICE_URL": f"http://{setting.service_host}:{service_port}",
         "INSET_SEATS": str(seats),
+        "BENCH_HUB": folder.name,
         "PYTHONPATH": str(ROOT),
     }
     async with real_hub(folder, env, config=_config(setting)) as hub:
@@ -115,7 +116,8 @@ def cpu_of(hub: RealHub) -> float:
 
 
 def _config(setting: Setting) -> Path:
-    return HERE / "nothing_config.py" if setting.spawner == "nothing" else ROOT / "hub" / "jupyterhub_config.py"
+    adapted = {"nothing": HERE / "nothing_config.py", "docker": HERE / "containers_config.py"}
+    return adapted.get(setting.spawner, ROOT / "hub" / "jupyterhub_config.py")
 
 
 def _stock_interface(folder: Path) -> Path:
