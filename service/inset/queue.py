@@ -52,6 +52,9 @@ class Look:
     turn: Turn
 
 
+_NOBODY = Look((), Room(), turn((), Room()))
+
+
 class Queue:
     """Gives places to the sessions that wait, and knows where each of them stands."""
 
@@ -133,6 +136,7 @@ class Queue:
                 overdue, given = self._overdue(look)[:_GIVEN_AT_ONCE], look.turn.admitted[:_GIVEN_AT_ONCE]
                 held = select(Session).where(col(Session.id).in_([*overdue, *given]), *_UNSEATED)
                 held = held.order_by(col(Session.id)).with_for_update(key_share=True)
+                left = {one.id for one in look.waiting}.difference(overdue)
                 # Whoever was closed at this moment is not among them any more.
                 sessions = {session.id: session for session in (await db.exec(held)).all()}
                 for id in overdue:
@@ -146,6 +150,9 @@ class Queue:
                     made_of = self._profiles.made_of(session.profile)
                     if server := await seat_for(db, session, hub, made_of=made_of):
                         session.server_id = server.id
+                        left.discard(id)
+            if not left:
+                return _NOBODY
             async with self._database.transaction(read_only=True) as db:
                 return await self.look(db)
         except IntegrityError:

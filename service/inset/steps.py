@@ -188,7 +188,9 @@ class Steps:
             async for step in hub.progress(server.seat):
                 if step.outcome == "failed":
                     return await self._fail(session, step.reason)
-                await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
+                self._servers.expect(server)  # made by the time it is up
+                if step.outcome is None:
+                    await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
             running = await hub.server(server.seat)
         if running is None or running.server_id != server.id:
             return await self._fail(session, "spawn-failed")
@@ -209,6 +211,7 @@ class Steps:
         """Look whether a server that another session has started is still there: all that a second one asks."""
         if server.state is not ServerState.RUNNING:
             return None
+        self._servers.expect(server)
         running = await self._hubs.called_for(server).server(server.seat)
         return running if running and running.ready and running.server_id == server.id else None
 
