@@ -4,7 +4,7 @@ It is dialled at the hub's proxy, under the public host name of its seat, with a
 Every way in which it can fail becomes `ServerGone`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -64,15 +64,11 @@ class _JupyterSession(BaseModel):
 class NotebookServer:
     """Calls one server's contents API and its bridge."""
 
-    def __init__(
-        self, http: httpx.AsyncClient, *, dial: str, url: str, token: str, refused: Callable[[], object]
-    ) -> None:
-        """`refused` hears when the token did not open it: another one may."""
+    def __init__(self, http: httpx.AsyncClient, *, dial: str, url: str, token: str) -> None:
         public = urlsplit(url)
         self._http = http
         self._base = dial + public.path
         self._headers = {"Authorization": f"token {token}", "Host": public.netloc}
-        self._refused = refused
 
     async def load(
         self, notebook_id: str, *, path: str, version: int, document: Document, origins: Sequence[str]
@@ -144,12 +140,9 @@ class NotebookServer:
     async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             # Redirects are not followed: a stopped server's requests fall through to the hub and its login.
-            response = await self._http.request(method, self._base + path, headers=self._headers, **options)
+            return await self._http.request(method, self._base + path, headers=self._headers, **options)
         except httpx.HTTPError as exc:
             raise ServerGone from exc
-        if response.status_code in (302, 401, 403):
-            self._refused()
-        return response
 
 
 def _flushed(response: httpx.Response, *, base: int) -> Flushed:

@@ -1,7 +1,7 @@
 """The servers that the service has started: whose they are, how they are reached, when they are let go."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -40,8 +40,8 @@ _IS_DUE = (
 _DUE = Prepared(select(Server.id).where(*_IS_DUE).order_by(col(Server.checked_at)).limit(bindparam("most")))
 
 _CALL_TOKEN_LIFETIME = timedelta(minutes=5)
-_CALL_TOKEN_USED = timedelta(minutes=4)
-"""For so long: the hub makes few then, and servers ask it about few."""
+_KEPT_AHEAD = timedelta(minutes=4)
+"""How long one that was made ahead can be begun to be used."""
 
 
 def has_own_origin(seat: str, url: str) -> bool:
@@ -54,11 +54,7 @@ class _Minted(NamedTuple):
 
     task: asyncio.Task[str]
     until: float
-    """When it is not used any more, in the loop's time."""
-
-    @property
-    def failed(self) -> bool:
-        return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)
+    """When it is no longer good enough, in the loop's time."""
 
 
 class ServerDialler:
@@ -67,39 +63,34 @@ class ServerDialler:
     def __init__(self, http: httpx.AsyncClient, hubs: Hubs) -> None:
         self._http = http
         self._hubs = hubs
-        self._minted: dict[str, _Minted] = {}
+        self._ahead: dict[str, _Minted] = {}
         """By the server's id, which no other start of one in its seat has."""
 
     async def dial(self, server: Server | None) -> NotebookServer:
         """Prepare calls to a server. Raises `ServerGone` if it is not running."""
         if server is None or server.state is not ServerState.RUNNING or server.url is None:
             raise ServerGone
-        # Others may wait for the same one.
-        token = await asyncio.shield(self.expect(server))
-        return NotebookServer(
-            self._http,
-            dial=self._hubs.of(server).settings.proxy_url,
-            url=server.url,
-            token=token,
-            refused=lambda: self._minted.pop(server.id, None),
-        )
+        hub = self._hubs.of(server)
+        ahead = self._ahead.pop(server.id, None)
+        usable = ahead is not None and ahead.until > asyncio.get_running_loop().time()
+        token = await (ahead.task if ahead and usable else self._mint(server))
+        return NotebookServer(self._http, dial=hub.settings.proxy_url, url=server.url, token=token)
 
-    def expect(self, server: Server) -> asyncio.Task[str]:
-        """Have a server's token made before it is called, if there is none that serves: while it starts, say.
+    def expect(self, server: Server) -> None:
+        """Have the token made with which a server is dialled next: while it starts, say.
 
-        Raises `HubUnavailable` if its hub is in the settings no longer; what else can go wrong, the task does.
+        Raises `HubUnavailable` if its hub is in the settings no longer.
         """
         time = asyncio.get_running_loop().time()
-        kept = self._minted.get(server.id)
-        if kept is None or kept.until < time or kept.failed:
-            self._minted = {id: one for id, one in self._minted.items() if one.until >= time}
-            minting = self._hubs.called_for(server).mint(
-                server.seat, lifetime=_CALL_TOKEN_LIFETIME, note="inset: load and save"
-            )
-            kept = _Minted(asyncio.create_task(minting), time + _CALL_TOKEN_USED.total_seconds())
-            kept.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # told by whoever waits
-            self._minted[server.id] = kept
-        return kept.task
+        self._ahead = {id: one for id, one in self._ahead.items() if one.until > time}
+        if server.id not in self._ahead:
+            task = asyncio.create_task(self._mint(server))
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # whoever dials is told
+            self._ahead[server.id] = _Minted(task, time + _KEPT_AHEAD.total_seconds())
+
+    def _mint(self, server: Server) -> Coroutine[Any, Any, str]:
+        hub = self._hubs.called_for(server)
+        return hub.mint(server.seat, lifetime=_CALL_TOKEN_LIFETIME, note="inset: load and save")
 
 
 def frame_note(session_id: str) -> str:

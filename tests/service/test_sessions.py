@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from inset.documents import uploaded_document
-from inset.errors import ServerGone
 from tests.service.conftest import document, events, problem, running_service, until
 
 pytestmark = pytest.mark.each_database
@@ -87,20 +86,9 @@ async def test_a_second_notebook_of_a_user_shares_his_server(client, hub, ready_
 
     assert list(hub.servers) == ["seat-001"]
     assert len(hub.server().documents) == 2
-    # One look, as every round takes one; no start, no progress, and no other token to load the notebook with.
-    assert set(hub.requests) == {"GET /hub/api/users/seat-001"}
-
-
-async def test_a_token_that_the_hub_has_forgotten_is_replaced(client, hub, ready_session):
-    session = await ready_session()
-    first = set(hub.tokens)
-    hub.tokens.clear()
-
-    answers = [await client.post(f"/v1/sessions/{session['id']}/save") for _ in range(2)]
-
-    assert [answer.status_code for answer in answers] == [ServerGone.status, 200]
-    assert len(hub.tokens) == 1
-    assert first.isdisjoint(hub.tokens)
+    # One look, as every round takes one, and one token to load the notebook with; no start and no progress.
+    assert set(hub.requests) == {"GET /hub/api/users/seat-001", "POST /hub/api/users/seat-001/tokens"}
+    assert hub.requests.count("POST /hub/api/users/seat-001/tokens") == 1
 
 
 async def test_a_second_notebook_finds_a_server_that_is_gone_started_again(settings, hub, host):

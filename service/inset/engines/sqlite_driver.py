@@ -5,6 +5,7 @@ waits for. What can block does go: waiting for the writer's lock where somebody 
 large values.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
@@ -68,9 +69,22 @@ class Connection(aiosqlite.Connection):
     _asked = _done = _changes = 0
     """How often the thread was asked for something, by the loop, and has done it; the changes that are committed."""
 
+    _stopped = False
+
     def cursor(self) -> Any:
         """Give a cursor to SQLAlchemy."""
         return _Cursor(self)
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """End the thread; the first time alone, for one that has ended answers nobody.
+
+        SQLAlchemy stops a connection that is just closing if whoever closes it is cancelled: the closing would wait for
+        ever then, and a service that is being stopped with it.
+        """
+        if self._stopped:
+            return None
+        self._stopped = True
+        return super().stop()
 
     async def run(
         self,
