@@ -16,3 +16,5 @@ async def test_a_connection_that_is_stopped_while_it_closes_keeps_nobody_waiting
 
     done, _ = await asyncio.wait([closing], timeout=5)
     assert done
+    await asyncio.to_thread(connection._thread.join, 5)
+    assert not connection._thread.is_alive()

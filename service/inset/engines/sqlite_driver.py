@@ -5,12 +5,12 @@ waits for. What can block does go: waiting for the writer's lock where somebody 
 large values.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
 LARGE = "/* large */"
 """Stands, by `prefix_with`, at the head of a query whose rows may hold megabytes."""
@@ -75,16 +75,21 @@ class Connection(aiosqlite.Connection):
         """Give a cursor to SQLAlchemy."""
         return _Cursor(self)
 
-    def stop(self) -> asyncio.Future[Any] | None:
-        """End the thread; the first time alone, for one that has ended answers nobody.
+    def stop(self) -> None:
+        """End the thread, once, and have nobody wait for it.
 
-        SQLAlchemy stops a connection that is just closing if whoever closes it is cancelled: the closing would wait for
-        ever then, and a service that is being stopped with it.
+        SQLAlchemy stops a connection that is just closing if whoever closes it is cancelled. A thread that has ended
+        answers no more: the closing would wait for ever, and a service that is being stopped with it.
         """
-        if self._stopped:
-            return None
-        self._stopped = True
-        return super().stop()
+        if not self._stopped:
+            self._stopped = True
+            self._tx.put_nowait((None, self._ended))
+
+    def _ended(self) -> object:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        return _STOP_RUNNING_SENTINEL
 
     async def run(
         self,
