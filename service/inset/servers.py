@@ -72,8 +72,10 @@ class ServerDialler:
             raise ServerGone
         hub = self._hubs.of(server)
         ahead = self._ahead.pop(server.id, None)
-        usable = ahead is not None and ahead.until > asyncio.get_running_loop().time()
-        token = await (ahead.task if ahead and usable else self._mint(server))
+        if ahead and ahead.until > asyncio.get_running_loop().time():
+            token = await ahead.task
+        else:
+            token = await self._mint(server)
         return NotebookServer(self._http, dial=hub.settings.proxy_url, url=server.url, token=token)
 
     def expect(self, server: Server) -> None:
