@@ -62,7 +62,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
 async def page(stack: Stack) -> AsyncIterator[Page]:
     """A browser page, closed before the servers; what it complains of fails the test."""
     async with chromium_page() as page:
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda m: complaints.append(m.text) if "Content Security Policy" in m.text else None)
