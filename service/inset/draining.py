@@ -41,9 +41,15 @@ async def drains(db: AsyncSession) -> Mapping[str, Drain]:
     return {drain.hub: drain for drain in (await db.exec(select(Drain))).all()}
 
 
+async def drained(db: AsyncSession) -> frozenset[str]:
+    """Name the hubs that take no new servers."""
+    return frozenset(drain.hub for drain in await ask(db, _DRAINED))
+
+
 async def emptied(db: AsyncSession) -> frozenset[str]:
     """Name the hubs whose sessions are not to stay any longer."""
     return frozenset(drain.hub for drain in await ask(db, _EMPTIED, moment=now()))
 
 
+_DRAINED = Prepared(select(Drain.hub))
 _EMPTIED = Prepared(select(Drain.hub).where(col(Drain.end_at) <= bindparam("moment")))

@@ -14,7 +14,7 @@ from inset.clock import now
 from inset.db import Database, ask
 from inset.engines.prepared import Prepared
 from inset.models import Session, SessionState
-from inset.queue import Queue
+from inset.queue import Lease, Queue
 from inset.steps import Steps
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ class Driver:
                 self._woken.clear()
                 try:
                     await self._renew_leases()
-                    await self._queue.move_up()
+                    for session_id in await self._queue.move_up(Lease(self._replica, now() + _LEASE)):
+                        self._drive(session_id, ending=False)
                     for session_id, state in await self._claim():
                         self._drive(session_id, ending=state is SessionState.ENDING)
                     self._round_over = time.monotonic()

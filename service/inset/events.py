@@ -4,17 +4,18 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func
-from sqlmodel import col, select
+from sqlalchemy import bindparam, func
+from sqlalchemy import select as select_columns
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.clock import now
-from inset.db import Database, news, write_in_order
+from inset.db import Database, ask, news, table, write_in_order
+from inset.engines.prepared import Prepared
 from inset.metrics import STREAMS
 from inset.models import WAITING, Session, SessionEvent, SessionState
 from inset.turns import Place
@@ -75,12 +76,13 @@ class EventFeed:
         while self._followers:
             self._database.news.clear()
             async with self._database.transaction(read_only=True) as db:
-                new = (await db.exec(_LATER.where(col(SessionEvent.id) > self._seen))).all()
-            for event, server_id in new:
-                self._seen = event.id or self._seen
-                for followed in (event.session_id, server_id):
+                new = await ask(db, _LATER, after=self._seen)
+            for *event, server_id in new:
+                told = _event(event)
+                self._seen = told.id or self._seen
+                for followed in (told.session_id, server_id):
                     for queue in self._followers.get(followed or "", ()):
-                        queue.put_nowait(event)
+                        queue.put_nowait(told)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_SECONDS):
                     await self._database.news.wait()
@@ -149,13 +151,12 @@ class EventFeed:
                             return
 
     async def _since(self, session_id: str, after: int) -> list[SessionEvent]:
-        wanted = select(SessionEvent).where(SessionEvent.session_id == session_id, col(SessionEvent.id) > after)
         async with self._database.transaction(read_only=True) as db:
-            return list((await db.exec(wanted.order_by("id"))).all())
+            return [_event(row) for row in await ask(db, _SINCE, session=session_id, after=after)]
 
     async def _newest(self) -> int:
         async with self._database.transaction(read_only=True) as db:
-            return (await db.exec(select(func.max(SessionEvent.id)))).one() or 0
+            return (await ask(db, _NEWEST))[0].id or 0
 
 
 def waiting(place: Place | None) -> dict[str, Any]:
@@ -185,8 +186,21 @@ async def next_event(queue: Queue, *, until: datetime) -> SessionEvent | None:
         return None
 
 
-_LATER = (
-    select(SessionEvent, Session.server_id)
-    .join(Session, col(Session.id) == SessionEvent.session_id)
-    .order_by(col(SessionEvent.id))
+def _event(row: Iterable[Any]) -> SessionEvent:
+    return SessionEvent(**dict(zip(_NAMES, row, strict=True)))
+
+
+_COLUMNS, _SESSIONS = table(SessionEvent).columns, table(Session)
+_NAMES = _COLUMNS.keys()
+_LATER = Prepared(
+    select_columns(*_COLUMNS, _SESSIONS.columns.server_id)
+    .join(_SESSIONS, _SESSIONS.columns.id == _COLUMNS.session_id)
+    .where(_COLUMNS.id > bindparam("after"))
+    .order_by(_COLUMNS.id)
 )
+_SINCE = Prepared(
+    select_columns(*_COLUMNS)
+    .where(_COLUMNS.session_id == bindparam("session"), _COLUMNS.id > bindparam("after"))
+    .order_by(_COLUMNS.id)
+)
+_NEWEST = Prepared(select_columns(func.max(_COLUMNS.id).label("id")))

@@ -52,6 +52,9 @@ class SpawnProgress(BaseModel):
     reason: FailedBecause = "spawn-failed"
     """Why it has failed, if it has."""
 
+    full_url: str | None = None
+    """The server's public address, once it is ready; a hub whose seats share one origin tells none here."""
+
 
 class SpawnFailed(Exception):
     """The hub answers as it should, and the server it was to start is not there."""
@@ -324,7 +327,8 @@ def _progress(data: str) -> SpawnProgress:
         outcome: Literal["ready", "failed"] | None = (
             "ready" if event.get("ready") else "failed" if event.get("failed") else None
         )
-        reason = _reason(str(event.get("message", "")))
-        return SpawnProgress(percent=int(event.get("progress", 0)), outcome=outcome, reason=reason)
+        reason, url = _reason(str(event.get("message", ""))), str(event.get("url", ""))
+        full_url = url if outcome == "ready" and "://" in url else None
+        return SpawnProgress(percent=int(event.get("progress", 0)), outcome=outcome, reason=reason, full_url=full_url)
     except (AttributeError, TypeError, ValueError) as exc:
         raise HubUnavailable from exc

@@ -7,8 +7,8 @@ what it last read, to answer from.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
@@ -41,6 +41,13 @@ _MEASURED_WITHIN = timedelta(hours=1)
 _READ: list[Any] = [Session.id, *kind_of(Session), Session.created_at, col(Session.server_id).is_not(None)]
 _WAITING = Prepared(select(*_READ).where(col(Session.state) == SessionState.QUEUED))
 _UNSEATED = (Session.state == SessionState.QUEUED, col(Session.server_id).is_(None))
+
+
+class Lease(NamedTuple):
+    """Who is to drive a session that gets a place, and until when nobody else does."""
+
+    owner: str
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -83,19 +90,26 @@ class Queue:
         """Say where a session stands, as of a moment ago; None if it does not wait, or was not seen waiting yet."""
         return self._places.get(session_id)
 
-    async def move_up(self) -> None:
-        """Give out what places there are, give up who has waited for too long, and tell the others where they stand."""
+    async def move_up(self, lease: Lease) -> Sequence[str]:
+        """Give out what places there are, give up who has waited for too long, and tell the others where they stand.
+
+        Names the sessions that got a place; each of them has the lease.
+        """
         if len(self._places) >= _LONG and time.monotonic() < self._read_at + _LONG_READ_SECONDS:
-            return
+            return ()
+        given: Sequence[str] = ()
         async with self._database.transaction(read_only=True) as db:
-            look = await self.look(db)
-            if look.waiting and time.monotonic() > self._measured_at + _PACE_SECONDS:
-                self._paces = await self._measure(db, look)
-                self._measured_at = time.monotonic()
+            waiting = await self._waiting(db)
+            # As a rule there is a place for who has just come: to look first would take as long as to give it.
+            new = any(not one.seated and one.id not in self._places for one in waiting)
+            look = None if new else await self._measured(db, waiting)
         self._read_at = time.monotonic()
-        if look.turn.admitted or self._overdue(look):
-            look = await self._give_out() or look
-        self._publish(look)
+        if look is None or look.turn.admitted or self._overdue(look):
+            given, after = await self._give_out(lease)
+            look = after or look
+        if look:
+            self._publish(look)
+        return given
 
     async def check(self, db: AsyncSession, session: Session, *, most: int | None) -> None:
         """Raise `QueueFull` if as many of a new session's host application wait as may, and it would have to wait, too.
@@ -126,12 +140,13 @@ class Queue:
                 return False
             return await give_back(db, server.id)
 
-    async def _give_out(self) -> Look | None:
-        """Do what a reading has found to be due, having read again; None if another replica is just doing it."""
+    async def _give_out(self, lease: Lease) -> tuple[Sequence[str], Look | None]:
+        """Do what is due, and look again; no look if another replica is just doing it."""
+        placed = []
         try:
             async with self._database.transaction() as db:
                 if not await alone(db):
-                    return None
+                    return (), None
                 look = await self.look(db)
                 overdue, given = self._overdue(look)[:_GIVEN_AT_ONCE], look.turn.admitted[:_GIVEN_AT_ONCE]
                 held = select(Session).where(col(Session.id).in_([*overdue, *given]), *_UNSEATED)
@@ -150,20 +165,33 @@ class Queue:
                     made_of = self._profiles.made_of(session.profile)
                     if server := await seat_for(db, session, hub, made_of=made_of):
                         session.server_id = server.id
-                        left.discard(id)
-            if not left:
-                return _NOBODY
+                        session.lease_owner, session.lease_until = lease
+                        placed.append(id)
+            if left.issubset(placed):
+                return placed, _NOBODY
             async with self._database.transaction(read_only=True) as db:
-                return await self.look(db)
+                return placed, await self._measured(db, await self._waiting(db))
         except IntegrityError:
-            return None  # somebody took this seat who does not queue: `inset sweep`
+            return (), None  # somebody took this seat who does not queue: `inset sweep`
 
     async def look(self, db: AsyncSession) -> Look:
         """Read who waits, and whose turn it is."""
-        rows = await ask(db, _WAITING)
-        waiting = [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in rows]
+        return await self._looked(db, await self._waiting(db))
+
+    async def _waiting(self, db: AsyncSession) -> Sequence[Waiting]:
+        return [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in await ask(db, _WAITING)]
+
+    async def _looked(self, db: AsyncSession, waiting: Sequence[Waiting]) -> Look:
         room = await read_room(db, self._hubs, self._profiles, waiting) if waiting else Room()
         return Look(waiting, room, turn(waiting, room))
+
+    async def _measured(self, db: AsyncSession, waiting: Sequence[Waiting]) -> Look:
+        """Read whose turn it is, and now and then how fast the queue moves."""
+        look = await self._looked(db, waiting)
+        if waiting and time.monotonic() > self._measured_at + _PACE_SECONDS:
+            self._paces = await self._measure(db, look)
+            self._measured_at = time.monotonic()
+        return look
 
     async def _measure(self, db: AsyncSession, look: Look) -> Mapping[str | None, timedelta | None]:
         """Measure how fast the queue has moved of late; by profile where that has one of its own, None for the rest."""

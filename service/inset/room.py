@@ -2,14 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, literal, or_, tuple_
+from sqlalchemy import ColumnElement, and_, bindparam, false, func, literal, or_, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.draining import drains
-from inset.hubs import Hub, Hubs
+from inset.db import ask
+from inset.draining import drained
+from inset.engines.prepared import Prepared
+from inset.hubs import Hubs
 from inset.models import Host, Server, ServerState, Session, SessionState
 from inset.profiles import Profiles
 from inset.servers import IS_SEATED, IS_SERVING, kind_of
@@ -22,19 +25,15 @@ _ASKED_AT_ONCE = 5
 async def read_room(db: AsyncSession, hubs: Hubs, profiles: Profiles, waiting: Sequence[Waiting] = ()) -> Room:
     """Count what there is to give out. Of the servers that are there only those are told that `waiting` can join."""
     taken, seated = Counter[str](), Counter[str]()
-    in_seats = or_(false(), *(and_(col(Server.hub) == hub.name, _in_seat_of(hub)) for hub in hubs))
-    counts = select(Server.hub, Server.profile, func.count(), func.count().filter(in_seats))
-    counts = counts.where(IS_SEATED).group_by(col(Server.hub), col(Server.profile))
-    for hub, profile, count, in_seats_of_it in (await db.exec(counts)).all():
+    for hub, profile, count, in_seats_of_it in await ask(db, _counts(tuple((hub.name, hub.seats[-1]) for hub in hubs))):
         taken[hub] += in_seats_of_it
         seated[profile] += count
-    serving = [(hub, Kind(*kind)) for hub, *kind in (await db.exec(_JOINABLE)).all()] if waiting else []
+    serving = [(hub, Kind(*kind)) for hub, *kind in await ask(db, _JOINABLE)] if waiting else []
     asking = {one.kind for one in waiting if one.seated}
     asked = Counter(hub for hub, kind in serving if kind in asking)
-    last = select(func.max(Server.created_at)).where(Server.host_id == Host.id).scalar_subquery()
-    hosts = {one.kind.host_id for one in waiting}
-    served = (await db.exec(select(Host.id, last).where(col(Host.id).in_(hosts)))).all() if hosts else []
-    drained, warm = await drains(db), await _warm(db, profiles)
+    hosts = list({one.kind.host_id for one in waiting})
+    served = await ask(db, _SERVED, hosts=hosts) if hosts else []
+    closed, warm = await drained(db), await _warm(db, profiles)
     return Room(
         hubs=[
             HubRoom(
@@ -47,7 +46,7 @@ async def read_room(db: AsyncSession, hubs: Hubs, profiles: Profiles, waiting: S
                 warm=warm[hub.name],
             )
             for hub in hubs
-            if hub.name not in drained
+            if hub.name not in closed
         ],
         profiles={name: most - seated[name] for name, most in profiles.places},
         serving=frozenset(kind for _, kind in serving),
@@ -57,25 +56,38 @@ async def read_room(db: AsyncSession, hubs: Hubs, profiles: Profiles, waiting: S
 
 async def _warm(db: AsyncSession, profiles: Profiles) -> dict[str, dict[Sort, int]]:
     """Count, for each hub, the servers that were started ahead and are still of the profile whose name they have."""
-    columns: list[Any] = [getattr(Server, name) for name in ("hub", "made_of", *Sort._fields)]
-    counts = select(*[*columns, func.count()]).where(IS_SEATED, Server.state == ServerState.WARM).group_by(*columns)
     warm: dict[str, dict[Sort, int]] = defaultdict(dict)
-    for hub, made_of, *sort, count in (await db.exec(counts)).all():
+    for hub, made_of, *sort, count in await ask(db, _WARM):
         if made_of == profiles.made_of(Sort(*sort).profile):
             warm[hub][Sort(*sort)] = count
     return warm
 
 
-def _in_seat_of(hub: Hub) -> ColumnElement[bool]:
+@cache
+def _counts(hubs: Sequence[tuple[str, str]]) -> Prepared:
+    """Count the servers of each hub and profile, and those of them in its seats; a hub is a name and its last seat."""
+    in_seats = or_(false(), *(and_(col(Server.hub) == name, _up_to(last)) for name, last in hubs))
+    counts = select(Server.hub, Server.profile, func.count(), func.count().filter(in_seats))
+    return Prepared(counts.where(IS_SEATED).group_by(col(Server.hub), col(Server.profile)))
+
+
+def _up_to(last: str) -> ColumnElement[bool]:
     """Leave out who is in a seat of a time when the hub had more of them: these have higher numbers."""
-    last = hub.seats[-1]
     return tuple_(func.length(Server.seat), col(Server.seat)) <= tuple_(literal(len(last)), literal(last))
 
 
-_JOINABLE = (
+_JOINABLE = Prepared(
     select(Server.hub, *kind_of(Server))
     .join(Session, and_(*(getattr(Session, name) == getattr(Server, name) for name in Kind._fields)))
     .where(Session.state == SessionState.QUEUED, IS_SERVING)
     .distinct()
 )
 """The servers of those kinds for which somebody waits."""
+
+_LAST = select(func.max(Server.created_at)).where(Server.host_id == Host.id).scalar_subquery()
+_SERVED = Prepared(select(Host.id, _LAST).where(col(Host.id).in_(bindparam("hosts", expanding=True))))
+
+_SORTED: list[Any] = [getattr(Server, name) for name in ("hub", "made_of", *Sort._fields)]
+_WARM = Prepared(
+    select(*[*_SORTED, func.count()]).where(IS_SEATED, Server.state == ServerState.WARM).group_by(*_SORTED)
+)

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Collection, Coroutine, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import JSON, ColumnElement, bindparam, func, literal, update
+from sqlalchemy import JSON, bindparam, func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -20,7 +21,7 @@ from inset.hubs import Hub, Hubs
 from inset.metrics import POOL
 from inset.models import OVER, Server, ServerState, Session, SessionState
 from inset.notebook_server import NotebookServer
-from inset.turns import Kind, sort_of
+from inset.turns import Kind, Sort, sort_of
 
 SERVING = (ServerState.STARTING, ServerState.RUNNING)
 """The states of a server that further sessions of its kind can use."""
@@ -105,6 +106,17 @@ def kind_of(row: Session | Server | type[Session] | type[Server]) -> list[Any]:
     return [getattr(row, name) for name in Kind._fields]
 
 
+_SAME_KIND = select(Server.id).where(*(getattr(Server, name) == bindparam(name) for name in Kind._fields), IS_SERVING)
+_MINE, _MINE_HELD = Prepared(_SAME_KIND), Prepared(_SAME_KIND.with_for_update(key_share=True))
+_OLDEST_WARM = Prepared(
+    select(Server.id)
+    .where(IS_SEATED, Server.state == ServerState.WARM)
+    .where(*(getattr(Server, name) == bindparam(name) for name in ("hub", "made_of", *Sort._fields)))
+    .order_by(col(Server.created_at))
+    .limit(1)
+)
+
+
 async def seat_for(db: AsyncSession, session: Session, hub: Hub | None, *, made_of: str = "") -> Server | None:
     """Find the user's server of the session's kind, or take one that a hub has started ahead, or a free seat of its.
 
@@ -112,9 +124,9 @@ async def seat_for(db: AsyncSession, session: Session, hub: Hub | None, *, made_
     None if there is neither, or if the user's server is at a hub that is just being emptied. Servers are of one kind if
     their capabilities, their data policy, their profile and their environment are the same.
     """
-    mine = select(Server).where(*_same_kind(session), IS_SERVING)
     # Held until the session is seen to use it: whoever would let it go waits.
-    server = (await db.exec(mine.with_for_update(key_share=True))).one_or_none()
+    mine = await ask(db, _MINE_HELD, **_kind(session))
+    server = await db.get_one(Server, mine[0].id) if mine else None
     if server and server.hub in await emptied(db):
         return None
     if server is None and hub:
@@ -132,11 +144,11 @@ async def seat_for(db: AsyncSession, session: Session, hub: Hub | None, *, made_
 
 async def is_served(db: AsyncSession, session: Session) -> bool:
     """Tell whether the user has a server of the session's kind already."""
-    return (await db.exec(select(Server.id).where(*_same_kind(session), IS_SERVING))).first() is not None
+    return bool(await ask(db, _MINE, **_kind(session)))
 
 
-def _same_kind(session: Session) -> list[ColumnElement[bool]]:
-    return [column == value for column, value in zip(kind_of(Server), kind_of(session), strict=True)]
+def _kind(session: Session) -> dict[str, Any]:
+    return Kind(*kind_of(session))._asdict()
 
 
 async def _take_warm(db: AsyncSession, session: Session, hub: Hub, made_of: str) -> Server | None:
@@ -148,10 +160,9 @@ async def _take_warm(db: AsyncSession, session: Session, hub: Hub, made_of: str)
     sort = sort_of(kind)
     if sort is None:
         return None
-    fits = [getattr(Server, name) == value for name, value in sort._asdict().items()]
-    warm = (IS_SEATED, Server.state == ServerState.WARM, Server.hub == hub.name, Server.made_of == made_of, *fits)
-    oldest = select(Server.id).where(*warm).order_by(col(Server.created_at)).limit(1)
-    while id := (await db.exec(oldest)).first():
+    wanted = {"hub": hub.name, "made_of": made_of, **sort._asdict()}
+    while oldest := await ask(db, _OLDEST_WARM, **wanted):
+        id = oldest[0].id
         # Its user's from this moment on: for as long as nobody worked in it nobody was to.
         values = {**kind._asdict(), "state": ServerState.RUNNING, "created_at": now(), "active_at": now()}
         taken = await db.exec(
@@ -177,9 +188,15 @@ async def end_ahead(db: AsyncSession, ids: Collection[str] | None = None) -> int
 
 async def free_seat(db: AsyncSession, hub: Hub) -> str | None:
     """Find a hub's first free seat, which the database looks for: it may have a thousand that are taken."""
-    seats = listed(literal(hub.seats, JSON), postgres=on_postgres(db))
-    taken = select(Server.id).where(Server.hub == hub.name, Server.seat == seats.c.value, IS_SEATED).exists()
-    return (await db.exec(select(seats.c.value).where(~taken).order_by(seats.c.key).limit(1))).first()
+    free = await ask(db, _free_seats(on_postgres(db)), seats=hub.seats, hub=hub.name)
+    return free[0].value if free else None
+
+
+@cache
+def _free_seats(postgres: bool) -> Prepared:
+    seats = listed(bindparam("seats", type_=JSON), postgres=postgres)
+    taken = select(Server.id).where(Server.hub == bindparam("hub"), Server.seat == seats.c.value, IS_SEATED).exists()
+    return Prepared(select(seats.c.value).where(~taken).order_by(seats.c.key).limit(1))
 
 
 async def give_back(db: AsyncSession, server_id: str) -> bool:

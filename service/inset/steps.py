@@ -180,32 +180,44 @@ class Steps:
     async def _follow_start(self, session: Session, *, asked: bool) -> None:
         async with self._database.transaction(read_only=True) as db:
             server = await db.get_one(Server, session.server_id)
-        running = await self._found_running(server)
-        if running is None:
+        if running := await self._found_running(server):
+            url = running.full_url
+        else:
             if not asked:
                 await self._ask_hub(session)
-            hub = self._hubs.called_for(server)
-            async for step in hub.progress(server.seat):
-                if step.outcome == "failed":
-                    return await self._fail(session, step.reason)
-                self._servers.expect(server)  # made by the time it is up
-                if step.outcome is None:
-                    await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
-            running = await hub.server(server.seat)
-        if running is None or running.server_id != server.id:
-            return await self._fail(session, "spawn-failed")
-        if not running.ready or not running.full_url:
+            url = await self._followed(session, server)
+        if not url:
             await asyncio.sleep(_RETRY_SECONDS)
-        elif not self._allow_shared_origin and not has_own_origin(server.seat, running.full_url):
+        elif not self._allow_shared_origin and not has_own_origin(server.seat, url):
             return await self._fail(session, "shared-origin")
         else:
             async with self._database.transaction() as db:
                 session = await db.get_one(Session, session.id, with_for_update=HELD)
                 server = await db.get_one(Server, server.id, with_for_update=HELD)
                 if server.state is ServerState.STARTING:
-                    server.state, server.url = ServerState.RUNNING, running.full_url
+                    server.state, server.url = ServerState.RUNNING, url
                 if await move(db, session, to=SessionState.LOADING, expected=[SessionState.STARTING]):
                     await report_progress(db, session, 80, "Loading the notebook")
+
+    async def _followed(self, session: Session, server: Server) -> str | None:
+        """Follow a start that the hub has taken on until the server is up; gives its address, None if it has none yet.
+
+        Raises `SpawnFailed`.
+        """
+        hub, url = self._hubs.called_for(server), None
+        async for step in hub.progress(server.seat):
+            if step.outcome == "failed":
+                raise SpawnFailed(step.reason)
+            self._servers.expect(server)  # made by the time it is up
+            if step.outcome is None:
+                await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
+            url = step.full_url
+        if url:
+            return url
+        running = await hub.server(server.seat)
+        if running is None or running.server_id != server.id:
+            raise SpawnFailed("spawn-failed")
+        return running.full_url if running.ready else None
 
     async def _found_running(self, server: Server) -> HubServer | None:
         """Look whether a server that another session has started is still there: all that a second one asks."""

@@ -32,11 +32,13 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
     assert await client.start(SEAT, server_id="server-0001", **WISHES)
     steps = [step async for step in client.progress(SEAT)]
     assert steps[-1].outcome == "ready"
+    assert has_own_origin(SEAT, steps[-1].full_url or "")
     assert [step.percent for step in steps] == sorted(step.percent for step in steps)
 
     # Running: the hub gives back who it is for; asked again it tells "running", to the right one only.
     server = await client.server(SEAT)
     assert (server.ready, server.pending, server.server_id) == (True, None, "server-0001")
+    assert server.full_url == steps[-1].full_url
     assert server.full_url.startswith("http://seat-001.nb.localhost")
     assert server.full_url.endswith("/user/seat-001/")
     assert await client.start(SEAT, server_id="server-0001", **WISHES)

@@ -258,7 +258,8 @@ class FakeHub:
                 yield _event({"progress": 100, "failed": True, "message": "Spawn failed: secret-of-the-hub"})
                 return
             await asyncio.sleep(0.01)
-        yield _event({"progress": 100, "ready": True, "url": f"/user/{server.seat}/"})
+        url = self._full_url(server.seat) if self.isolated else f"/user/{server.seat}/"
+        yield _event({"progress": 100, "ready": True, "url": url})
 
     async def _revoke(self, request: Request) -> Response:
         if refused := await self._refused(request):

@@ -35,7 +35,12 @@ class _Compiled:
         self._compiled = compiled
         self._lists = bool(compiled.post_compile_params)
         self.text = compiled.string
-        self._values = self._taken(compiled.positiontup or [], compiled._bind_processors)
+        positions: Sequence[str] | None = compiled.positiontup
+        if compiled.literal_execute_params and not self._lists:
+            # Values that are part of the text, and always the same: written out here, once.
+            written = compiled._process_parameters_for_postcompile(compiled.construct_params(dict.fromkeys(names)))
+            self.text, positions = written.statement, written.positiontup
+        self._values = self._taken(positions or [], compiled._bind_processors)
         entries = compiled._result_columns
         # Named as in a result of SQLAlchemy's: by their labels.
         row: Any = namedtuple("Row", [entry.keyname for entry in entries], rename=True) if entries else None
