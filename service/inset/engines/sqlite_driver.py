@@ -5,8 +5,10 @@ waits for. What can block does go: waiting for the writer's lock where somebody 
 large values.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 import aiosqlite
@@ -164,8 +166,26 @@ class Connection(aiosqlite.Connection):
             finally:
                 self._done += 1
 
+        if not self._running or not self._connection:
+            raise ValueError("Connection closed")
         self._asked += 1
-        return await super()._execute(counted)  # type: ignore[no-untyped-call]
+        future = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((cast("asyncio.Future[Any]", _Answer(future)), counted))
+        return await future
+
+
+class _Answer:
+    """What the thread takes for a future: who has asked may be cancelled, and his loop be closed, before it is done."""
+
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        self._future = future
+
+    def get_loop(self) -> "_Answer":
+        return self
+
+    def call_soon_threadsafe(self, settle: Callable[[Any, Any], None], _: object, value: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._future.get_loop().call_soon_threadsafe(settle, self._future, value)
 
 
 class _Streaming(Connection):
