@@ -111,6 +111,9 @@ if spawner == "docker":
     # Several hubs can share an engine: containers are named after the network, of which each has its own.
     c.DockerSeatSpawner.prefix = of_containers["network"]
     c.DockerSeatSpawner.restricted_reach = restricted_reach
+    from inset_hub import leftovers
+
+    c.JupyterHub.extra_handlers = leftovers.HANDLERS
 
 if spawner == "swarm":
     from inset_hub import swarm

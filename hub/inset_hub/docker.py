@@ -1,5 +1,7 @@
 """The spawner of production on one machine: a container for each seat."""
 
+import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from docker.errors import APIError
@@ -54,6 +56,31 @@ def _root_is_read_only(profile: Profile) -> bool:
     return profile.read_only and not (profile.disk and profile.disk_by == "storage-opt")
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """A container with a seat's name that the hub did not start, or does not remember."""
+
+    id: str
+    running: bool
+    server_id: str
+    token: str
+    """By which its server calls the hub."""
+    own_network: bool
+
+    @classmethod
+    def of(cls, container: dict[str, Any]) -> "Leftover":
+        """Read what the engine tells of a container."""
+        told = dict(variable.split("=", 1) for variable in container["Config"]["Env"] or [] if "=" in variable)
+        networks = container["NetworkSettings"]["Networks"] or {}
+        return cls(
+            id=container["Id"],
+            running=bool(container["State"]["Running"]),
+            server_id=told.get("INSET_SERVER_ID", ""),
+            token=told.get("JUPYTERHUB_API_TOKEN", ""),
+            own_network=container["Name"].removeprefix("/") in networks,
+        )
+
+
 class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
     """Runs a seat's server in a container that is removed, with all it holds, when it stops."""
 
@@ -98,7 +125,10 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
     async def start(self) -> tuple[str, int]:
         if self.own_network:
             await self.own_network.open()
-        ip, port = await super().start()
+        if not await self._taken_over():
+            await self.remove_leftover()
+            await super().start()
+        ip, port = await self.get_ip_and_port()
         await until_answering(f"http://{ip}:{port}{self.server.base_url}api", exit_status=self._exit_status)
         return ip, port
 
@@ -119,6 +149,47 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
         await super().stop(now)
         if network:
             await network.close()
+
+    async def leftover(self) -> Leftover | None:
+        """Find a container of this seat's name, whoever started it."""
+        try:
+            return Leftover.of(await self.docker("inspect_container", self.container_name))
+        except APIError as exc:
+            if exc.status_code != 404:
+                raise
+            return None
+
+    async def remove_leftover(self) -> None:
+        """Stop what is left in this seat, and return when it is gone: until then its bridge sends what it owes."""
+        leftover = await self.leftover()
+        if leftover is None:
+            return
+        self.log.warning("Removing the container %s, which is no server of this hub", self.container_name)
+        network = OwnNetwork(self.container_name, self.restricted_reach, self.docker) if leftover.own_network else None
+        if network:
+            # The service may be another container than the one it knew.
+            await network.connect()
+        # By its id from here on: a start of this seat may give the name to another one.
+        for call, options in (("stop", {}), ("remove_container", {"v": True})):
+            try:
+                await self.docker(call, leftover.id, **options)
+            except APIError as exc:
+                if exc.status_code not in (404, 409):  # gone, or going by itself
+                    raise
+        while (now := await self.leftover()) and now.id == leftover.id:
+            await asyncio.sleep(0.2)
+        if network and not self.own_network:
+            await network.close()
+
+    async def _taken_over(self) -> bool:
+        """Make the very server that is to be started ours again, if it runs: it may owe what is nowhere else."""
+        leftover = await self.leftover()
+        if leftover is None or not leftover.running or leftover.server_id != self.user_options.get("server_id"):
+            return False
+        self.log.warning("Taking over the container %s, which this hub did not remember", self.container_name)
+        # JupyterHub makes a token good again that a spawner comes with.
+        self.object_id, self.api_token = leftover.id, leftover.token
+        return True
 
     async def _exit_status(self) -> int | None:
         """DockerSpawner's poll answers None while running, else a text or 0."""

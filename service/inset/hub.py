@@ -200,6 +200,22 @@ class HubClient:
                 raise HubUnavailable
             return response.status_code == 204
 
+    async def leftover(self, seat: str) -> str | None:
+        """Give the id of a server that is in the seat though the hub does not know it: empty if it says none.
+
+        None if there is no such server, or the hub can't tell.
+        """
+        async with self._call("GET", f"/users/{seat}/leftover") as response:
+            if response.status_code == 404:
+                return None
+            return str(_parsed(response).get("server_id", ""))
+
+    async def remove_leftover(self, seat: str) -> None:
+        """Ask for such a server to be stopped, as every server is."""
+        async with self._call("DELETE", f"/users/{seat}/leftover") as response:
+            if response.status_code not in (202, 404):
+                raise HubUnavailable
+
     async def mint(self, seat: str, *, lifetime: timedelta, note: str) -> str:
         """Make a token that opens this seat's server and nothing else, for a bounded time."""
         wish = {"scopes": [f"access:servers!server={seat}/"], "expires_in": int(lifetime.total_seconds()), "note": note}

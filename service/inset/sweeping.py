@@ -6,6 +6,7 @@ restored, a seat was started by hand, something went wrong that nobody foresaw.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,12 +20,16 @@ from sqlmodel import col, select
 from inset.clock import now
 from inset.db import HELD, Database
 from inset.errors import HubUnavailable
+from inset.hub import SpawnFailed
 from inset.hubs import Hub, Hubs
 from inset.lifecycle import fail
 from inset.models import OPEN, OVER, Host, Server, ServerState, Session
+from inset.models.capabilities import read
 from inset.servers import let_go
 
-_CLAIMED = timedelta(seconds=60)
+log = logging.getLogger(__name__)
+
+_CLAIMED = timedelta(seconds=120)
 """How long the replicas leave a claimed seat alone. If the command dies, they stop what is in it then."""
 _LOOKS_EVERY = 0.5
 
@@ -35,7 +40,7 @@ _SERVING = (ServerState.STARTING, ServerState.RUNNING)
 class Orphan:
     """Something that belongs to nobody."""
 
-    kind: Literal["server", "tokens", "session", "unused"]
+    kind: Literal["server", "container", "tokens", "session", "unused"]
     name: str
     """The seat with its hub, or the id of the session or of the server."""
 
@@ -45,6 +50,7 @@ class Orphan:
     def __str__(self) -> str:
         told = {
             "server": "the hub runs a server in {}, which is nobody's",
+            "container": "a container is in {}, which the hub does not know any more",
             "tokens": "tokens still open {}, which is nobody's",
             "session": "session {} has lost its server",
             "unused": "server {} is used by no session",
@@ -85,6 +91,9 @@ async def _sweep_seats(database: Database, hub: Hub, *, dry_run: bool) -> AsyncI
         running = await hub.client.server(seat)
         if running:
             yield Orphan("server", seat, done=not dry_run and await _clear(database, hub, seat, running.server_id))
+        elif (left := await hub.client.leftover(seat)) is not None:
+            cleared = not dry_run and await _clear(database, hub, seat, left or None)
+            yield Orphan("container", seat, done=cleared)
         elif await hub.client.has_tokens(seat):
             yield Orphan("tokens", seat, done=not dry_run and await _clear(database, hub, seat, None))
 
@@ -126,8 +135,12 @@ async def _clear(database: Database, hub: Hub, seat: str, server_id: str | None)
         return False
     try:
         async with asyncio.timeout(_CLAIMED.total_seconds() / 2):
+            await _taken_over(database, hub, seat, claimed)
             while await hub.client.server(seat):
                 await hub.client.stop(seat)
+                await asyncio.sleep(_LOOKS_EVERY)
+            while await hub.client.leftover(seat) is not None:
+                await hub.client.remove_leftover(seat)
                 await asyncio.sleep(_LOOKS_EVERY)
             await hub.client.revoke_tokens(seat)
     except TimeoutError:
@@ -135,6 +148,28 @@ async def _clear(database: Database, hub: Hub, seat: str, server_id: str | None)
     async with database.transaction() as db:
         (await db.get_one(Server, claimed)).state = ServerState.STOPPED
     return True
+
+
+async def _taken_over(database: Database, hub: Hub, seat: str, server_id: str) -> None:
+    """Have the hub know a server again that it had forgotten, so that its bridge is believed when it sends."""
+    if await hub.client.leftover(seat) != server_id:
+        return
+    async with database.transaction(read_only=True) as db:
+        server = await db.get_one(Server, server_id)
+    try:
+        await hub.client.start(
+            seat,
+            server_id=server.id,
+            origins=[],
+            may=read(server.may),
+            data_policy=server.data_policy,
+            profile=server.profile,
+        )
+        while (running := await hub.client.server(seat)) and not running.ready:
+            await asyncio.sleep(_LOOKS_EVERY)
+    except SpawnFailed:
+        # It does not answer any more. What it owed went with it, or comes when it is stopped.
+        log.warning("server %s in %s could not be taken over", server_id, seat)
 
 
 async def _claim(database: Database, hub: Hub, seat: str, server_id: str | None) -> str | None:

@@ -75,6 +75,8 @@ class FakeHub:
         self.servers: dict[str, FakeServer] = {}
         self.dead: dict[str, FakeServer] = {}
         """Those that were killed, by their id: the next start of one finds its folder."""
+        self.forgotten: dict[str, FakeServer] = {}
+        """Those that run in their seats though it does not know them any more, by seat."""
         self.tokens: dict[str, str] = {}
         """Tokens minted for seats, each with its seat."""
         self.notes: dict[str, str] = {}
@@ -117,6 +119,7 @@ class FakeHub:
                 Route("/hub/api/users/{seat}/servers/", self._server_model),
                 Route("/hub/api/users/{seat}/server", self._server, methods=["POST", "DELETE"]),
                 Route("/hub/api/users/{seat}/server/progress", self._progress),
+                Route("/hub/api/users/{seat}/leftover", self._leftover, methods=["GET", "DELETE"]),
                 Route("/hub/api/users/{seat}/tokens", self._tokens, methods=["GET", "POST"]),
                 Route("/hub/api/users/{seat}/tokens/{id}", self._revoke, methods=["DELETE"]),
                 Route("/hub/{rest:path}", self._forbidden, methods=everything),
@@ -141,6 +144,10 @@ class FakeHub:
         """Have a server die, and the hub notice."""
         server = self.servers.pop(seat)
         self.dead[server.options["server_id"]] = server
+
+    def forget_server(self, seat: str = "seat-001") -> None:
+        """Have the hub lose all that it knows of a server, which runs on."""
+        self.forgotten[seat] = self.servers.pop(seat)
 
     async def save_in_jupyter(
         self, path: str, text: str, *, seat: str = "seat-001", origin: str = "autosave"
@@ -225,12 +232,26 @@ class FakeHub:
         if options.get("data_policy") == "restricted" and not self.keeps_data_inside:
             return JSONResponse({"status": 400, "message": "policy-not-enforceable"}, 400)
         server = self.servers[seat] = FakeServer(seat, options)
-        if before := self.dead.pop(options["server_id"], None):
+        left = self.forgotten.pop(seat, None)
+        if left and left.options["server_id"] == options["server_id"]:
+            server = self.servers[seat] = left
+        elif before := self.dead.pop(options["server_id"], None):
             server.documents, server.owed = before.documents, before.owed
         self.started.append(options["server_id"])
         server.failed = self.spawns_fail_later
         if not self.spawns_hold and not server.failed:
             server.ready.set()
+        return Response(status_code=202)
+
+    async def _leftover(self, request: Request) -> Response:
+        if refused := await self._refused(request):
+            return refused
+        seat = request.path_params["seat"]
+        if seat in self.servers or seat not in self.forgotten:
+            return JSONResponse({"status": 404, "message": "Not Found"}, 404)
+        if request.method == "GET":
+            return JSONResponse({"server_id": self.forgotten[seat].options.get("server_id", "")})
+        del self.forgotten[seat]
         return Response(status_code=202)
 
     def _full(self) -> Response | None:

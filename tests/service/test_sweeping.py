@@ -95,6 +95,52 @@ async def test_a_server_that_ended_for_the_service_and_not_for_the_hub_sends_wha
     assert (await client.get(f"/v1/notebooks/{notebook['id']}/content")).text == '{"owed": true}'
 
 
+async def test_containers_that_the_hub_has_forgotten_go_once_they_owe_nothing_and_live_ones_stay(
+    client, host, hub, settings, sweep, ready_session
+):
+    mine = await ready_session()
+    headers = host.bearer("grace")
+    notebook = (await client.post("/v1/notebooks", json={"name": "N"}, headers=headers)).json()
+    session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]}, headers=headers)).json()
+    await _settled(client, session["id"], headers, "ready")
+    # What a hub that has lost its database leaves, and a service that was told the server had stopped.
+    server = hub.server("seat-002")
+    path = server.documents[notebook["id"]]["path"]
+    server.owed = {path: '{"owed": true}'}
+    hub.forget_server("seat-002")
+    await _execute(settings, "UPDATE servers SET state = 'stopped' WHERE seat = 'seat-002'")
+    await _execute(settings, f"UPDATE sessions SET state = 'ended' WHERE id = '{session['id']}'")
+    hub.forgotten["seat-003"] = FakeServer("seat-003", {"server_id": "nobody-knows-it"})
+
+    code, told = await sweep("--dry-run")
+    assert (code, set(hub.forgotten)) == (1, {"seat-002", "seat-003"})
+    assert told.splitlines()[0] == "a container is in seat-002, which the hub does not know any more"
+
+    assert (await sweep())[0] == 0
+
+    assert not hub.forgotten
+    assert set(hub.servers) == {"seat-001"}
+    assert (await client.get(f"/v1/notebooks/{notebook['id']}/content", headers=headers)).text == '{"owed": true}'
+    assert (await client.post(f"/v1/sessions/{mine['id']}/save")).status_code == 200
+
+
+async def test_a_session_whose_server_the_hub_has_forgotten_brings_home_what_it_owed(
+    client, hub, ready_session, new_notebook
+):
+    notebook = await new_notebook()
+    session = await ready_session(notebook)
+    server = hub.server()
+    server.owed = {server.documents[notebook["id"]]["path"]: '{"owed": true}'}
+
+    hub.forget_server()
+
+    assert (await until(client, session["id"], "failed"))["failure"]["code"] == "server-died"
+    async with asyncio.timeout(30):
+        while hub.servers or hub.forgotten:
+            await asyncio.sleep(0.02)
+    assert (await client.get(f"/v1/notebooks/{notebook['id']}/content")).text == '{"owed": true}'
+
+
 async def test_a_session_that_lost_its_server_says_so_and_opens_again(client, settings, sweep, ready_session):
     session = await ready_session()
     await _execute(settings, "UPDATE servers SET state = 'stopped'")
