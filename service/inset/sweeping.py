@@ -156,6 +156,9 @@ async def _taken_over(database: Database, hub: Hub, seat: str, server_id: str) -
         return
     async with database.transaction(read_only=True) as db:
         server = await db.get_one(Server, server_id)
+    if not server.owner:
+        # Nobody's, as what was claimed for a container of an unknown server: nothing is taken from it.
+        return
     try:
         await hub.client.start(
             seat,

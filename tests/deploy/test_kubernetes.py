@@ -2,9 +2,12 @@
 
 import re
 import subprocess
+from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -13,7 +16,11 @@ from tests.support.real_hub import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 FOREIGN = ("hub-values.yaml", "monitoring.yaml")
-"""The chart's values; a kind that the Prometheus operator brings."""
+"""The chart's values, which its own schema judges; a kind that the Prometheus operator brings."""
+
+CHART_VERSION = "4.4.0"
+CHART = ROOT / "tests" / "deploy" / f"zero-to-jupyterhub-{CHART_VERSION}"
+"""What the chart says of its values, unchanged, with its licence (BSD 3-Clause, Project Jupyter Contributors)."""
 
 VERSIONS = ("1.37",)
 
@@ -73,6 +80,87 @@ def test_the_hub_s_values_make_it_ours_and_give_it_no_power() -> None:
     [role] = [one for one in manifests() if one["kind"] == "Role"]
     assert role["metadata"]["namespace"] == told["INSET_KUBERNETES_NAMESPACE"]
     assert {resource for rule in role["rules"] for resource in rule["resources"]} == {"pods", "events"}
+
+
+def test_the_chart_takes_the_hub_s_values() -> None:
+    of_chart()(values())
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "value"),
+    [
+        ("hub", "extraENV", []),
+        ("proxy.chp", "extraCommandLineFlag", ["--host-routing"]),
+        ("", "cul", {"enabled": False}),
+        ("hub", "args", "sh /opt/inset/start.sh"),
+        ("rbac", "create", "no"),
+    ],
+)
+def test_the_chart_refuses_a_key_or_a_value_that_it_does_not_know(path: str, key: str, value: object) -> None:
+    given = deepcopy(values())
+    place = given
+    for step in filter(None, path.split(".")):
+        place = place[step]
+    place[key] = value
+
+    with pytest.raises(jsonschema.ValidationError):
+        of_chart()(given)
+
+
+@pytest.mark.parametrize("misspelt", [None, "containerSecurityContext", "podSecurityContext"])
+def test_what_the_chart_passes_on_as_it_is_kubernetes_takes(misspelt: str | None) -> None:
+    hub = {**values()["hub"]}
+    if misspelt:
+        hub[misspelt] = {**hub[misspelt], "runAsUsers": 1001}
+    container = {
+        "name": "hub",
+        "image": "hub",
+        "args": hub["args"],
+        "env": hub["extraEnv"],
+        "volumeMounts": hub["extraVolumeMounts"],
+        "securityContext": hub["containerSecurityContext"],
+        "resources": hub["resources"],
+    }
+    spec = {
+        "containers": [container],
+        "volumes": hub["extraVolumes"],
+        "securityContext": hub["podSecurityContext"],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "hub", "labels": hub["labels"]}, "spec": spec}
+
+    if misspelt:
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(pod, VERSIONS[-1], strict=True)
+    else:
+        kubernetes_validate.validate(pod, VERSIONS[-1], strict=True)
+
+
+def test_the_release_of_the_chart_that_is_held_against_is_the_one_that_the_documents_install() -> None:
+    told = (ROOT / "docs" / "kubernetes.md").read_text() + (FOLDER / "hub-values.yaml").read_text()
+
+    assert set(re.findall(r"helm upgrade .*?--version (\S+)", told)) == {CHART_VERSION}
+    assert told.count("helm upgrade") == told.count("--version")
+
+
+def of_chart() -> Callable[[Manifest], None]:
+    """Give what holds values against the chart's schema as helm does: laid over the chart's own, null takes away."""
+    schema, defaults = (yaml.safe_load((CHART / f"{name}.yaml").read_text()) for name in ("values.schema", "values"))
+
+    def validate(given: Manifest) -> None:
+        jsonschema.validate(laid_over(defaults, given), schema)
+
+    return validate
+
+
+def laid_over(below: Manifest, above: Manifest) -> Manifest:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.pop(key, None)
+        if isinstance(under, dict) and isinstance(value, dict):
+            merged[key] = laid_over(under, value)
+        elif value is not None:
+            merged[key] = value
+    return merged
 
 
 def test_a_restricted_seat_reaches_hub_and_service_and_nothing_else() -> None:
