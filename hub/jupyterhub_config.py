@@ -40,6 +40,10 @@ if spawner == "kubernetes":
         "image": os.environ["INSET_KUBERNETES_IMAGE"],
         "memory": os.environ.get("INSET_SEAT_MEMORY", "1 GiB"),
     }
+# Without one of these a server takes what the machine has.
+bounds = {"cpu": os.environ.get("INSET_SEAT_CPU", ""), "disk": os.environ.get("INSET_SEAT_DISK", "")}
+if spawner != "local":
+    of_containers |= {name: most for name, most in bounds.items() if most}
 isolated = os.environ.get("INSET_ISOLATION", "on")
 restricted_reach = os.environ.get(f"INSET_{spawner.upper()}_RESTRICTED_REACH", "").split()
 shared_origin_allowed, insecure_bind_allowed, open_network_allowed, behind_edge = (

@@ -71,7 +71,7 @@ class Profile(BaseModel, extra="forbid", frozen=True):
     """The image's folder for that user, where notebooks lie."""
 
     cpu: float | None = Field(default=None, gt=0)
-    """How many cores it may use, as in 1.5."""
+    """How many cores it may use, as in 1.5; `INSET_SEAT_CPU` if it says nothing."""
 
     memory: _Bytes | None = None
     """How much memory, with all its kernels; `INSET_SEAT_MEMORY` if it says nothing. Nothing is swapped."""
@@ -80,7 +80,10 @@ class Profile(BaseModel, extra="forbid", frozen=True):
     """How many processes and threads; `INSET_SEAT_PIDS` if it says nothing."""
 
     disk: _Bytes | None = None
-    """How much it may write: into each of its home and `/tmp` (tmpfs), or altogether (storage-opt)."""
+    """How much it may write: into each of its home and `/tmp` (tmpfs), or altogether (storage-opt).
+
+    `INSET_SEAT_DISK` if it says nothing.
+    """
 
     disk_by: Literal["tmpfs", "storage-opt"] = "tmpfs"
     """What bounds that: a file system in memory, which counts as memory too, or the engine's quota, which takes

@@ -60,13 +60,14 @@ class Deployment:
         """Run a command in a part's container."""
         return self.composed.docker("exec", "--interactive", self.container(part), *command, stdin=stdin)
 
-    def container(self, part: str) -> str:
-        """Give the id of a part's container."""
+    def container(self, part: str, *, ended: bool = False) -> str:
+        """Give the id of a part's container; with `ended`, of one that need not run any more."""
         labels = (
             f"label=com.docker.compose.{key}={value}" for key, value in (("project", self.name), ("service", part))
         )
         filters = [word for label in labels for word in ("--filter", label)]
-        return self.docker("ps", "--quiet", "--no-trunc", *filters).strip()
+        every = ("--all",) if ended else ()
+        return self.docker("ps", "--quiet", "--no-trunc", *every, *filters).strip()
 
     def inspected(self, container: str) -> dict[str, Any]:
         """Give what the engine tells of a container."""
@@ -100,6 +101,8 @@ def deployment(base_image: str, folder: Path, began: float) -> Iterator[Deployme
         "INSET_PORT": str(port),
         "INSET_URL_PORT": f":{port}",
         "INSET_SEATS": "2",
+        # What an operator lists is reached by restricted servers, beside hub and service.
+        "INSET_RESTRICTED_REACH": "demo",
     }
     profiles = folder / "profiles.toml"
     profiles.write_text(PROFILES)

@@ -1,12 +1,12 @@
 """What each part of the deployment may do, and whom it reaches, as the engine and the parts themselves tell it."""
 
 import json
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.docker.deployment import PARTS, Deployment
+from tests.docker.reach import address, ask_from
 from tests.docker.sessions import opened
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -20,21 +20,6 @@ NETWORKS = {
     "edge": {"outside", "hub", "demo"},
     "demo": {"demo"},
 }
-REACH = """
-import json, socket, sys
-from concurrent.futures import ThreadPoolExecutor
-
-def reach(place):
-    try:
-        socket.create_connection(place, timeout=3).close()
-        return "reached"
-    except OSError:
-        return "not reached"
-
-places = json.load(sys.stdin)
-# All at once: looking up a name that nobody knows takes long.
-print(*ThreadPoolExecutor(len(places)).map(reach, places), sep="\\n")
-"""
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -54,6 +39,23 @@ def test_a_part_has_no_power_that_it_does_not_need(running: Deployment, part: st
     assert set(accounts) == {ACCOUNTS.get(part, "65534")}
     [capabilities] = set(running.inside(part, "sh", "-c", "grep -h ^CapBnd /proc/1/status").split()[1:])
     assert int(capabilities, 16) == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "capabilities"), [("secrets", ["CHOWN", "DAC_OVERRIDE", "FOWNER"]), ("singleuser", [])]
+)
+def test_what_is_root_runs_once_and_reaches_nobody(running: Deployment, part: str, capabilities: list[str]) -> None:
+    told = running.inspected(running.container(part, ended=True))
+    host = told["HostConfig"]
+
+    assert (told["State"]["Status"], told["State"]["ExitCode"]) == ("exited", 0)
+    assert told["Config"]["User"] == "0:0"
+    assert host["ReadonlyRootfs"]
+    assert (host["NetworkMode"], host["CapDrop"]) == ("none", ["ALL"])
+    assert sorted(one.removeprefix("CAP_") for one in host["CapAdd"] or []) == capabilities
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert 0 < host["PidsLimit"] <= 256
+    assert "/var/run/docker.sock" not in [mount["Destination"] for mount in told["Mounts"]]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -118,35 +120,24 @@ async def test_a_seats_container_has_no_power_and_no_way_out(running: Deployment
     assert inside("grep NoNewPrivs /proc/self/status").split()[1] == "1"
     host = running.inspected(seat)["HostConfig"]
     assert (host["Memory"], host["PidsLimit"], host["Binds"]) == (1 << 30, 256, None)
+    assert host["CpuQuota"] / host["CpuPeriod"] == 2
+    for place in ("~", "/tmp"):
+        full = f"dd if=/dev/zero of={place}/big bs=1M count=300 2>&1; stat -c %s {place}/big; rm {place}/big"
+        assert "No space left on device" in inside(full)
     assert set(running.inspected(seat)["NetworkSettings"]["Networks"]) == {running.name}
 
-    assert _reached(running, seat, ("hub", 8081), ("service", 8091)) == ["reached", "reached"]
-    others = [(_address(running, part), port) for part, port in
+    assert ask_from(running, seat, ("hub", 8081), ("service", 8091)) == ["reached", "reached"]
+    others = [(address(running, part), port) for part, port in
               (("database", 5432), ("engine", 2375), ("edge", 8443), ("demo", 8090))]  # fmt: skip
     named = [("database", 5432), ("engine", 2375), ("edge", 8443), ("demo", 8090)]
-    assert set(_reached(running, seat, *others, *named)) == {"not reached"}
+    assert set(ask_from(running, seat, *others, *named)) == {"not reached"}
     # The control: the service, which needs it, does reach the database at that very address.
-    assert _reached_from_part(running, "service", others[0]) == ["reached"]
+    assert ask_from(running, running.container("service"), others[0]) == ["reached"]
 
 
 def test_the_database_is_reached_by_the_service_and_nobody_else(running: Deployment) -> None:
-    database = (_address(running, "database"), 5432)
+    database = (address(running, "database"), 5432)
 
-    assert _reached_from_part(running, "service", database) == ["reached"]
+    assert ask_from(running, running.container("service"), database) == ["reached"]
     for part in ("hub", "demo", "edge", "engine"):
-        assert _reached_from_part(running, part, database) == ["not reached"], part
-
-
-def _address(running: Deployment, part: str) -> str:
-    networks: dict[str, Any] = running.inspected(running.container(part))["NetworkSettings"]["Networks"]
-    return str(next(iter(networks.values()))["IPAddress"])
-
-
-def _reached(running: Deployment, container: str, *places: tuple[str, int]) -> list[str]:
-    asked = json.dumps(places)
-    told = running.composed.docker("exec", "--interactive", container, "python3", "-c", REACH, stdin=asked)
-    return told.splitlines()
-
-
-def _reached_from_part(running: Deployment, part: str, *places: tuple[str, int]) -> list[str]:
-    return _reached(running, running.container(part), *places)
+        assert ask_from(running, running.container(part), database) == ["not reached"], part

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import docker_engine
@@ -65,7 +66,8 @@ def network() -> Iterator[str]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hub(network: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealHub]:
+async def settings(network: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a hub is told that stands beside the engine."""
     tool = docker_engine.docker()
     assert tool
     folder = tmp_path_factory.mktemp("profiles")
@@ -77,7 +79,7 @@ async def hub(network: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     profiles = folder / "profiles.toml"
     profiles.write_text(PROFILES.replace("DATA", str(data)))
     [gateway] = json.loads(_docker("network", "inspect", network))[0]["IPAM"]["Config"]
-    settings = {
+    return {
         "INSET_SPAWNER": "docker",
         "INSET_DOCKER_IMAGE": IMAGE,
         "INSET_DOCKER_NETWORK": network,
@@ -87,7 +89,11 @@ async def hub(network: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         "INSET_SERVICE_URL": f"http://{gateway['Gateway']}:9",
         "INSET_SEATS": "1",
     }
-    async with real_hub(folder, settings) as hub:
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hub(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealHub]:
+    async with real_hub(tmp_path_factory.mktemp("hub"), settings) as hub:
         yield hub
 
 
@@ -181,8 +187,49 @@ print(done.returncode)
         assert await seat.run("print(6 * 7)") == "42"
 
 
+async def test_the_cores_that_all_processes_together_use_are_bounded(hub: RealHub, network: str) -> None:
+    async with _running(hub, network, profile="small") as seat:
+        # A machine with little to spare gives less, and none gives more.
+        assert 0 < float(await seat.run(BUSY)) < 0.65
+
+
 async def test_what_can_be_written_is_bounded(hub: RealHub, network: str) -> None:
-    filling = """
+    async with _running(hub, network, profile="small") as seat:
+        assert await seat.run(FILLING) == "No space left on device True\nNo space left on device True"
+
+
+async def test_what_the_deployment_says_bounds_servers_whose_profile_says_nothing(
+    settings: dict[str, str], network: str, tmp_path: Path
+) -> None:
+    told = {"INSET_SEAT_CPU": "0.4", "INSET_SEAT_DISK": "16 MiB", "INSET_PROFILES_FILE": ""}
+    async with real_hub(tmp_path, {**settings, **told}) as hub, _running(hub, network) as seat:
+        host = seat.container["HostConfig"]
+        assert host["CpuQuota"] / host["CpuPeriod"] == 0.4
+        assert await seat.run(FILLING) == "No space left on device True\nNo space left on device True"
+        assert 0 < float(await seat.run(BUSY)) < 0.55
+        assert await seat.run("print(6 * 7)") == "42"
+
+
+BUSY = """
+import os, time
+def used():
+    return sum(os.times()[:4])
+before, began = used(), time.monotonic()
+children = []
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        while time.monotonic() < began + 3:
+            pass
+        os._exit(0)
+    children.append(child)
+for child in children:
+    os.waitpid(child, 0)
+print((used() - before) / (time.monotonic() - began))
+"""
+"""How many cores three processes get that all want one."""
+
+FILLING = """
 import os
 for place in (os.path.expanduser("~/big"), "/tmp/big"):
     written = 0
@@ -194,8 +241,7 @@ for place in (os.path.expanduser("~/big"), "/tmp/big"):
         print(error.strerror, written <= 16 * 2**20)
     os.remove(place)
 """
-    async with _running(hub, network, profile="small") as seat:
-        assert await seat.run(filling) == "No space left on device True\nNo space left on device True"
+"""How much home and `/tmp` take, and what is said then."""
 
 
 async def test_environment_comes_from_the_profile_and_from_the_host(hub: RealHub, network: str) -> None:

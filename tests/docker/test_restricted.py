@@ -13,8 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from inset.doctor.egress import in_a_kernel
+from inset.doctor.egress import from_a_browser, in_a_kernel
+from inset.doctor.egress.browser import Browser
+from inset.doctor.egress.from_a_kernel import OTHER_FILES
+from inset.doctor.egress.trials import Trial
+from inset.models import Session
 from tests.docker.deployment import Deployment
+from tests.docker.reach import address, ask_from
 from tests.docker.sessions import reached
 from tests.support.hosts import TestHost, write_hosts_file
 
@@ -108,6 +113,34 @@ def ask_in_an_open_container(running: Deployment, machine: str, port: int) -> di
     return dict(json.loads(printed.partition("inset-doctor ")[2]))
 
 
+async def test_what_the_doctor_asks_as_a_browser_finds_what_an_open_session_gives(
+    running: Deployment, api: httpx.AsyncClient
+) -> None:
+    # The control of the other half: the questions that a restricted server refuses, asked of one that gives.
+    notebook = (await api.post("/v1/notebooks", json={"name": "Open"})).json()
+    session = (await api.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+    await reached(api, session["id"], "ready")
+    [seat] = running.seat_containers()
+    for file in OTHER_FILES:
+        running.docker("exec", seat, "sh", "-c", f"echo '{{}}' > ~/{file}")
+    url = (await api.post(f"/v1/sessions/{session['id']}/iframe-url")).json()["url"]
+    address, ticket = url.split("inset/enter#ticket=")
+    path = f"work/{notebook['id']}/Open.ipynb"
+
+    async with httpx.AsyncClient(verify=running.front.trust(), timeout=60) as by_edge:
+        browser = Browser(address, f"127.0.0.1:{running.port}", by_edge)
+        found = await from_a_browser.look(browser, ticket, Trial(Session(path=path), None), token="")
+    levels = {finding.code.removeprefix("egress-"): finding.level for finding in found}
+
+    given = {"contents", "files", "nbconvert", "terminals", "cookies"}
+    assert {subject for subject, level in levels.items() if level == "error"} == given
+    # A stock server has no archives, and what is the edge's to refuse it refuses for every policy.
+    assert {subject for subject, level in levels.items() if level == "ok"} == {"archives", "hub"}
+    for finding in found:
+        if finding.code == "egress-contents":
+            assert all(file in finding.message for file in OTHER_FILES)
+
+
 @pytest.fixture
 async def in_the_vault(running: Deployment, api: httpx.AsyncClient, vault: TestHost) -> AsyncIterator[str]:
     """A restricted session of ada's at the vault; gives its container."""
@@ -132,13 +165,18 @@ async def test_a_restricted_container_has_a_network_for_itself_which_goes_with_i
     assert told["HostConfig"]["Dns"] == ["127.0.0.1"]
     assert network["Internal"] is True
     assert network["Options"] == {"com.docker.network.bridge.inhibit_ipv4": "true"}
-    assert set(network["Containers"]) == {told["Id"], running.container("hub"), running.container("service")}
+    listed = {running.container(part) for part in ("hub", "service", "demo")}
+    assert set(network["Containers"]) == {told["Id"], *listed}
     assert in_the_vault not in running.on_users_network()
+    # By name: the demo, which is listed, and not the edge, which is not.
+    places = (("hub", 8081), ("service", 8091), ("demo", 8090), ("edge", 8443), (address(running, "edge"), 8443))
+    answers = ask_from(running, in_the_vault, *places)
+    assert answers == ["reached"] * 3 + ["not reached"] * 2
 
     # A part that comes back is connected again, or the last save would not reach the service.
     running.docker("network", "disconnect", "--force", in_the_vault, running.container("service"))
     async with asyncio.timeout(60):
-        while len(json.loads(running.docker("network", "inspect", in_the_vault))[0]["Containers"]) < 3:
+        while len(json.loads(running.docker("network", "inspect", in_the_vault))[0]["Containers"]) < 4:
             await asyncio.sleep(0.5)
 
     for session in (await api.get("/v1/sessions", params={"state": "live"})).json()["items"]:

@@ -15,6 +15,11 @@ from tests.e2e import fieldnotes
 pytestmark = [pytest.mark.docker, pytest.mark.browser, pytest.mark.timeout(900)]
 
 
+READ_CREDENTIAL = """import json, os, time
+while not os.path.exists(os.environ['INSET_CREDENTIALS']): time.sleep(0.1)
+print('as', json.load(open(os.environ['INSET_CREDENTIALS']))['warehouse']['value'])"""
+
+
 async def test_a_notebook_runs_in_a_container_and_its_output_outlives_every_part(
     running: Deployment, api: httpx.AsyncClient, page: Page
 ) -> None:
@@ -23,6 +28,12 @@ async def test_a_notebook_runs_in_a_container_and_its_output_outlives_every_part
     await fieldnotes.run_cell(frame, "import os; print(6 * 7, os.getuid())", "42 1000")
     await fieldnotes.save(page)
     [seat] = running.seat_containers()
+
+    # A host's own credential is found by the kernel of this read-only container, passed while it runs.
+    [session] = (await api.get("/v1/sessions", params={"state": "live"})).json()["items"]
+    passed = {"credentials": {"warehouse": {"value": "ada's own"}}}
+    (await api.put(f"/v1/sessions/{session['id']}/credentials", json=passed)).raise_for_status()
+    await fieldnotes.run_cell(frame, READ_CREDENTIAL, "as ada's own")
     before = running.inspected(seat)["Id"]
 
     notebook = await fieldnotes.notebook_id(page)

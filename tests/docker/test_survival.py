@@ -8,6 +8,7 @@ import asyncio
 import os
 import random
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 
@@ -71,6 +72,11 @@ async def test_a_server_is_killed_and_its_user_goes_on_from_what_is_stored(
     running: Deployment, host: TestHost, people: Traffic
 ) -> None:
     failing.kill(running, running.seat_containers()[0])
+    async with asyncio.timeout(BACK_WITHIN):
+        began = time.monotonic()
+        while not any(typist.failures for typist in people.typists):
+            await asyncio.sleep(0.1)
+    note(f"a user's server killed: its session said so after {time.monotonic() - began:.0f} s")
     await gone_on(people, "a user's server killed")
     await nothing_lost(running, host, people)
     assert {code for typist in people.typists for code in typist.failures} == {"server-died"}
