@@ -26,6 +26,8 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
     # A seat's address is told before it ever ran; no seat has none.
     assert has_own_origin(SEAT, await client.public_url(SEAT) or "")
     assert await client.public_url("seat-999") is None
+    # A hub without containers has none that it has forgotten.
+    assert await client.leftover(SEAT) is None
 
     # Start: accepted at once, and harmless to ask for again.
     assert await client.start(SEAT, server_id="server-0001", **WISHES)
