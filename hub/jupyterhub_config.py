@@ -115,9 +115,9 @@ if spawner == "docker":
     # Several hubs can share an engine: containers are named after the network, of which each has its own.
     c.DockerSeatSpawner.prefix = of_containers["network"]
     c.DockerSeatSpawner.restricted_reach = restricted_reach
-    from inset_hub import leftovers
+    from inset_hub import leftover_route
 
-    c.JupyterHub.extra_handlers = leftovers.HANDLERS
+    c.JupyterHub.extra_handlers = leftover_route.HANDLERS
 
 if spawner == "swarm":
     from inset_hub import swarm

@@ -1,7 +1,5 @@
 """The spawner of production on one machine: a container for each seat."""
 
-import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 from docker.errors import APIError
@@ -10,6 +8,7 @@ from traitlets import List, Unicode, default
 
 from inset_hub import data_policy
 from inset_hub.data_policy import DataPolicy
+from inset_hub.leftovers import Leftover
 from inset_hub.own_network import NO_RESOLVER, OwnNetwork
 from inset_hub.profiles import Profile
 from inset_hub.readiness import until_answering
@@ -54,31 +53,6 @@ def host_config(profile: Profile) -> dict[str, Any]:
 def _root_is_read_only(profile: Profile) -> bool:
     # The engine's quota counts what is written into the container itself, and into nothing beside it.
     return profile.read_only and not (profile.disk and profile.disk_by == "storage-opt")
-
-
-@dataclass(frozen=True)
-class Leftover:
-    """A container with a seat's name that the hub did not start, or does not remember."""
-
-    id: str
-    running: bool
-    server_id: str
-    token: str
-    """By which its server calls the hub."""
-    own_network: bool
-
-    @classmethod
-    def of(cls, container: dict[str, Any]) -> "Leftover":
-        """Read what the engine tells of a container."""
-        told = dict(variable.split("=", 1) for variable in container["Config"]["Env"] or [] if "=" in variable)
-        networks = container["NetworkSettings"]["Networks"] or {}
-        return cls(
-            id=container["Id"],
-            running=bool(container["State"]["Running"]),
-            server_id=told.get("INSET_SERVER_ID", ""),
-            token=told.get("JUPYTERHUB_API_TOKEN", ""),
-            own_network=container["Name"].removeprefix("/") in networks,
-        )
 
 
 class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
@@ -152,12 +126,7 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
 
     async def leftover(self) -> Leftover | None:
         """Find a container of this seat's name, whoever started it."""
-        try:
-            return Leftover.of(await self.docker("inspect_container", self.container_name))
-        except APIError as exc:
-            if exc.status_code != 404:
-                raise
-            return None
+        return await Leftover.find(self.container_name, self.docker)
 
     async def remove_leftover(self) -> None:
         """Stop what is left in this seat, and return when it is gone: until then its bridge sends what it owes."""
@@ -169,15 +138,7 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
         if network:
             # The service may be another container than the one it knew.
             await network.connect()
-        # By its id from here on: a start of this seat may give the name to another one.
-        for call, options in (("stop", {}), ("remove_container", {"v": True})):
-            try:
-                await self.docker(call, leftover.id, **options)
-            except APIError as exc:
-                if exc.status_code not in (404, 409):  # gone, or going by itself
-                    raise
-        while (now := await self.leftover()) and now.id == leftover.id:
-            await asyncio.sleep(0.2)
+        await leftover.remove(self.docker)
         if network and not self.own_network:
             await network.close()
 

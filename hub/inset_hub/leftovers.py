@@ -1,46 +1,52 @@
-"""Containers of seats that this hub knows nothing of any more, as after its own database was lost.
-
-`GET /hub/api/users/<seat>/leftover` says which server one is, and `DELETE` has it stopped: `inset sweep` asks both. The
-hub alone can tell: it knows which of its servers are live, and no start begins unseen between its look and its act.
-"""
+"""A container with a seat's name that the hub did not start, or does not remember."""
 
 import asyncio
-import json
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
 
-from jupyterhub.apihandlers.base import APIHandler
-from jupyterhub.scopes import needs_scope
-from tornado import web
-
-
-class LeftoverHandler(APIHandler):  # type: ignore[misc]  # ships no types
-    """One seat's. 404 where there is none, and where a server of this hub's is in the seat."""
-
-    _under_way: ClassVar[set[asyncio.Task[None]]] = set()  # nobody else holds them
-
-    @needs_scope("read:servers")  # type: ignore[untyped-decorator]
-    async def get(self, user_name: str) -> None:
-        """Say which server it is: the id that the service gave it, or the empty text."""
-        spawner = self._idle_spawner(user_name)
-        leftover = await spawner.leftover()
-        if leftover is None:
-            raise web.HTTPError(404)
-        self.write(json.dumps({"server_id": leftover.server_id}))
-
-    @needs_scope("delete:servers")  # type: ignore[untyped-decorator]
-    async def delete(self, user_name: str) -> None:
-        """Have it stopped as every server is: its bridge sends what it owes. That takes half a minute at the most."""
-        stopping = asyncio.create_task(self._idle_spawner(user_name).remove_leftover())
-        self._under_way.add(stopping)
-        stopping.add_done_callback(self._under_way.discard)
-        self.set_status(202)
-
-    def _idle_spawner(self, user_name: str) -> Any:
-        user = self.find_user(user_name)
-        if user is None or user.spawners[""].active:
-            raise web.HTTPError(404)
-        return user.spawners[""]
+from docker.errors import APIError
 
 
-HANDLERS = [(r"/api/users/([^/]+)/leftover", LeftoverHandler)]
-"""For `c.JupyterHub.extra_handlers`."""
+@dataclass(frozen=True)
+class Leftover:
+    """Such a container. `docker` calls the engine by a method's name."""
+
+    id: str
+    name: str
+    running: bool
+    server_id: str
+    token: str
+    """By which its server calls the hub."""
+    own_network: bool
+
+    @classmethod
+    async def find(cls, name: str, docker: Callable[..., Awaitable[Any]]) -> "Leftover | None":
+        """Ask the engine for a container of this name."""
+        try:
+            container = await docker("inspect_container", name)
+        except APIError as exc:
+            if exc.status_code != 404:
+                raise
+            return None
+        told = dict(variable.split("=", 1) for variable in container["Config"]["Env"] or [] if "=" in variable)
+        return cls(
+            id=container["Id"],
+            name=name,
+            running=bool(container["State"]["Running"]),
+            server_id=told.get("INSET_SERVER_ID", ""),
+            token=told.get("JUPYTERHUB_API_TOKEN", ""),
+            own_network=name in (container["NetworkSettings"]["Networks"] or {}),
+        )
+
+    async def remove(self, docker: Callable[..., Awaitable[Any]]) -> None:
+        """Stop it as every server is stopped, and return when it is gone."""
+        # By its id: a start of this seat may give the name to another one meanwhile.
+        for call, options in (("stop", {}), ("remove_container", {"v": True})):
+            try:
+                await docker(call, self.id, **options)
+            except APIError as exc:
+                if exc.status_code not in (404, 409):  # gone, or going by itself
+                    raise
+        while (found := await Leftover.find(self.name, docker)) and found.id == self.id:
+            await asyncio.sleep(0.2)

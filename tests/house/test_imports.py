@@ -22,7 +22,7 @@ LAYERS = [
     ["gauges", "readiness"],
     ["problems", "once", "driver"],
     ["steps", "upkeep", "sweeping", "pool"],
-    ["bridges", "doctor", "edge", "hosts", "preview", "retention", "users"],
+    ["bridges", "clearing", "doctor", "edge", "hosts", "preview", "retention", "users"],
     ["sessions", "control"],
     ["queue"],
     ["notebooks", "lifecycle", "room", "pool_plan"],
