@@ -1,4 +1,4 @@
-"""Emptying a seat that nobody has: claimed in the database first, as a session would, so that none gets it meanwhile."""
+"""Emptying a seat that nobody has, claimed in the database first, as a session would, so that nobody gets it."""
 
 import asyncio
 import logging

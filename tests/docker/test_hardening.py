@@ -121,7 +121,7 @@ async def test_a_seats_container_has_no_power_and_no_way_out(running: Deployment
     host = running.inspected(seat)["HostConfig"]
     assert (host["Memory"], host["PidsLimit"], host["Binds"]) == (1 << 30, 256, None)
     assert host["CpuQuota"] / host["CpuPeriod"] == 2
-    for place in ("~", "/tmp"):
+    for place in ("$HOME", "/tmp"):
         full = f"dd if=/dev/zero of={place}/big bs=1M count=300 2>&1; stat -c %s {place}/big; rm {place}/big"
         assert "No space left on device" in inside(full)
     assert set(running.inspected(seat)["NetworkSettings"]["Networks"]) == {running.name}
