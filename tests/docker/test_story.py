@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 from tests.docker.deployment import Deployment
 from tests.docker.sessions import no_session_left
 from tests.e2e import fieldnotes
+from tests.support.hosts import TestHost
 
 # From nothing: a Debian, seven images of some hundred packages, and everything started.
 pytestmark = [pytest.mark.docker, pytest.mark.browser, pytest.mark.timeout(900)]
@@ -21,7 +22,7 @@ print('as', json.load(open(os.environ['INSET_CREDENTIALS']))['warehouse']['value
 
 
 async def test_a_notebook_runs_in_a_container_and_its_output_outlives_every_part(
-    running: Deployment, api: httpx.AsyncClient, page: Page
+    running: Deployment, api: httpx.AsyncClient, host: TestHost, page: Page
 ) -> None:
     await fieldnotes.create(page, "Contained")
     frame = await fieldnotes.opened(page)
@@ -32,7 +33,8 @@ async def test_a_notebook_runs_in_a_container_and_its_output_outlives_every_part
     # A host's own credential is found by the kernel of this read-only container, passed while it runs.
     [session] = (await api.get("/v1/sessions", params={"state": "live"})).json()["items"]
     passed = {"credentials": {"warehouse": {"value": "ada's own"}}}
-    (await api.put(f"/v1/sessions/{session['id']}/credentials", json=passed)).raise_for_status()
+    backend = host.backend_bearer("ada")
+    (await api.put(f"/v1/sessions/{session['id']}/credentials", json=passed, headers=backend)).raise_for_status()
     await fieldnotes.run_cell(frame, READ_CREDENTIAL, "as ada's own")
     before = running.inspected(seat)["Id"]
 
