@@ -201,12 +201,12 @@ async def test_what_can_be_written_is_bounded(hub: RealHub, network: str) -> Non
 async def test_what_the_deployment_says_bounds_servers_whose_profile_says_nothing(
     settings: dict[str, str], network: str, tmp_path: Path
 ) -> None:
-    told = {"INSET_SEAT_CPU": "0.4", "INSET_SEAT_DISK": "16 MiB", "INSET_PROFILES_FILE": ""}
+    told = {"INSET_SEAT_CPU": "0.75", "INSET_SEAT_DISK": "16 MiB", "INSET_PROFILES_FILE": ""}
     async with real_hub(tmp_path, {**settings, **told}) as hub, _running(hub, network) as seat:
         host = seat.container["HostConfig"]
-        assert host["CpuQuota"] / host["CpuPeriod"] == 0.4
+        assert host["CpuQuota"] / host["CpuPeriod"] == 0.75
         assert await seat.run(FILLING) == "No space left on device True\nNo space left on device True"
-        assert 0 < float(await seat.run(BUSY)) < 0.55
+        assert 0 < float(await seat.run(BUSY)) < 0.9
         assert await seat.run("print(6 * 7)") == "42"
 
 
