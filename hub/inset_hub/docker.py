@@ -99,10 +99,13 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
     async def start(self) -> tuple[str, int]:
         if self.own_network:
             await self.own_network.open()
-        if not await self._taken_over():
-            await self.remove_leftover()
-            await super().start()
-        ip, port = await self.get_ip_and_port()
+        leftover = await self.leftover()
+        if leftover and leftover.running and leftover.server_id == self.user_options.get("server_id"):
+            ip, port = await self._take_over(leftover)
+        else:
+            if leftover:
+                await self.remove_leftover()
+            ip, port = await super().start()
         await until_answering(f"http://{ip}:{port}{self.server.base_url}api", exit_status=self._exit_status)
         return ip, port
 
@@ -142,15 +145,13 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
         if network and not self.own_network:
             await network.close()
 
-    async def _taken_over(self) -> bool:
-        """Make the very server that is to be started ours again, if it runs: it may owe what is nowhere else."""
-        leftover = await self.leftover()
-        if leftover is None or not leftover.running or leftover.server_id != self.user_options.get("server_id"):
-            return False
+    async def _take_over(self, server: Leftover) -> tuple[str, int]:
+        """Make a server that runs, and is the very one that is to be started, ours again: it may owe what nobody has."""
         self.log.warning("Taking over the container %s, which this hub did not remember", self.container_name)
         # JupyterHub makes a token good again that a spawner comes with.
-        self.object_id, self.api_token = leftover.id, leftover.token
-        return True
+        self.object_id, self.api_token = server.id, server.token
+        ip, port = await self.get_ip_and_port()
+        return ip, port
 
     async def _exit_status(self) -> int | None:
         """DockerSpawner's poll answers None while running, else a text or 0."""
