@@ -146,7 +146,7 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
             await network.close()
 
     async def _take_over(self, server: Leftover) -> tuple[str, int]:
-        """Make a server that runs, and is the very one that is to be started, ours again: it may owe what nobody has."""
+        """Make a server that runs, and is the very one that is to be started, ours again, with what it owes."""
         self.log.warning("Taking over the container %s, which this hub did not remember", self.container_name)
         # JupyterHub makes a token good again that a spawner comes with.
         self.object_id, self.api_token = server.id, server.token
