@@ -17,7 +17,7 @@ from inset.clock import now
 from inset.db import Database, ask, news, table, write_in_order
 from inset.engines.prepared import Prepared
 from inset.metrics import STREAMS
-from inset.models import WAITING, Session, SessionEvent, SessionState
+from inset.models import HUB_SILENT, WAITING, Session, SessionEvent, SessionState, waits_for
 from inset.turns import Place
 
 log = logging.getLogger(__name__)
@@ -161,10 +161,12 @@ class EventFeed:
 
 def waiting(place: Place | None) -> dict[str, Any]:
     """Describe a session that waits, as a `progress` event does."""
-    position, estimated_wait = place or (None, None)
+    position, estimated_wait, silent = place or (None, None, False)
+    message = HUB_SILENT if silent else WAITING
     return {
         "percent": 0,
-        "message": WAITING,
+        "message": message,
+        "waits_for": waits_for(message),
         "state": SessionState.QUEUED,
         "position": position,
         "estimated_wait": estimated_wait,

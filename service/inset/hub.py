@@ -42,12 +42,16 @@ _REFUSES_SECONDS = 3.0
 """For how long a hub that has refused a start is taken to have no room, if another one has."""
 _NOT_ENFORCEABLE = "policy-not-enforceable"
 """The one reason that is taken from the hub's message: its own configuration says it in this word."""
+_PULLING = "Pulling image"
+"""What kubelets say, of which KubeSpawner passes on every word, and our own spawner for Docker."""
 
 
 class SpawnProgress(BaseModel):
     """One step of a spawn. The hub's own message is not kept: it can hold exception texts and addresses."""
 
     percent: int = 0
+    pulling: bool = False
+    """Whether the image is being fetched: the one other thing that is taken from the message, as a yes or no."""
     outcome: Literal["ready", "failed"] | None = None
     reason: FailedBecause = "spawn-failed"
     """Why it has failed, if it has."""
@@ -189,8 +193,8 @@ class HubClient:
             if response.status_code != 200:
                 raise HubUnavailable
             async for line in response.aiter_lines():
-                if line.startswith("data:"):
-                    yield _progress(line.removeprefix("data:"))
+                if line.startswith("data:") and (step := _progress(line.removeprefix("data:"))):
+                    yield step
 
     async def stop(self, seat: str) -> bool:
         """Ask for the seat's server to be stopped; tells whether it has stopped already."""
@@ -337,14 +341,21 @@ def _reason(message: str) -> FailedBecause:
     return "policy-not-enforceable" if _NOT_ENFORCEABLE in message else "spawn-failed"
 
 
-def _progress(data: str) -> SpawnProgress:
+def _progress(data: str) -> SpawnProgress | None:
     try:
         event = json.loads(data)
         outcome: Literal["ready", "failed"] | None = (
             "ready" if event.get("ready") else "failed" if event.get("failed") else None
         )
-        reason, url = _reason(str(event.get("message", ""))), str(event.get("url", ""))
-        full_url = url if outcome == "ready" and "://" in url else None
-        return SpawnProgress(percent=int(event.get("progress", 0)), outcome=outcome, reason=reason, full_url=full_url)
+        if "progress" not in event:
+            return None  # a word about how long it takes, and nothing about what it does
+        message, url = str(event.get("message", "")), str(event.get("url", ""))
+        return SpawnProgress(
+            percent=int(event["progress"]),
+            pulling=_PULLING in message,
+            outcome=outcome,
+            reason=_reason(message),
+            full_url=url if outcome == "ready" and "://" in url else None,
+        )
     except (AttributeError, TypeError, ValueError) as exc:
         raise HubUnavailable from exc

@@ -14,7 +14,7 @@ from inset.db import HELD, once_committed
 from inset.events import tell
 from inset.failures import failure
 from inset.metrics import SESSIONS_ENDED, SESSIONS_FAILED
-from inset.models import OPEN, Action, DataCredentialRow, Server, ServerState, Session, SessionState
+from inset.models import OPEN, Action, DataCredentialRow, Server, ServerState, Session, SessionState, waits_for
 from inset.models.capabilities import read
 from inset.servers import let_go
 
@@ -44,7 +44,15 @@ async def report_progress(db: AsyncSession, session: Session, percent: int, mess
     if percent < session.percent or (percent, message) == (session.percent, session.message):
         return
     session.percent, session.message = percent, message
-    tell(db, session.id, "progress", percent=percent, message=message, state=session.state)
+    tell(
+        db,
+        session.id,
+        "progress",
+        percent=percent,
+        message=message,
+        waits_for=waits_for(message),
+        state=session.state,
+    )
 
 
 async def begin_ending(db: AsyncSession, session: Session, reason: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import func
+from sqlalchemy import and_, func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -23,11 +23,11 @@ from inset.events import EventFeed
 from inset.hubs import Hubs
 from inset.lifecycle import fail
 from inset.metrics import QUEUE_REFUSED
-from inset.models import Server, Session, SessionState
+from inset.models import HUB_SILENT, Server, Session, SessionState
 from inset.profiles import Profiles
 from inset.room import read_room
 from inset.servers import give_back, is_served, kind_of, seat_for
-from inset.turns import Kind, Place, Room, Turn, Waiting, estimated, pace, turn
+from inset.turns import Kind, Place, Room, Turn, Waiting, estimated, pace, silent_for, turn
 
 _GIVEN_AT_ONCE = 50
 _LONG = 50
@@ -38,7 +38,9 @@ _PACE_SECONDS = 5.0
 _MEASURED = 200
 _MEASURED_WITHIN = timedelta(hours=1)
 
-_READ: list[Any] = [Session.id, *kind_of(Session), Session.created_at, col(Session.server_id).is_not(None)]
+_SEATED = col(Session.server_id).is_not(None)
+_SILENT = and_(_SEATED, col(Session.message) == HUB_SILENT)
+_READ: list[Any] = [Session.id, *kind_of(Session), Session.created_at, _SEATED, _SILENT]
 _WAITING = Prepared(select(*_READ).where(col(Session.state) == SessionState.QUEUED))
 _UNSEATED = (Session.state == SessionState.QUEUED, col(Session.server_id).is_(None))
 
@@ -179,7 +181,8 @@ class Queue:
         return await self._looked(db, await self._waiting(db))
 
     async def _waiting(self, db: AsyncSession) -> Sequence[Waiting]:
-        return [Waiting(id, Kind(*kind), since, seated) for id, *kind, since, seated in await ask(db, _WAITING)]
+        rows = await ask(db, _WAITING)
+        return [Waiting(id, Kind(*kind), since, seated, silent) for id, *kind, since, seated, silent in rows]
 
     async def _looked(self, db: AsyncSession, waiting: Sequence[Waiting]) -> Look:
         room = await read_room(db, self._hubs, self._profiles, waiting) if waiting else Room()
@@ -218,11 +221,13 @@ class Queue:
         return "no-seat" if look.room.seats_for(session.host_id) <= 0 else "hub-busy"
 
     def _publish(self, look: Look) -> None:
-        profiles = {one.id: one.kind.profile for one in look.waiting}
+        kinds = {one.id: one.kind for one in look.waiting}
+        silent = silent_for(look.waiting, look.room)
         places = {}
         for id, position in look.turn.positions.items():
-            lane = profiles[id] if profiles[id] in look.turn.full else None
-            places[id] = Place(position, estimated(position, self._paces.get(lane)))
+            profile, host_id = kinds[id].profile, kinds[id].host_id
+            lane = profile if profile in look.turn.full else None
+            places[id] = Place(position, estimated(position, self._paces.get(lane)), host_id in silent)
         self._places = places
         if places and time.monotonic() > self._told_at + _TOLD_SECONDS:
             self._told_at = time.monotonic()

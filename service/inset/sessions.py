@@ -36,6 +36,7 @@ from inset.errors import (
 from inset.events import tell, waiting
 from inset.lifecycle import AT_ONCE, begin_ending
 from inset.models import (
+    HUB_SILENT,
     OPEN,
     OVER,
     CredentialSet,
@@ -56,6 +57,7 @@ from inset.models import (
     SessionState,
     Take,
     VersionStored,
+    waits_for,
 )
 from inset.models.capabilities import read, written
 from inset.models.data_policy import stricter
@@ -293,12 +295,13 @@ class Sessions:
     def _public(self, session: Any) -> SessionPublic:
         """Show a session, or its row, as its user sees it."""
         place = self._queue.place(session.id) if session.state is SessionState.QUEUED else None
+        message = HUB_SILENT if place and place.silent else session.message
         waits = session.state in (SessionState.QUEUED, SessionState.STARTING)
         return SessionPublic(
             id=session.id,
             notebook_id=session.notebook_id,
             state=session.state,
-            progress=Progress(percent=session.percent, message=session.message),
+            progress=Progress(percent=session.percent, message=message, waits_for=waits_for(message)),
             position=place.position if place else None,
             estimated_wait=place.estimated_wait if place else None,
             failure=Failure.model_validate(session.failure) if session.failure else None,

@@ -2,21 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 from sqlmodel import col, select
 
 from inset.acting import Acting, acting_as
 from inset.clock import now
 from inset.db import HELD, Database
-from inset.errors import HubBusy, ServerGone, Upstream, VersionConflict
+from inset.errors import HubBusy, HubUnavailable, ServerGone, Upstream, VersionConflict
 from inset.events import tell
 from inset.hub import HubServer, SpawnFailed
 from inset.hubs import Hubs
 from inset.lifecycle import AT_ONCE, bury, end, fail, move, report_progress
 from inset.metrics import Way
-from inset.models import STARTING, Host, Server, ServerState, Session, SessionState
+from inset.models import (
+    HUB_SILENT,
+    PULLING_IMAGE,
+    STARTING,
+    STARTING_SERVER,
+    WAITING,
+    Host,
+    Server,
+    ServerState,
+    Session,
+    SessionState,
+)
 from inset.models.capabilities import read
 from inset.notebook_server import DiskFull
 from inset.queue import Queue
@@ -26,6 +38,8 @@ from inset.sessions import load_session, save_session
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
+_SILENT_SECONDS = 3.0
+"""A hub that has not answered for so long may well be away: who waits is told before the call is given up."""
 _LAST_SAVE_TIMEOUT = timedelta(seconds=60)
 
 
@@ -91,11 +105,12 @@ class Steps:
                 await self._fail(session, reason)
                 return True
         except _PlacedAnew:
+            await self._tell(session, WAITING)
             return False
         async with self._database.transaction() as db:
             session = await db.get_one(Session, session.id, with_for_update=HELD)
             if await move(db, session, to=SessionState.STARTING, expected=[SessionState.QUEUED], started_at=now()):
-                await report_progress(db, session, 10, "Starting the notebook server")
+                await report_progress(db, session, 10, STARTING_SERVER)
         return to_start
 
     async def _taken_on(self, session: Session) -> str | None:
@@ -116,15 +131,16 @@ class Steps:
                     except SpawnFailed as exc:
                         return exc.reason
                     except HubBusy as exc:
-                        reason = exc.slug
+                        reason, told = exc.slug, WAITING
                         patience.reschedule(longest)
                         answered = loop.time()
                     except Upstream as exc:
-                        reason = exc.slug
+                        reason, told = exc.slug, HUB_SILENT
                         log.warning("session %s: %s, trying again", session.id, exc.slug)
                         patience.reschedule(min(longest, answered + within))
                     if await self._queue.reconsider(session.id):
                         raise _PlacedAnew
+                    await self._tell(session, told)
                     await asyncio.sleep(_RETRY_SECONDS)
         except TimeoutError:
             return reason
@@ -146,6 +162,8 @@ class Steps:
                         # Kept for the case that time runs out: it says more than "too slow".
                         reason = exc.slug
                         log.warning("session %s: %s, trying again", session.id, exc.slug)
+                        if isinstance(exc, HubUnavailable):
+                            await self._tell(session, HUB_SILENT)
                         # A hub that was restarted knows nothing of it any more.
                         asked = False
                         await asyncio.sleep(_RETRY_SECONDS)
@@ -163,7 +181,8 @@ class Steps:
         if session.state is SessionState.QUEUED and server.state not in SERVING:
             raise _PlacedAnew  # by who drives another session of this kind
         hub = self._hubs.called_for(server)
-        while not await hub.start(
+        start = partial(
+            hub.start,
             server.seat,
             server_id=server.id,
             origins=origins,
@@ -171,7 +190,8 @@ class Steps:
             data_policy=server.data_policy,
             profile=server.profile,
             environment=server.environment,
-        ):
+        )
+        while not await self._told_if_late(session, start()):
             # Left over from before the service knew of this seat, or not yet gone: and so may be what opened it.
             await hub.stop(server.seat)
             await hub.revoke_tokens(server.seat)
@@ -210,7 +230,8 @@ class Steps:
                 raise SpawnFailed(step.reason)
             self._servers.expect(server)  # made by the time it is up
             if step.outcome is None:
-                await self._tell_progress(session.id, 10 + step.percent * 6 // 10, "Starting the notebook server")
+                doing = PULLING_IMAGE if step.pulling else STARTING_SERVER
+                await self._tell(session, doing, percent=10 + step.percent * 6 // 10)
             url = step.full_url
         if url:
             return url
@@ -308,11 +329,25 @@ class Steps:
         async with self._database.transaction(read_only=True) as db:
             return (await db.exec(ending)).first() is not None or (await db.exec(recovering)).first() is not None
 
-    async def _tell_progress(self, session_id: str, percent: int, message: str) -> None:
+    async def _tell(self, session: Session, message: str, *, percent: int = 0) -> None:
+        """Say what a session waits for, unless it has gone on meanwhile. It stays as far as it was, at least."""
         async with self._database.transaction() as db:
-            session = await db.get_one(Session, session_id, with_for_update=HELD)
-            if session.state is SessionState.STARTING:
-                await report_progress(db, session, percent, message)
+            current = await db.get_one(Session, session.id, with_for_update=HELD)
+            if current.state is session.state:
+                await report_progress(db, current, max(percent, current.percent), message)
+
+    async def _told_if_late(self, session: Session, answer: Awaitable[bool]) -> bool:
+        """Wait for the hub's answer, and say so if that takes long."""
+
+        async def tell() -> None:
+            await asyncio.sleep(_SILENT_SECONDS)
+            await self._tell(session, HUB_SILENT)
+
+        late = asyncio.create_task(tell())
+        try:
+            return await answer
+        finally:
+            late.cancel()
 
     async def _fail(self, session: Session, reason: str) -> None:
         async with self._database.transaction() as db:

@@ -49,6 +49,9 @@ class Place(NamedTuple):
     estimated_wait: int | None
     """In how many seconds its turn may come; None as long as nothing has been measured."""
 
+    silent: bool = False
+    """Whether it waits for hubs that do not answer."""
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -59,6 +62,9 @@ class Waiting:
     since: datetime
     seated: bool
     """Whether it has a seat, and waits for the hub to take its start on."""
+
+    silent: bool = False
+    """Whether that hub does not answer, as who asks it has found."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +255,16 @@ def _count_by_hubs(order: Sequence[Kind], kinds: Mapping[Kind, Sequence[Waiting]
         counted = _count(rivals, kinds)
         positions |= {one.id: counted[one.id] for kind in rivals if lanes[kind.host_id] == lane for one in kinds[kind]}
     return positions
+
+
+def silent_for(waiting: Iterable[Waiting], room: Room) -> frozenset[str]:
+    """Name the host applications whose sessions wait for hubs alone that do not answer: for a seat, or in one."""
+    waiting = list(waiting)
+    # Where one asks in vain, all who come after it would: it would have gone elsewhere if it could.
+    stuck = {one.kind.host_id for one in waiting if one.silent}
+    silent = {hub.name for host in stuck for hub in room.hubs_for(host)}
+    hosts = {one.kind.host_id for one in waiting} if stuck else set()
+    return frozenset(host for host in hosts if silent.issuperset(hub.name for hub in room.hubs_for(host)))
 
 
 def pace(

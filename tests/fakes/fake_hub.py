@@ -47,6 +47,8 @@ class FakeServer:
     own_token: str = field(default_factory=lambda: uuid4().hex)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     failed: bool = False
+    cut: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whether who follows its start is cut off."""
     last_activity: datetime = field(default_factory=lambda: datetime.now(UTC))
     files: dict[str, str] = field(default_factory=dict)
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -96,6 +98,8 @@ class FakeHub:
         self.keeps_data_inside = True
         """Whether its spawner can keep a server to a restricted policy."""
         self.spawns_hold = False
+        self.pulls: asyncio.Event | None = None
+        """Have spawns fetch their image first, until this is set, and tell of it as KubeSpawner does."""
         self.spawns_fail = False
         self.spawns_fail_later = False
         self.requests: list[str] = []
@@ -273,7 +277,15 @@ class FakeHub:
 
     async def _steps(self, server: FakeServer) -> AsyncIterator[str]:
         yield _event({"progress": 0, "message": "Server requested"})
+        if self.pulls:
+            yield _event({"progress": 30, "message": '[Normal] Pulling image "secret-of-the-hub"'})
+            yield _event({"message": "secret-of-the-hub has waited for 20 seconds"})
+            await self.pulls.wait()
+            yield _event({"progress": 50, "message": '[Normal] Successfully pulled image "secret-of-the-hub"'})
         while not server.ready.is_set():
+            if server.cut.is_set():
+                server.cut.clear()
+                raise ConnectionError("the fake hub drops the connection")
             if server.failed or self.servers.get(server.seat) is not server:
                 self.servers.pop(server.seat, None)
                 yield _event({"progress": 100, "failed": True, "message": "Spawn failed: secret-of-the-hub"})

@@ -7,10 +7,22 @@ import pytest
 from sqlalchemy import text
 
 from inset.db import open_database
+from inset.models import HUB_SILENT, PULLING_IMAGE
 from tests.fakes.fake_hub import FakeServer
-from tests.service.conftest import document, problem, running_service, until
+from tests.service.conftest import document, events, problem, running_service, until
 
 SECRET = "secret-of-the-hub"
+
+
+async def told(client, id, *, waits_for, **options):
+    """Wait until a session that starts is told that it waits for this; gives its progress."""
+    async with asyncio.timeout(20):
+        while True:
+            session = (await client.get(f"/v1/sessions/{id}", **options)).json()
+            assert session["state"] in ("queued", "starting"), session
+            if session["progress"]["waits_for"] == waits_for:
+                return session["progress"]
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("hub_timeout", [1])
@@ -45,11 +57,62 @@ async def test_a_hub_that_comes_back_in_time_is_forgiven(client, hub, new_notebo
     notebook = await new_notebook()
     hub.trouble = trouble
     session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
-    await asyncio.sleep(0.5)
+    if trouble == "busy":
+        await asyncio.sleep(0.5)
+    else:
+        assert (await told(client, session["id"], waits_for="hub"))["percent"] == 0
 
     hub.trouble = None
 
     assert (await until(client, session["id"], "ready", "failed"))["state"] == "ready"
+    spells = [data["waits_for"] async for kind, data in events(client, session["id"]) if kind == "progress"]
+    # Once, however often it was asked.
+    assert spells.count("hub") == (0 if trouble == "busy" else 1)
+    assert spells[-1] is None
+
+
+async def test_who_waits_for_a_hub_that_says_nothing_is_told_long_before_the_call_is_given_up(
+    client, hub, new_notebook, host
+):
+    """Also who has no seat yet: three have, and none of the four was ever told that there is none."""
+    hub.trouble = "slow"
+
+    opened = []
+    for user in ("ada", "grace", "mary", "joan"):
+        as_user = host.bearer(user)
+        notebook = (await client.post("/v1/notebooks", json={"name": "N"}, headers=as_user)).json()
+        session = await client.post("/v1/sessions", json={"notebook_id": notebook["id"]}, headers=as_user)
+        opened.append((as_user, session.json()["id"]))
+
+    for as_user, id in opened:
+        progress = await told(client, id, headers=as_user, waits_for="hub")
+        assert progress == {"percent": 0, "message": HUB_SILENT, "waits_for": "hub"}
+    async with asyncio.timeout(20):
+        async for _, data in events(client, opened[3][1], headers=opened[3][0]):
+            if data["position"]:
+                assert (data["position"], data["waits_for"], data["message"]) == (4, "hub", HUB_SILENT)
+                break
+
+
+async def test_a_start_says_when_its_image_is_fetched_and_when_its_hub_is_away_and_goes_on_from_where_it_was(
+    client, hub, new_notebook
+):
+    hub.pulls, hub.spawns_hold = asyncio.Event(), True
+    session = (await client.post("/v1/sessions", json={"notebook_id": (await new_notebook())["id"]})).json()
+    pulling = await told(client, session["id"], waits_for="image")
+
+    # The word that tells no progress has not made it forget this.
+    assert pulling == {"percent": 28, "message": PULLING_IMAGE, "waits_for": "image"}
+    hub.pulls.set()
+    assert (await told(client, session["id"], waits_for=None))["percent"] == 40
+    hub.trouble = "down"
+    hub.servers["seat-001"].cut.set()
+    assert (await told(client, session["id"], waits_for="hub"))["percent"] == 40
+    hub.trouble = None
+    assert (await told(client, session["id"], waits_for=None))["percent"] == 40
+    hub.finish_spawning()
+    await until(client, session["id"], "ready")
+    assert SECRET not in json.dumps([data async for _, data in events(client, session["id"])])
 
 
 async def test_a_spawn_that_fails_at_once_fails_the_session(client, hub, new_notebook):

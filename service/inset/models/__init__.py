@@ -33,10 +33,13 @@ from inset.models.notebooks import (
 )
 from inset.models.once import IdempotencyKey, UsedTicket
 from inset.models.sessions import (
+    HUB_SILENT,
     OPEN,
     OVER,
     PROFILE_NAME,
+    PULLING_IMAGE,
     STARTING,
+    STARTING_SERVER,
     WAITING,
     Environment,
     Failure,
@@ -54,6 +57,7 @@ from inset.models.sessions import (
     SessionList,
     SessionPublic,
     SessionState,
+    waits_for,
 )
 from inset.models.store import Blob, BlobBase, BlobFormat, BlobUse, Body, BodyFormat, DataKeyRow
 from inset.models.webhooks import (
@@ -69,11 +73,14 @@ from inset.models.webhooks import (
 __all__ = [
     "BURIED",
     "EVERY_CAPABILITY",
+    "HUB_SILENT",
     "NAME_LENGTH",
     "OPEN",
     "OVER",
     "PROFILE_NAME",
+    "PULLING_IMAGE",
     "STARTING",
+    "STARTING_SERVER",
     "WAITING",
     "Action",
     "Algorithm",
@@ -145,4 +152,5 @@ __all__ = [
     "WebhookCursor",
     "WebhookDelivery",
     "WebhookEndpoint",
+    "waits_for",
 ]

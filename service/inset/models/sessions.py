@@ -37,6 +37,19 @@ OPEN = (*STARTING, SessionState.READY)
 WAITING = "Waiting for a seat"
 """What a session is told while it is queued."""
 
+STARTING_SERVER = "Starting the notebook server"
+PULLING_IMAGE = "Fetching the notebook server's image"
+HUB_SILENT = "The notebook hub does not answer; it is asked again"
+
+WaitsFor = Literal["hub", "image"]
+_WAITS_FOR: dict[str, WaitsFor] = {HUB_SILENT: "hub", PULLING_IMAGE: "image"}
+
+
+def waits_for(message: str) -> WaitsFor | None:
+    """Give the word that goes with a message, for who has words of his own; None where the state says it all."""
+    return _WAITS_FOR.get(message)
+
+
 OVER = (SessionState.ENDED, SessionState.FAILED)
 """The states from which a session never comes back."""
 
@@ -232,6 +245,12 @@ class Progress(BaseModel):
 
     percent: int = Field(ge=0, le=100)
     message: str
+    # Lacking where an older release has kept the answer.
+    waits_for: WaitsFor | None = Field(
+        default=None,
+        description="What it waits for beyond what its state says: for the `hub`, which does not answer and is asked "
+        "again, or for the server's `image`, which is being fetched to where the server will run.",
+    )
 
 
 class Failure(BaseModel):

@@ -147,7 +147,7 @@ async def follow_session(
 
     | event | data |
     | --- | --- |
-    | `progress` | `percent`, `message`, `state`; while `queued` also `position`, `estimated_wait`, as they change |
+    | `progress` | `percent`, `message`, `waits_for`, `state`; while `queued` also `position`, `estimated_wait` |
     | `ready` | `embeddable`, `version` |
     | `saved` | `version`, `sha256`, `origin`, `author` |
     | `conflict` | `base_version`, `current_version`, `kept_version`, `resolve`: the path to take a side at |
