@@ -25,6 +25,15 @@ async def told(client, id, *, waits_for, **options):
             await asyncio.sleep(0.05)
 
 
+async def until_ready(client, id):
+    """Read what a session that becomes ready was told of its progress."""
+    heard = []
+    async for kind, data in events(client, id):
+        if kind == "ready":
+            return heard
+        heard.append(data)
+
+
 @pytest.mark.parametrize("hub_timeout", [1])
 @pytest.mark.parametrize("start_timeout", [10])
 @pytest.mark.parametrize("queue_timeout", [11])
@@ -65,12 +74,13 @@ async def test_a_hub_that_comes_back_in_time_is_forgiven(client, hub, new_notebo
     hub.trouble = None
 
     assert (await until(client, session["id"], "ready", "failed"))["state"] == "ready"
-    spells = [data["waits_for"] async for kind, data in events(client, session["id"]) if kind == "progress"]
+    spells = [data["waits_for"] for data in await until_ready(client, session["id"])]
     # Once, however often it was asked.
     assert spells.count("hub") == (0 if trouble == "busy" else 1)
     assert spells[-1] is None
 
 
+@pytest.mark.parametrize("hub_timeout", [6])
 async def test_who_waits_for_a_hub_that_says_nothing_is_told_long_before_the_call_is_given_up(
     client, hub, new_notebook, host
 ):
@@ -112,7 +122,7 @@ async def test_a_start_says_when_its_image_is_fetched_and_when_its_hub_is_away_a
     assert (await told(client, session["id"], waits_for=None))["percent"] == 40
     hub.finish_spawning()
     await until(client, session["id"], "ready")
-    assert SECRET not in json.dumps([data async for _, data in events(client, session["id"])])
+    assert SECRET not in json.dumps(await until_ready(client, session["id"]))
 
 
 async def test_a_spawn_that_fails_at_once_fails_the_session(client, hub, new_notebook):
