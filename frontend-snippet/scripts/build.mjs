@@ -16,8 +16,8 @@ const here = fileURLToPath(new URL('..', import.meta.url));
 const OWN = [
   'advance', 'arrived', 'busy', 'can', 'channel', 'discard', 'element', 'emit', 'enter', 'events', 'fail', 'far', 'flush', 'following',
   'forget', 'frameUrl', 'happened', 'heard', 'learn', 'lines', 'live', 'notice', 'order', 'over', 'owner', 'page', 'paint', 'patience', 'ping', 'press',
-  'refused', 'renew', 'say', 'service', 'session', 'setAside', 'setHeight', 'settle', 'show', 'shown', 'still', 'stumbled', 'tell', 'transient', 'trouble',
-  'uncover', 'view', 'waitsFor', 'wake',
+  'refused', 'renew', 'say', 'service', 'session', 'setAside', 'setHeight', 'settle', 'show', 'shown', 'stage', 'still', 'stumbled', 'tell', 'transient', 'trouble',
+  'uncover', 'view', 'wake',
 ];
 
 const around = {

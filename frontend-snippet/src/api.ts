@@ -68,9 +68,10 @@ export interface Timeouts {
 export interface EmbedEvents {
   /**
    * The session comes closer to being ready. While it waits for a place: its `position`, 1 is next, and for how many
-   * seconds about it will, where that is known.
+   * seconds about it will, where that is known. `waitsFor`, while something else is waited for first: the `hub`, which
+   * does not answer and is asked again, or the server's `image`, which is being fetched to where it will run.
    */
-  progress: { phase: Phase; percent: number; message: string; position?: number; estimatedWait?: number };
+  progress: { phase: Phase; percent: number; message: string; position?: number | null | undefined; estimatedWait?: number | null | undefined; waitsFor?: string | null | undefined };
   /** The last saved version is on the screen, as a static page. */
   preview: Record<string, never>;
   /** The notebook is open, and can be saved if the user may `edit`. Comes again when its frame was reloaded. */

@@ -119,7 +119,7 @@ class Embed implements NotebookEmbed {
       await this.#options.service.end(id, signal);
     } catch (error) {
       // Gone already is what was asked for.
-      if (![404, 410].includes((error as EmbedError).status ?? 0)) throw error;
+      if (![404, 410].includes((error as EmbedError).status as number)) throw error;
     }
     if (!opening.live) return;
     await within(this.#options.timeouts.close, opening.over, signal);
@@ -207,7 +207,7 @@ class Embed implements NotebookEmbed {
         this.mode = message.mode;
         this.may = toCapabilities(message.may);
         this.#saves.learn({ busy: false, trouble: undefined });
-        this.#events.emit('ready', { sessionId: this.sessionId ?? '', mode: this.mode, may: this.may });
+        this.#events.emit('ready', { sessionId: this.sessionId as string, mode: this.mode, may: this.may });
         this.#tellDirty(message.dirty);
         this.#arrange();
         break;

@@ -6,6 +6,9 @@ export const MESSAGES = {
   // Behind the position, where it is known how long that takes.
   wait: ', about {minutes} min',
   starting: 'Starting the notebook server',
+  // In their place, while it waits for something else first.
+  'for:image': 'Downloading the notebook server',
+  'for:hub': 'The notebook server does not answer yet',
   restoring: 'Loading the notebook',
   connecting: 'Connecting to the notebook',
   closing: 'Saving and closing the notebook',
@@ -32,7 +35,7 @@ export const MESSAGES = {
 export type Messages = Partial<Record<keyof typeof MESSAGES, string>> & Record<string, string>;
 
 /** Look a message up, with its parts filled in; empty if there is none. */
-export type Say = (key: string, parts?: Record<string, string | number>) => string;
+export type Say = (key: string, parts?: Record<string, unknown>) => string;
 
 export function toSay(messages: Messages | undefined): Say {
   const all: Record<string, string | undefined> = { ...MESSAGES, ...messages };

@@ -98,7 +98,7 @@ export class Opening {
   cancel(): void {
     if (!this.#ticking) return;
     // One that is ready may be open in another window.
-    if (this.id && this.#progress.waitsFor !== 'connecting') {
+    if (this.id && this.#progress.stage !== 'connecting') {
       this.#options.service.end(this.id, AbortSignal.timeout(10_000)).catch(() => undefined);
     }
     this.#fail(new EmbedError('cancelled'));
@@ -184,7 +184,7 @@ export class Opening {
   async #mint(): Promise<string> {
     if (this.#newUrls > 0) await sleep(backoff(this.#newUrls - 1), this.#signal);
     const { service, interface: shown } = this.#options;
-    return service.frameUrl(this.id ?? '', shown, this.#signal);
+    return service.frameUrl(this.id as string, shown, this.#signal);
   }
 
   readonly #heard = (message: FrameMessage): void => {
@@ -212,17 +212,16 @@ export class Opening {
   /** Tell how far the opening is, when that has changed. */
   readonly #tick = (): void => {
     if (!this.#ticking) return;
-    const { far: percent, waitsFor: phase } = this.#progress;
+    const { far: percent, stage: phase } = this.#progress;
     const { say } = this.#options;
-    const { position, estimated_wait: wait } = phase === 'queued' ? this.#place : {};
-    const known = position && wait != null;
-    const minutes = known ? Math.max(1, Math.round(wait / 60)) : 0;
-    const message = say(position ? 'position' : phase, { n: position ?? 0 }) + (known ? say('wait', { minutes }) : '');
+    // Told last, and so of what it waits for now: only who is queued has a place.
+    const { position, estimated_wait: estimatedWait, waits_for: waitsFor } = this.#place;
+    const message = say(`for:${String(waitsFor)}`) || say(position ? 'position' : phase, { n: position }) + (estimatedWait ? say('wait', { minutes: Math.ceil(estimatedWait / 60) }) : '');
     const told = message + String(percent);
     if (told === this.#told) return;
     this.#told = told;
     this.#display(percent, message);
-    this.#listener.happened('progress', { phase, percent, message, ...(position && { position }), ...(known && { estimatedWait: wait }) });
+    this.#listener.happened('progress', { phase, percent, message, position, estimatedWait, waitsFor });
   };
 
   #display(percent: number, message: string): void {

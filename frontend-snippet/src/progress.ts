@@ -25,7 +25,7 @@ export class Progress {
     this.#learnt = [...this.#usual];
   }
 
-  get waitsFor(): Phase {
+  get stage(): Phase {
     return PHASES[this.#at] as Phase;
   }
 

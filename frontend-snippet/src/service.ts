@@ -10,6 +10,8 @@ export interface Place {
   position?: number | null;
   /** In seconds, where anything is known yet. */
   estimated_wait?: number | null;
+  /** What it waits for beyond what its state says: `hub`, `image`. */
+  waits_for?: string | null;
 }
 
 export interface Session extends Place {

@@ -40,7 +40,7 @@ test('it goes on for as long as something is waited for, never back, and never a
       last = progress.far;
     }
   }
-  assert.equal(progress.waitsFor, 'connecting');
+  assert.equal(progress.stage, 'connecting');
 });
 
 test('a place where starts take long is learnt to be one', (context) => {

@@ -225,10 +225,16 @@ test('an opening says what it waits for, in the host’s own words', async () =>
   await until(() => service.streams);
   service.send('progress', { percent: 0, message: 'Waiting', state: 'queued', position: 3, estimated_wait: 130 });
   await until(() => text().includes('Platz 3 in der Schlange'));
-  service.send('progress', { percent: 10, message: 'Starting', state: 'starting' });
+  service.send('progress', { percent: 0, message: 'Waiting', state: 'queued', position: 3, estimated_wait: 130, waits_for: 'hub' });
+  await until(() => text().includes('The notebook server does not answer yet'));
+  service.send('progress', { percent: 10, message: 'Fetching', state: 'starting', waits_for: 'image' });
+  await until(() => text().includes('Downloading the notebook server'));
+  // What a newer service waits for is none of today's words.
+  service.send('progress', { percent: 10, message: 'Starting', state: 'starting', waits_for: 'spring' });
   await until(() => text().includes('Der Server startet'));
   const phases = told.filter(({ event }) => event === 'progress').map(({ detail }) => detail as EmbedEvents['progress']);
   assert.ok(phases.some(({ phase, position, estimatedWait }) => phase === 'queued' && position === 3 && estimatedWait === 130));
+  assert.deepEqual([...new Set(phases.map(({ waitsFor }) => waitsFor ?? ''))], ['', 'hub', 'image', 'spring']);
   assert.equal(phases.at(-1)?.phase, 'starting');
 });
 
