@@ -1,5 +1,7 @@
 """The spawner of production on one machine: a container for each seat."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from docker.errors import APIError
@@ -12,6 +14,8 @@ from inset_hub.leftovers import Leftover
 from inset_hub.own_network import NO_RESOLVER, OwnNetwork
 from inset_hub.profiles import Profile
 from inset_hub.readiness import until_answering
+
+_LOOK_SECONDS = 0.5
 
 
 def create_kwargs(profile: Profile) -> dict[str, Any]:
@@ -63,6 +67,28 @@ class DockerSeatSpawner(DockerSpawner):  # type: ignore[misc]  # ships no types
         config=True,
         help="What restricted servers reach, hub and service first: containers, or services of this Compose project.",
     )
+
+    _pulling = False
+
+    def docker(self, method: str, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+        """Call the engine, and know while that fetches an image, which can take minutes."""
+        call: asyncio.Future[Any] = super().docker(method, *args, **kwargs)
+        if method == "pull":
+            self._pulling = True
+            call.add_done_callback(self._pulled)
+        return call
+
+    def _pulled(self, _: asyncio.Future[Any]) -> None:
+        self._pulling = False
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """Tell who follows the start also when the image is fetched, in the words of a cluster's events."""
+        told = None
+        while True:
+            if self._pulling is not told:
+                told = self._pulling
+                yield {"progress": 50, "message": "Pulling image" if told else "Spawning server..."}
+            await asyncio.sleep(_LOOK_SECONDS)
 
     @default("remove")
     def _remove_default(self) -> bool:

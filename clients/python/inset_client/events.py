@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from inset_client.models import Answer, Origin, SessionState
 
@@ -32,6 +32,8 @@ class ProgressMade(Event):
     """How many are served before it, from 1 on, while it waits in the queue."""
     estimated_wait: int | None = None
     """In how many seconds its turn may come, if that is known."""
+    waits_for: Literal["hub", "image"] | str | None = None
+    """What it waits for beyond its state: a hub that does not answer yet, or an image that is being fetched."""
 
 
 class Ready(Event):

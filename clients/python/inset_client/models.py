@@ -109,6 +109,8 @@ class Progress(Answer):
 
     percent: int
     message: str
+    waits_for: Literal["hub", "image"] | str | None = None
+    """A hub that does not answer yet, or an image that is being fetched. Older services say nothing of it."""
 
 
 class Failure(Answer):

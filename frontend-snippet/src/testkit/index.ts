@@ -14,12 +14,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { answer } from './answers.js';
 import type { Refusal } from './refusals.js';
-import { Kept, written, type Failure, type Notebook, type Session, type Version } from './state.js';
+import { Kept, written, type Failure, type Notebook, type Session, type Version, type WaitsFor } from './state.js';
 import { sign } from './tokens.js';
 import { EVENTS, type Delivery, type Webhook, type WebhookType } from './webhooks.js';
 
 export { Refusal } from './refusals.js';
-export type { Failure, Notebook, Session, Version } from './state.js';
+export type { Failure, Notebook, Session, Version, WaitsFor } from './state.js';
 export type { Delivery, Webhook, WebhookType } from './webhooks.js';
 
 const LOOKS_EVERY = 20;
@@ -63,6 +63,8 @@ export interface FakeInset {
   failure: Failure | undefined;
   /** Where sessions opened from now on stand in the queue, until their own `place` is null. */
   place: number | null;
+  /** What sessions opened from now on wait for, until their own `waitsFor` is null. */
+  waitsFor: WaitsFor | null;
   /** Milliseconds that each of the three steps of opening a session takes. */
   step: number;
   /** Milliseconds before each answer. */

@@ -108,7 +108,7 @@ function told(of: Session): object {
   return {
     id, state, may, version,
     notebook_id: of.notebook.id,
-    progress: { percent, message },
+    progress: { percent, message, waits_for: of.opening ? of.waitsFor : null },
     failure: state === 'failed' ? of.failure : null,
     ending_reason: of.reason,
     profile: 'default',

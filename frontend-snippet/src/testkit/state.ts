@@ -38,6 +38,14 @@ export interface Failure {
 /** Origins of what is saved inside Jupyter, in a session. */
 const IN_A_SESSION = ['autosave', 'save', 'stop'];
 const OVER = ['ended', 'failed'];
+/** What a session can wait for, beside its turn. */
+export type WaitsFor = 'hub' | 'image';
+
+const WAITING = {
+  turn: 'Waiting for its turn',
+  hub: 'The notebook hub does not answer; it is asked again',
+  image: 'Fetching the notebook server’s image',
+};
 const STEPS = [
   ['starting', 10, 'Finding a seat'],
   ['starting', 45, 'Starting the notebook server'],
@@ -59,6 +67,8 @@ export class Kept {
   failure: Failure | undefined;
   /** Where sessions opened from now on stand in the queue, until their own `place` is null. */
   place: number | null = null;
+  /** What sessions opened from now on wait for, until their own `waitsFor` is null. */
+  waitsFor: WaitsFor | null = null;
   step = 0;
   delay = 0;
   /** Answer everything that is asked with a good token with this. */
@@ -142,7 +152,7 @@ export class Kept {
       session.advance();
       if (session.notebook === notebook && ![...OVER, 'ending'].includes(session.state)) return session;
     }
-    const session = new Session(notebook, may, this.place, this.step, this.failure, () => ++this.#events, (kind) => { this.#tellOfSession(session, kind); });
+    const session = new Session(notebook, may, this.place, this.waitsFor, this.step, this.failure, () => ++this.#events, (kind) => { this.#tellOfSession(session, kind); });
     this.sessions.set(session.id, session);
     return session;
   }
@@ -185,13 +195,15 @@ export class Session {
   endedAt: string | null = null;
   #began = Date.now();
   #done = 0;
-  #toldPlace: number | null = null;
+  #told = '';
 
   constructor(
     readonly notebook: Notebook,
     readonly may: string[],
     /** Where it waits in the queue, 1 is next; null lets it in. */
     public place: number | null,
+    /** The `hub` or the `image` that it waits for; null has it go on. */
+    public waitsFor: WaitsFor | null,
     readonly step: number,
     readonly failure: Failure | undefined,
     readonly nextId: () => number,
@@ -208,8 +220,8 @@ export class Session {
 
   /** Do what is due by now. */
   advance(): void {
-    if (this.place && this.opening) this.#wait(this.place);
-    else if (this.state === 'queued') this.#began = Date.now();
+    if ((this.place || this.waitsFor) && this.opening) this.#wait();
+    else if (this.#began === Infinity) this.#began = Date.now();
     while (this.opening && Date.now() >= this.#began + this.#done * this.step) {
       const next = STEPS[this.#done++];
       if (!next) {
@@ -217,7 +229,7 @@ export class Session {
         break;
       }
       [this.state, this.percent, this.message] = next;
-      this.tell('progress', { percent: this.percent, message: this.message, state: this.state });
+      this.tell('progress', { percent: this.percent, message: this.message, waits_for: null, state: this.state });
     }
     if (this.state === 'ending' && Date.now() >= this.#began + CLOSING) {
       this.state = 'ended';
@@ -244,12 +256,17 @@ export class Session {
     return this.state === 'queued' ? SECONDS_A_PLACE * (this.place ?? 0) : null;
   }
 
-  #wait(place: number): void {
-    this.state = 'queued';
+  #wait(): void {
+    const { place: position, waitsFor: waits_for } = this;
+    const fetches = waits_for === 'image' && !position;
+    [this.state, this.percent] = fetches ? ['starting', 10] : ['queued', 0];
     this.#began = Infinity;
-    if (place === this.#toldPlace) return;
-    this.#toldPlace = place;
-    this.tell('progress', { percent: 0, message: this.message, state: 'queued', position: place, estimated_wait: this.estimatedWait });
+    const told = JSON.stringify([position, waits_for]);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.message = WAITING[waits_for ?? 'turn'];
+    const { percent, message, state, estimatedWait: estimated_wait } = this;
+    this.tell('progress', { percent, message, waits_for, state, ...!fetches && { position, estimated_wait } });
   }
 
   #settle(): void {

@@ -29,8 +29,8 @@ from inset_client.testkit.webhooks import EVENTS, FakeDelivery, FakeWebhook, Fak
 class FakeInset:
     """An Inset service in memory, with a frame that speaks the SDK's protocol. Not for anybody's real work.
 
-    Set `down`, `refusing`, `failure`, `place`, `step` and `delay` at any time; look into `notebooks`, `sessions`,
-    `webhooks` and `seen`.
+    Set `down`, `refusing`, `failure`, `place`, `waits_for`, `step` and `delay` at any time; look into `notebooks`,
+    `sessions`, `webhooks` and `seen`.
     """
 
     def __init__(
@@ -55,6 +55,8 @@ class FakeInset:
         """The `code`, `title` and `detail` by which sessions opened from now on fail."""
         self.place: int | None = None
         """Where sessions opened from now on stand in the queue, until their own `place` is None."""
+        self.waits_for: str | None = None
+        """What sessions opened from now on wait for, `hub` or `image`, until their own `waits_for` is None."""
         self.step = 0.0
         """Seconds that each of the three steps of opening a session takes."""
         self.delay = 0.0
@@ -119,6 +121,7 @@ class FakeInset:
             step=self.step,
             failure=self.failure,
             place=self.place,
+            waits_for=self.waits_for,
             new_id=self._next_event,
             heard=self._heard,
             **facts,

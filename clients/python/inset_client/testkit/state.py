@@ -19,6 +19,11 @@ _EMPTY_CELL: dict[str, Any] = {
 EMPTY_DOCUMENT = {"cells": [_EMPTY_CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 _CLOSING_SECONDS = 0.1
 _SECONDS_A_PLACE = 60
+_WAITING = {
+    None: "Waiting for its turn",
+    "hub": "The notebook hub does not answer; it is asked again",
+    "image": "Fetching the notebook server's image",
+}
 _STEPS = (
     ("starting", 10, "Finding a seat"),
     ("starting", 45, "Starting the notebook server"),
@@ -96,6 +101,8 @@ class FakeSession:
     """Why it will fail, instead of becoming ready."""
     place: int | None = None
     """Where it waits in the queue, 1 is next; None lets it in."""
+    waits_for: str | None = None
+    """The `hub` or the `image` that it waits for; None has it go on."""
     profile: str = "default"
     id: str = field(default_factory=lambda: uuid4().hex)
     state: str = "starting"
@@ -110,7 +117,7 @@ class FakeSession:
     ended_at: datetime | None = None
     _began: float = field(default_factory=time.monotonic, repr=False)
     _done: int = 0
-    _told_place: int | None = None
+    _told: tuple[int | None, str | None] = (None, None)
     _one_at_a_time: threading.RLock = field(default_factory=threading.RLock, repr=False)
     """A test looks from its own thread."""
 
@@ -120,9 +127,9 @@ class FakeSession:
             self._advance(current)
 
     def _advance(self, current: int) -> None:
-        if self.place and self.state in STARTING:
+        if (self.place or self.waits_for) and self.state in STARTING:
             self._wait()
-        elif self.state == "queued":
+        elif self._began == math.inf:
             self._began = time.monotonic()
         while self.state in STARTING and time.monotonic() >= self._began + self._done * self.step:
             if self._done == len(_STEPS):
@@ -130,7 +137,7 @@ class FakeSession:
                 break
             self.state, self.percent, self.message = _STEPS[self._done]
             self._done += 1
-            self.tell("progress", percent=self.percent, message=self.message, state=self.state)
+            self.tell("progress", percent=self.percent, message=self.message, waits_for=None, state=self.state)
         if self.state == "ending" and time.monotonic() >= self._began + _CLOSING_SECONDS:
             self.state, self.ended_at = "ended", datetime.now(UTC)
             self.tell("ended", reason=self.ending_reason)
@@ -156,7 +163,7 @@ class FakeSession:
         return {
             **{name: getattr(self, name) for name in shown},
             **{name: moment and moment.isoformat() for name, moment in times.items()},
-            "progress": {"percent": self.percent, "message": self.message},
+            "progress": {"percent": self.percent, "message": self.message, "waits_for": self._waits_for},
             "failure": self.failure if self.state == "failed" else None,
             "embeddable": True if ready else None,
             "expires_at": None,
@@ -169,12 +176,20 @@ class FakeSession:
     def _wait_seconds(self) -> int:
         return _SECONDS_A_PLACE * (self.place or 0)
 
+    @property
+    def _waits_for(self) -> str | None:
+        return self.waits_for if self.state in STARTING else None
+
     def _wait(self) -> None:
-        self.state, self._began = "queued", math.inf
-        if self.place != self._told_place:
-            self._told_place = self.place
-            where = {"position": self.place, "estimated_wait": self._wait_seconds}
-            self.tell("progress", percent=0, message=self.message, state="queued", **where)
+        fetches = self.waits_for == "image" and not self.place
+        self.state, self.percent = ("starting", 10) if fetches else ("queued", 0)
+        self._began = math.inf
+        if self._told != (self.place, self.waits_for):
+            self._told = (self.place, self.waits_for)
+            self.message = _WAITING[self.waits_for]
+            where = {} if fetches else {"position": self.place, "estimated_wait": self._wait_seconds}
+            what = {"message": self.message, "waits_for": self.waits_for, "state": self.state}
+            self.tell("progress", percent=self.percent, **what, **where)
 
     def _settle(self, current: int) -> None:
         if self.failure:
