@@ -255,7 +255,8 @@ class Stack:
         key = f'[[hosts.keys]]\nkid = "demo-1"\nalg = "HS256"\nkey = "{made["demo_key"]}"\n'
         webhook = (
             f'[[hosts.webhooks]]\nname = "fieldnotes"\nurl = "{self.demo_url}/inset-events"\n'
-            f'events = ["notebook.saved"]\nsecrets = ["{_webhook_secret(made)}"]\n'
+            'events = ["notebook.saved", "notebook.conflict", "session.ready", "session.ended"]\n'
+            f'secrets = ["{_webhook_secret(made)}"]\n'
         )
         registry = self.folder / "hosts.toml"
         registry.touch(mode=0o600)

@@ -73,7 +73,7 @@ key = """$(openssl pkey -in made/demo.pem -pubout)"""
 [[hosts.webhooks]]
 name = "fieldnotes"
 url = "http://demo:8090/inset-events"
-events = ["notebook.saved"]
+events = ["notebook.saved", "notebook.conflict", "session.ready", "session.ended"]
 secrets = ["$(cat made/demo-webhook)"]
 HOST
 fi

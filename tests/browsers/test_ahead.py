@@ -1,4 +1,4 @@
-"""What Notebook's page is made of is fetched while the server starts, and once: in Chromium and in Firefox."""
+"""While a server starts its user reads what is saved, and is told; the page's files are fetched then, and once."""
 
 import re
 import signal
@@ -17,11 +17,13 @@ from tests.support.whole import new_stack
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 _AHEAD = [one for one in SETTINGS if one.name in ("chromium-preference", "firefox-default")]
-_EMBED = "(user, id) => void embed(user, id, { timeouts: { frame: 150_000 } })"
+_EMBED = "(user, id) => void embed(user, id, { preview: true, timeouts: { frame: 150_000 } })"
 # In the document, which every driver's scripts see as the page does.
 _COUNT_LOADS = """() => document.addEventListener('load', ({ target }) => {
     if (target.localName === 'iframe') document.body.dataset.loads = `${document.body.dataset.loads ?? ''}.`;
 }, true)"""
+_READ = "() => document.querySelector('.inset-preview').contentDocument.body.textContent.includes('kept = 7')"
+_TOLD = "() => document.querySelector('.inset-message').textContent"
 _OF_THE_FRAME = """(origin) => performance.getEntriesByType('resource')
     .filter(({ name }) => name.startsWith(origin) && name.includes('.js')).length"""
 
@@ -41,13 +43,15 @@ def registered(stack: Stack) -> Site:
 
 
 @pytest.mark.parametrize("setting", _AHEAD, ids=lambda setting: setting.name)
-async def test_the_page_s_files_come_while_the_server_starts_and_only_then(
+async def test_while_the_hub_does_not_answer_its_user_is_told_and_reads_and_the_page_s_files_come_only_then(
     site: Site, stack: Stack, tmp_path: Path, setting: Setting
 ):
     # Another user each time: one whose server runs waits for nothing.
     user = setting.name
     async with site.client(user) as service:
-        made = (await service.post("/v1/notebooks", json={"name": setting.name, "content": notebook()})).json()
+        made = (
+            await service.post("/v1/notebooks", json={"name": setting.name, "content": notebook("kept = 7")})
+        ).json()
     earlier, hub = len(_asked(stack)), stack.child("JupyterHub")
 
     async with setting.start(tmp_path) as browser:
@@ -57,8 +61,11 @@ async def test_the_page_s_files_come_while_the_server_starts_and_only_then(
             await until(lambda: browser.call("() => window.loaded"), True)
             await browser.call(_COUNT_LOADS)
             await browser.call(_EMBED, user, made["id"])
-            # Its own, and that of the blank page which it becomes when all is there.
-            await until(lambda: browser.call("() => document.body.dataset.loads"), "..")
+            # Those of the saved version, of its own, and of the blank page which it becomes when all is there.
+            await until(lambda: browser.call("() => document.body.dataset.loads"), "...")
+            # Long before the call of the hub is given up.
+            await until(lambda: browser.call(_TOLD), "The notebook server does not answer yet")
+            assert await browser.call(_READ)
             ahead = set(_asked(stack)[earlier:])
         finally:
             hub.send_signal(signal.SIGCONT)

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,11 +12,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import node
 import pytest
 from stack import Stack
 
 from tests.docs.written import DOCS, blocks, pages
 from tests.support.real_hub import ROOT
+
+_SCRIPT = re.compile(r"<script(?: [^>]*)?>(.+?)</script>", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +113,15 @@ def test_code_on_a_page_can_be_read_by_what_it_is_for(page: Path) -> None:
             json.loads(block.code)
         elif block.language == "toml":
             tomllib.loads(block.code)
+        for script in _SCRIPT.findall(block.code) if block.language == "html" else [block.code]:
+            if block.language in ("html", "js"):
+                _check_javascript(script)
+
+
+def _check_javascript(script: str) -> None:
+    command = [node.node_command(), "--check", "--input-type=module", "-"]
+    checked = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,18 @@ async def test_write_run_save_end_and_find_the_work_again(page: Page, stack, api
     assert "".join(stored["cells"][0]["source"]) == "print(6 * 7)"
     assert "".join(stored["cells"][0]["outputs"][0]["text"]) == "42\n"
 
-    # The demo's back end has been told of it.
+    # The demo's back end has been told of it, and before that of the session, and shows both.
+    id = await fieldnotes.notebook_id(page)
+    session = (await api.get("/v1/sessions")).json()["items"][0]["id"]
     told = {"items": []}
     async with asyncio.timeout(30):
-        while not [one for one in told["items"] if one["subject"] == await fieldnotes.notebook_id(page)]:
+        while not {id, session} <= {one["subject"] for one in told["items"]}:
             told = (await api.get("/v1/webhooks/deliveries", params={"state": "delivered"})).json()
+    await page.get_by_role("button", name="Tools").click()
+    shown = page.get_by_test_id("told").get_by_role("listitem")
+    await expect(shown.filter(has_text="session.ready")).to_have_count(1)
+    await expect(shown.filter(has_text="notebook.saved").last).to_be_visible()
+    await page.get_by_role("button", name="Tools").click()
 
     # Tomorrow: the session is over, the server is gone, and its folder with it.
     seats, its_folder = stack.folder / "hub" / "seats", f"*/*/work/{await fieldnotes.notebook_id(page)}"
