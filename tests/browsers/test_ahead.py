@@ -70,6 +70,8 @@ async def test_while_the_hub_does_not_answer_its_user_is_told_and_reads_and_the_
         finally:
             hub.send_signal(signal.SIGCONT)
         await browser.call("() => notebook.ready")
+        # It was asked again, and the notebook has taken the saved version's place.
+        await until(lambda: browser.call("() => document.querySelectorAll('iframe').length"), 1)
         found = await browser.call_inside(_OF_THE_FRAME, f"http://assets.nb.localhost:{stack.ports.assets}")
 
     assert (len(ahead) > 30, found > 30) == (True, True)

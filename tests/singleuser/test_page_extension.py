@@ -11,7 +11,7 @@ from playwright.async_api import Frame, Page, expect
 from tests.support.chromium import chromium_page
 from tests.support.host_page import HostPage, host_page
 from tests.support.plain_jupyter import EXTENSION, PlainJupyter, plain_jupyter
-from tests.support.real_hub import free_ports
+from tests.support.real_hub import ROOT, free_ports
 
 pytestmark = pytest.mark.browser
 
@@ -478,6 +478,74 @@ async def test_jupyters_own_save_is_followed_from_its_beginning(
     await page.wait_for_function("notebook.saveState === 'saved'")
     states = await page.evaluate("told.filter(({ event }) => event === 'saveState').map(({ state }) => state)")
     assert states[-3:] == ["unsaved", "saving", "saved"]
+
+
+async def test_the_kits_frame_greets_obeys_and_refuses_as_the_real_one(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    """What a host's own tests see of a notebook is what its users will."""
+    host.frames["kit"] = KIT_FRAME.read_text()
+    await page.add_init_script("addEventListener('message', ({ data }) => (window.hellos ??= []).push(data))")
+    jupyter.write(PATH, "1 + 1")
+    await open_notebook(page, host)
+    of_the_real_one = await _behaviour(page)
+
+    host.frame_urls, host.minted = [f"{host.frame_origin}/frames/kit?host={host.origin}"], 0
+    await page.goto(host.url)
+    await page.evaluate("notebook.ready")
+
+    assert await _behaviour(page) == of_the_real_one
+
+
+async def _behaviour(page: Page) -> dict[str, Any]:
+    """How a frame greets, how it answers commands, and what it tells meanwhile, without what that holds."""
+    answers = await page.evaluate(
+        """async (asked) => {
+          const answers = [];
+          for (const [command, ...values] of asked) {
+            const answer = (result) => `${command} ${typeof result}`;
+            answers.push(await notebook.command(command, ...values).then(answer, ({ code }) => `${command} ${code}`));
+          }
+          return answers;
+        }""",
+        ASKED,
+    )
+    await page.frames[1].locator("textarea, .jp-Notebook .cm-content").last.click()
+    for event in ("kernel", "executed", "selection"):
+        await told(page, event)
+    [greeting, *_] = await page.evaluate("hellos")
+    fields = "told.filter(({ event }) => wanted.includes(event)).map((one) => Object.keys(one).sort().join())"
+    wanted = ["ready", "kernel", "executed", "selection", "dirty"]
+    return {
+        "greeting": {
+            **greeting,
+            "document": type(greeting["document"]),
+            "capabilities": sorted(greeting["capabilities"]),
+        },
+        "answers": answers,
+        "told": set(await page.evaluate(f"(wanted) => {fields}", wanted)),
+    }
+
+
+KIT_FRAME = ROOT / "frontend-snippet" / "src" / "testkit" / "frame.html"
+ASKED = [
+    *[["theme", theme] for theme in ("dark", "light", "blue")],
+    *[["colors", colors] for colors in ({"text": "#123456"}, {}, {"text": "url(x)"}, {"shadow": "red"})],
+    *[["hide", parts] for parts in (["toolbar"], [], ["everything"], "toolbar")],
+    *[["go-to", cell] for cell in (0, "first")],
+    *[["tell-height", wanted] for wanted in (True, 1)],
+    ["run-all", "now"],
+    ["run-all"],
+    ["interrupt"],
+    ["restart"],
+    *[["read-only", wanted] for wanted in ("yes", True)],
+    ["replace-cell", {}],
+    ["replace-cell", {"id": "one", "source": "2 + 2"}],
+    ["insert-cell", {"kind": "code", "source": ""}],
+    ["read-only", False],
+    ["replace-cell", {"id": "one", "source": "2 + 2"}],
+    *[["insert-cell", {"kind": kind, "source": "", "at": at}] for kind, at in (("code", 9), ("slide", 0), ("raw", 1))],
+]
 
 
 async def test_an_sdk_of_the_first_protocol_is_served(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
