@@ -225,12 +225,17 @@ async def test_who_waits_is_told_the_place_in_the_queue_and_can_give_up(page: Pa
     await expect(page.get_by_test_id("save-state")).to_contain_text("number 3")
     await expect(page.locator(".inset-panel")).to_contain_text("Waiting for a free place: number 3")
     await look(page, "demo-queued")
+    [session] = stack.inset.sessions.values()
+    session.waits_for = "hub"
+    session.place = None
+    await expect(page.locator(".inset-panel")).to_contain_text("The notebook server does not answer yet")
+    session.waits_for = "image"
+    await expect(page.locator(".inset-panel")).to_contain_text("Downloading the notebook server")
     await page.get_by_role("button", name="Cancel").click()
 
     await expect(page.get_by_role("alert")).to_contain_text("The notebook was not opened")
     await expect(page.frame_locator(".inset-preview").get_by_text("Preview of version 1")).to_be_visible()
     # The page answers at once; its back end tells the service after that.
-    [session] = stack.inset.sessions.values()
     async with asyncio.timeout(10):
         while session.ending_reason is None:
             await asyncio.sleep(0.05)
