@@ -344,6 +344,7 @@ class Steps:
             await self._tell(session, HUB_SILENT)
 
         late = asyncio.create_task(tell())
+        late.add_done_callback(lambda late: late.cancelled() or late.exception())  # the database tells of itself
         try:
             return await answer
         finally:
