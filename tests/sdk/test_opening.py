@@ -60,6 +60,21 @@ async def test_the_notebook_opens_at_the_cell_that_was_being_read(page: Page, ho
     await expect(page.locator(".inset-preview")).to_have_count(0)
 
 
+async def test_what_the_saved_version_covers_is_painted_all_the_same(page: Page, host: HostPage) -> None:
+    """Chromium paints what nothing can be seen of once a second, and Jupyter does most of its work as it is painted."""
+    host.frames["notebook"] = """<!doctype html><body><script>
+      let painted = 0;
+      (function paint() { document.body.textContent = painted++; requestAnimationFrame(paint); })();
+    </script>"""
+    await page.goto(host.url)
+    await expect(static(page).get_by_text("grants = 7")).to_be_visible()
+    await expect(page.locator(".inset-frame")).to_have_count(1)
+
+    await page.frames[-1].wait_for_function("painted > 60", polling=100)
+
+    await expect(static(page).get_by_text("grants = 7")).to_be_visible()
+
+
 async def test_a_strict_policy_of_the_page_needs_one_nonce(page: Page, host: HostPage) -> None:
     host.policy = POLICY
     host.started.clear()

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Frame, Page, expect
 
 from tests.support.chromium import chromium_page
-from tests.support.host_page import HostPage, host_page
+from tests.support.host_page import HostPage, host_page, saved_version
 from tests.support.plain_jupyter import EXTENSION, PlainJupyter, plain_jupyter
 from tests.support.real_hub import free_ports
 
@@ -451,18 +451,58 @@ async def steady_height(page: Page) -> float:
     )
 
 
-async def test_the_notebook_scrolls_to_the_cell_that_the_host_names(
-    page: Page, host: HostPage, jupyter: PlainJupyter
+@pytest.mark.parametrize("interface", ["notebook", "lab"])
+async def test_the_notebook_takes_the_saved_versions_place_at_the_same_cell(
+    interface: str, page: Page, host: HostPage, jupyter: PlainJupyter
 ) -> None:
-    jupyter.write_cells(PATH, [f"{LONG}\n# the cell {n}" for n in range(12)])
-    frame = await open_notebook(page, host)
-    await frame.locator(".jp-CodeCell").first.wait_for()
+    sources = [f"{LONG}\n# the cell {n}" for n in range(40)]
+    jupyter.write_cells(PATH, sources)
+    host.frame_urls = [jupyter.page(PATH, interface=interface)]
+    host.previews = [saved_version(sources)]
+    host.started.clear()
+    await page.add_init_script(COUNTED)
+    await page.goto(host.url)
+    static = page.frame_locator(".inset-preview")
+    await static.get_by_text("# the cell 27").evaluate("(code) => code.closest('.nb-cell').scrollIntoView()")
 
-    await page.evaluate("notebook.command('go-to', 7)")
+    host.started.set()
+    await expect(page.locator(".inset-preview")).to_have_count(0, timeout=60_000)
 
-    top = "document.querySelector('.jp-WindowedPanel-outer, .jp-NotebookPanel-notebook').getBoundingClientRect().top"
-    cell = "jupyterapp.shell.currentWidget.content.widgets[7].node.getBoundingClientRect().top"
-    await frame.wait_for_function(f"Math.abs({cell} - {top}) < 60")
+    frame = page.frames[1]
+    assert await frame.evaluate(AT, 27) < 30
+    # Jupyter makes the cells above one after the other, and none of them pushes this one away.
+    await frame.wait_for_function(
+        "jupyterapp.shell.currentWidget.content.widgets.every((cell) => !cell.isPlaceholder())"
+    )
+    assert await frame.evaluate(AT, 27) < 30
+    assert await frame.evaluate("scrolled.length") <= 10
+
+    await frame.evaluate("scrolled.length = 0")
+    for cell in (3, 30):
+        await page.evaluate("(cell) => notebook.command('go-to', cell)", cell)
+        assert await frame.evaluate(AT, cell) < 30
+    assert await frame.evaluate("scrolled.length") <= 10
+
+
+COUNTED = """
+  window.scrolled = [];
+  const waiting = setInterval(() => {
+    const content = globalThis.jupyterapp?.shell.currentWidget?.content;
+    if (!content) return;
+    clearInterval(waiting);
+    const scrollToItem = content.scrollToItem.bind(content);
+    content.scrollToItem = (...values) => { scrolled.push(values); return scrollToItem(...values); };
+  }, 5);
+"""
+"""Counts the calls of what makes Jupyter scroll."""
+
+AT = """(cell) => {
+  const { content } = jupyterapp.shell.currentWidget;
+  const top = (one) => one.getBoundingClientRect().top;
+  const scroller = content.node.querySelector('.jp-WindowedPanel-outer') ?? content.node;
+  return Math.abs(top(content.widgets[cell].node) - top(scroller));
+}"""
+"""How far a cell is from the top, in pixels."""
 
 
 async def test_jupyters_own_save_is_followed_from_its_beginning(

@@ -1,8 +1,10 @@
 /** Scrolls to a cell, and keeps it there until the notebook around it has come to rest. */
-import type { Notebook } from '@jupyterlab/notebook';
+import type { Cell, Notebook } from '@jupyterlab/notebook';
 
 /** How far from the top the cell may be, in pixels: what Notebook's page leaves above it, and a little more. */
 const NEAR = 24;
+/** How many cells may be made before others, at most. */
+const AT_ONCE = 12;
 /** How many looks in a row must find it there before it counts as shown. */
 const STEADY = 2;
 /** How long the notebook must have stayed as it is to be at rest, and how long that is waited for, in milliseconds. */
@@ -24,10 +26,26 @@ export async function goTo({ content }: { content: Notebook }, index: number): P
   if (!cell) throw new Error('There is no such cell.');
   // This one browsers keep in its place, whatever grows above it.
   content.activeCellIndex = index;
+  bringForward(content, index);
   await new Promise<void>((resolve) => { void hold(content, index, cell, resolve); });
 }
 
-async function hold(content: Notebook, index: number, cell: { readonly node: HTMLElement }, shown: () => void): Promise<void> {
+/** Make the cell and what is seen below it at once: by itself Jupyter comes to them when it has made all above. */
+function bringForward({ layout, node, notebookConfig, widgets }: Notebook, index: number): void {
+  if (notebookConfig.windowingMode === 'full') return;
+  let below = 0;
+  for (let at = index; at < Math.min(index + AT_ONCE, widgets.length) && below < node.clientHeight; at++) {
+    const cell = widgets[at] as Cell;
+    if (cell.isPlaceholder()) {
+      // What Jupyter does itself, and finds its place by.
+      cell.dataset.windowedListIndex = String(at);
+      layout.insertWidget(at, cell);
+    }
+    below += cell.node.offsetHeight;
+  }
+}
+
+async function hold(content: Notebook, index: number, cell: Cell, shown: () => void): Promise<void> {
   const taken = new AbortController();
   for (const event of BY_HAND) content.node.addEventListener(event, () => { taken.abort(); }, { signal: taken.signal, capture: true });
   const began = performance.now();
