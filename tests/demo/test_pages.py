@@ -407,7 +407,7 @@ async def test_without_a_preview_there_is_no_empty_frame(page: Page, stack: Stac
     async with page.expect_response("**/preview") as answering:
         await page.reload()
 
-    assert (await answering.value).status == 204
+    assert (await answering.value).status == 503
     await expect(page.locator(".inset-preview")).to_be_hidden()
 
 
