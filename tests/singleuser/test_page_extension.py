@@ -48,7 +48,12 @@ async def test_the_host_saves_what_the_user_typed(
     interface: str, page: Page, host: HostPage, jupyter: PlainJupyter
 ) -> None:
     host.frame_urls = [jupyter.page(PATH, interface=interface)]
+    host.options = {"hide": ["status-bar"]}
     frame = await open_notebook(page, host)
+    if interface == "lab":
+        await expect(frame.locator("#jp-main-statusbar")).to_be_hidden()
+        await page.evaluate("notebook.command('hide', [])")
+        await expect(frame.locator("#jp-main-statusbar")).to_be_visible()
 
     await type_into(frame, "a_new_line = 1")
     await told(page, "dirty", dirty=True)
@@ -313,6 +318,8 @@ async def test_the_host_commands_and_hears_of_runs_without_what_they_hold(
 
     await page.evaluate("notebook.command('theme', 'dark')")
     await frame.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    await page.evaluate("notebook.command('theme', 'light')")
+    await frame.wait_for_function("document.body.dataset.jpThemeLight === 'true'")
     await page.evaluate("notebook.command('read-only', true)")
     await frame.wait_for_function("document.querySelector('.jp-Cell .cm-content').ariaReadOnly === 'true'")
     await page.evaluate("notebook.command('read-only', false)")
@@ -321,6 +328,22 @@ async def test_the_host_commands_and_hears_of_runs_without_what_they_hold(
 
     await page.evaluate("notebook.command('restart')")
     await told(page, "kernel", state="restarting")
+
+
+async def test_the_host_interrupts_what_runs_and_hears_how_long_it_took(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    jupyter.write(PATH, "import time; time.sleep(600)")
+    await open_notebook(page, host)
+    await page.evaluate("window.run = notebook.command('run-all').then(() => null, ({ code }) => code); 0")
+    await told(page, "kernel", state="busy")
+
+    await page.evaluate("notebook.command('interrupt')")
+
+    assert await page.evaluate("run") == "command-failed"
+    await told(page, "executed", cell=0, failed=True)
+    took = await page.evaluate("told.find(({ event }) => event === 'executed').seconds")
+    assert 0 < took < 600
 
 
 async def test_what_is_run_at_once_runs_although_the_kernel_is_still_starting(
@@ -391,6 +414,13 @@ async def test_the_host_hides_parts_and_lends_its_colours(page: Page, host: Host
     await expect(frame.locator("#jp-MainMenu")).to_be_hidden()
     await page.evaluate("notebook.command('hide', [])")
     await expect(toolbar).to_be_visible()
+
+    cell_toolbar = frame.locator(".jp-cell-toolbar").first
+    await expect(cell_toolbar).to_be_visible()
+    await page.evaluate("notebook.command('hide', ['cell-toolbar'])")
+    await expect(cell_toolbar).to_be_hidden()
+    await page.evaluate("notebook.command('hide', [])")
+    await expect(cell_toolbar).to_be_visible()
 
     most = "document.querySelector('.jp-Notebook').getBoundingClientRect().top"
     await page.evaluate("notebook.command('hide', ['header', 'menu', 'toolbar'])")
@@ -518,6 +548,31 @@ async def test_jupyters_own_save_is_followed_from_its_beginning(
     await page.wait_for_function("notebook.saveState === 'saved'")
     states = await page.evaluate("told.filter(({ event }) => event === 'saveState').map(({ state }) => state)")
     assert states[-3:] == ["unsaved", "saving", "saved"]
+
+
+async def test_what_is_typed_offline_is_saved_later_and_jupyter_opens_no_dialog_about_it(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    host.frame_urls = [jupyter.page(PATH, interface="lab")]
+    frame = await open_notebook(page, host)
+    dialogs = frame.locator(".jp-Dialog")
+    sessions = "jupyterapp.serviceManager.sessions"
+    await frame.evaluate(f"{sessions}.connectionFailure.connect((_, error) => {{ window.lost = String(error); }})")
+
+    await page.context.set_offline(True)
+    await type_into(frame, "typed_offline = 1")
+    await page.keyboard.press("Control+s")
+    await told(page, "saveFailed")
+    # What Jupyter asks by itself every ten seconds.
+    await frame.evaluate(f"{sessions}.refreshRunning().catch(() => undefined)")
+    await frame.wait_for_function("window.lost?.includes('Failed to fetch')")
+    await page.wait_for_function("notebook.saveState === 'offline'")
+    assert await dialogs.count() == 0
+
+    await page.context.set_offline(False)
+    await page.wait_for_function("notebook.saveState === 'saved'")
+    assert "typed_offline" in jupyter.text(PATH)
+    assert await dialogs.count() == 0
 
 
 async def test_an_sdk_of_the_first_protocol_is_served(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:

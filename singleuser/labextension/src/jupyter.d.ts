@@ -61,6 +61,8 @@ declare module '@jupyterlab/services' {
     interface IManager {
       readonly events: { readonly stream: Signal<unknown, { readonly schema_id: string; readonly [field: string]: unknown }> };
       readonly serverSettings: ServerConnection.ISettings;
+      /** JupyterLab's dialog about a lost connection listens to this. */
+      readonly connectionFailure: { emit: (error: unknown) => void };
     }
   }
   export namespace Kernel {
