@@ -334,6 +334,7 @@ async def test_the_set_up_is_checked_when_somebody_asks_and_not_before(page: Pag
 
     await expect(found.nth(1)).to_contain_text("The token's `aud` must be another.")
     await expect(page.get_by_text("1 of 3 checks found something.")).to_be_visible()
+    await look(page, "demo-checkup")
 
 
 async def test_a_conflict_offers_its_ways_out_and_the_keyboard_reaches_them(page: Page, stack: Stack) -> None:
@@ -354,6 +355,7 @@ async def test_a_conflict_offers_its_ways_out_and_the_keyboard_reaches_them(page
     await expect(dialog.get_by_role("listitem")).to_have_text(
         ["Cell 1 “grants = 7”: its text", "The notebook’s own settings"]
     )
+    await look(page, "demo-conflict")
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
 

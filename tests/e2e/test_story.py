@@ -183,6 +183,10 @@ async def test_jupyterlab_is_shown_on_request(page: Page, stack, api):
     saved = await page.evaluate("lab.save()")
     assert "# in the lab" in (await api.get(f"/v1/notebooks/{notebook['id']}/versions/{saved['version']}/content")).text
 
+    restored = await page.evaluate("lab.restore(1)")
+    assert restored["version"] > saved["version"]
+    await expect(frame.get_by_text("# in the lab")).to_have_count(0)
+
 
 async def test_the_browser_of_these_tests_does_block_third_party_cookies(browser, stack):
     """Else the test above would show nothing: a plain cookie of another site must not come back."""

@@ -143,7 +143,13 @@ async def host_page(
 
 def saved_version(sources: list[str]) -> str:
     """The static page that the service makes of a notebook of these cells."""
-    cells = [{"cell_type": "code", "source": source, "execution_count": 1, "outputs": []} for source in sources]
+    return static_page(
+        [{"cell_type": "code", "source": source, "execution_count": 1, "outputs": []} for source in sources]
+    )
+
+
+def static_page(cells: list[dict[str, Any]]) -> str:
+    """The page that the service makes of cells as nbformat has them."""
     return whole_page(render_body(read_contents(json.dumps({"nbformat": 4, "metadata": {}, "cells": cells}).encode())))
 
 
