@@ -62,7 +62,7 @@ async def preview_analysis(
     id: str,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Hand on the last saved version as a page, with the policy that makes it safe here: it is read without a server."""
+    """Hand on the last saved version as a page, with the policy that makes it safe here."""
     answer = await inset.preview(user, analyses.get(user, id).notebook_id, known=if_none_match)
     headers = {name: answer.headers[name] for name in _OF_A_PREVIEW}
     return Response(answer.content, answer.status_code, headers, media_type="text/html")

@@ -178,6 +178,20 @@ async def test_a_frame_that_is_taken_away_delivers_its_edits(
     await until(lambda: "typed_at_last" in jupyter.text(PATH), patience=30)
 
 
+async def test_a_notebook_too_large_for_a_page_that_is_gone_is_saved_by_leave(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    """Browsers carry 64 KiB along from such a page."""
+    jupyter.write_cells(PATH, ["1 + 1", "\n".join(f"# {'x' * 98}" for _ in range(1500))])
+    frame = await open_notebook(page, host)
+    await type_into(frame, "typed_at_last = 1")
+    await told(page, "dirty", dirty=True)
+
+    await page.evaluate("window.left = notebook.leave(); document.querySelector('#mount').remove(); left")
+
+    assert "typed_at_last" in jupyter.text(PATH)
+
+
 async def test_a_frame_that_reloads_is_connected_again(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
     frame = await open_notebook(page, host)
 
