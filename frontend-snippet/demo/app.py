@@ -1,5 +1,6 @@
 """`create_app()`: opening, wiring, closing."""
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypedDict
@@ -43,16 +44,18 @@ def create_app(settings: Settings, *, service_transport: httpx.AsyncBaseTranspor
     add_problem_handler(app)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     app.mount("/sdk", StaticFiles(directory=settings.sdk))
-    app.middleware("http")(_guard(_security_headers(settings)))
+    app.middleware("http")(_guard(settings))
     return app
 
 
-def _security_headers(settings: Settings) -> dict[str, str]:
+def _security_headers(settings: Settings, nonce: str) -> dict[str, str]:
+    """Write what a page may load; the nonce is for the style sheet of a notebook's last saved version."""
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
-        "style-src": "'self'",
-        "img-src": "'self'",
+        "style-src": f"'self' 'nonce-{nonce}'",
+        # Plots in that version.
+        "img-src": "'self' data:",
         "connect-src": f"'self' {settings.service_url}",
         "frame-src": f"'self' {settings.frame_src}",
         "form-action": "'self'",
@@ -70,18 +73,19 @@ def _security_headers(settings: Settings) -> dict[str, str]:
 Next = Callable[[Request], Awaitable[Response]]
 
 
-def _guard(headers: dict[str, str]) -> Callable[[Request, Next], Awaitable[Response]]:
+def _guard(settings: Settings) -> Callable[[Request, Next], Awaitable[Response]]:
     """Refuse what another site's page sends in a user's name, and put the security headers on every answer."""
 
     async def guard(request: Request, call_next: Next) -> Response:
         origin = request.headers.get("origin")
         foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+        request.state.nonce = secrets.token_urlsafe(16)
         response: Response
         if foreign and request.method not in ("GET", "HEAD"):
             response = PlainTextResponse("This form belongs to another site.", 403)
         else:
             response = await call_next(request)
-        for name, value in headers.items():
+        for name, value in _security_headers(settings, request.state.nonce).items():
             response.headers.setdefault(name, value)
         return response
 

@@ -200,10 +200,10 @@ export class Opening {
   /** Let the notebook take the place of what is shown, at the same cell. */
   #uncover(): void {
     const { view } = this.#options;
-    const cell = view.still && topCell(view.still);
+    const cell = view.still ? topCell(view.still) : -1;
     if (this.#ticking) this.#progress.arrived();
     this.#stopTicking();
-    const shown = cell !== undefined && this.can('go-to') ? this.channel?.order('go-to', cell, SCROLLING) : undefined;
+    const shown = cell >= 0 && this.can('go-to') && this.channel?.order('go-to', cell, SCROLLING);
     if (!shown) view.uncover();
     // A notebook that can't scroll there is a notebook all the same.
     else void shown.catch(() => undefined).then(() => { if (this.channel) view.uncover(); });

@@ -14,9 +14,8 @@ export function previewOf(document: Document, title: string, page: { srcdoc: str
   return Object.assign(frame, page);
 }
 
-/** The index of the first cell that can be seen, if that can be told. */
-export function topCell(frame: HTMLIFrameElement): number | undefined {
+/** The index of the first cell that can be seen, or -1 where that can't be told. */
+export function topCell(frame: HTMLIFrameElement): number {
   const cells = [...(frame.contentDocument?.querySelectorAll('.nb-cell') ?? [])];
-  const index = cells.findIndex((cell) => cell.getBoundingClientRect().bottom > 8);
-  return index < 0 ? undefined : index;
+  return cells.findIndex((cell) => cell.getBoundingClientRect().bottom > 8);
 }

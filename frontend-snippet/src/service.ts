@@ -63,7 +63,8 @@ export class Service {
   async restore(notebookId: string, version: number, signal: AbortSignal): Promise<SavedVersion> {
     const path = at(notebookId, `versions/${String(version)}/restore`);
     // Once: a second one would make a second version.
-    return (await this.#authorized(path, { method: 'POST', signal })).json() as Promise<SavedVersion>;
+    const made = await (await this.#authorized(path, { method: 'POST', signal })).json() as { number: number; sha256: string };
+    return { ...made, version: made.number };
   }
 
   /** Mint a URL that opens the notebook once, soon: alone, unless something else is to be shown. */

@@ -352,7 +352,7 @@ test('a host makes cells, hides parts, hears of the selection, and is told why n
 test('a version is restored by the service, once', async () => {
   const { service, notebook } = embed();
   const restore = 'POST /v1/notebooks/n1/versions/2/restore';
-  service.answerOnce(restore, () => Response.json({ version: 7, sha256: 'ab' }, { status: 201 }), () => problem(404, 'version-not-found'));
+  service.answerOnce(restore, () => Response.json({ number: 7, sha256: 'ab' }, { status: 201 }), () => problem(404, 'version-not-found'));
   assert.equal((await notebook.restore(2)).version, 7);
   await assert.rejects(notebook.restore(2), { code: 'version-not-found' });
   assert.equal(service.count(restore), 2);

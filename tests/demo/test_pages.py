@@ -339,6 +339,7 @@ async def test_the_set_up_is_checked_when_somebody_asks_and_not_before(page: Pag
 
     await expect(found.nth(1)).to_contain_text("The token's `aud` must be another.")
     await expect(page.get_by_text("1 of 3 checks found something.")).to_be_visible()
+    await look(page, "demo-checkup")
 
 
 async def test_a_conflict_offers_its_ways_out_and_the_keyboard_reaches_them(page: Page, stack: Stack) -> None:
@@ -359,6 +360,7 @@ async def test_a_conflict_offers_its_ways_out_and_the_keyboard_reaches_them(page
     await expect(dialog.get_by_role("listitem")).to_have_text(
         ["Cell 1 “grants = 7”: its text", "The notebook’s own settings"]
     )
+    await look(page, "demo-conflict")
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
 
@@ -412,7 +414,7 @@ async def test_without_a_preview_there_is_no_empty_frame(page: Page, stack: Stac
     async with page.expect_response("**/preview") as answering:
         await page.reload()
 
-    assert (await answering.value).status == 204
+    assert (await answering.value).status == 503
     await expect(page.locator(".inset-preview")).to_be_hidden()
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.e2e import fieldnotes
 from tests.e2e.conftest import log_in
@@ -116,16 +116,42 @@ async def test_recreate_a_stored_notebook_from_the_database(page: Page, stack, a
     assert json.loads(file.read_bytes())["cells"] == json.loads(content)["cells"]
 
 
-async def test_the_host_shows_the_last_saved_version_as_a_page(page: Page):
+async def test_the_host_shows_the_last_saved_version_as_a_page(page: Page, stack):
     await fieldnotes.create(page, "Previewed", start="The grants example")
     frame = await fieldnotes.opened(page)
     heading = await frame.locator(".jp-RenderedHTMLCommon h1").first.text_content()
 
-    answer = await page.goto(f"{page.url}/preview")
+    await page.goto(stack.demo_url)
+    async with page.expect_response("**/preview") as answering:
+        row = page.get_by_role("listitem").filter(has_text="Previewed")
+        await row.get_by_role("link", name="Read", exact=True).click()
 
-    assert answer is not None
+    answer = await answering.value
     assert "sandbox" in answer.headers["content-security-policy"]
     await expect(page.get_by_role("heading").first).to_have_text((heading or "").removesuffix("¶"))
+
+
+async def test_the_notebook_opens_at_the_cell_that_was_being_read(page: Page):
+    # So low that the example's end has to be scrolled to.
+    await page.set_viewport_size({"width": 1100, "height": 420})
+    await fieldnotes.create(page, "Read on", start="The grants example")
+    static = page.frame_locator(".inset-preview")
+    read = asyncio.Event()
+
+    async def when_read(route: Route) -> None:
+        await read.wait()
+        await route.continue_()
+
+    await page.route("**/iframe-url", when_read)
+    await static.locator(".nb-cell").nth(1).evaluate("(cell) => cell.scrollIntoView()")
+    # A policy of the page that keeps the rendering's own style sheet out shows on it.
+    await expect(static.locator(".nb-input").first).to_have_css("border-top-style", "solid")
+    read.set()
+    await expect(page.locator(".inset-preview")).to_have_count(0, timeout=fieldnotes.READY_MS)
+
+    frame = page.frame_locator(".inset-frame")
+    await expect(frame.locator(".jp-Cell").nth(1)).to_have_class(re.compile("jp-mod-active"))
+    await expect(frame.locator(".jp-Cell").nth(1)).to_be_in_viewport()
 
 
 async def test_show_it_in_the_iframe_by_a_signed_url(page: Page, browser, stack, heard):
@@ -163,6 +189,10 @@ async def test_jupyterlab_is_shown_on_request(page: Page, stack, api):
     await type_in_last_cell(frame, "# in the lab ")
     saved = await page.evaluate("lab.save()")
     assert "# in the lab" in (await api.get(f"/v1/notebooks/{notebook['id']}/versions/{saved['version']}/content")).text
+
+    restored = await page.evaluate("lab.restore(1)")
+    assert restored["version"] > saved["version"]
+    await expect(frame.get_by_text("# in the lab")).to_have_count(0)
 
 
 async def test_the_browser_of_these_tests_does_block_third_party_cookies(browser, stack):

@@ -1,16 +1,12 @@
 """A host's page in a real browser, with a stand-in for a live notebook in its frame."""
 
-import json
 from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Page
 
-from inset.preview.contents import read_contents
-from inset.preview.page import whole_page
-from inset.preview.rendering import render_body
 from tests.support.chromium import chromium_page
-from tests.support.host_page import SDK, HostPage, host_page
+from tests.support.host_page import SDK, HostPage, host_page, saved_version
 
 NOTEBOOK = """<!doctype html><body>The live notebook<script>
   const tell = (target, message, ...rest) => target.postMessage({ protocol: 'notebook-embed/1', ...message }, ...rest);
@@ -42,10 +38,7 @@ NOTEBOOK = """<!doctype html><body>The live notebook<script>
 
 
 def preview(cells: int = 1, source: str = "grants = 7") -> str:
-    """The page that the service makes of a notebook."""
-    cell = {"cell_type": "code", "source": source, "execution_count": 1, "outputs": []}
-    made = [{**cell, "source": f"{source}  # {n}"} for n in range(cells)]
-    return whole_page(render_body(read_contents(json.dumps({"nbformat": 4, "metadata": {}, "cells": made}).encode())))
+    return saved_version([f"{source}  # {n}" for n in range(cells)])
 
 
 @pytest.fixture

@@ -1,13 +1,15 @@
 """What a person sees of the SDK in a real browser: the last saved version, progress, states of saving, ways out."""
 
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import FrameLocator, Page, expect
 
 from tests.sdk.conftest import preview
 from tests.support.chromium import chromium_page
-from tests.support.host_page import HostPage
+from tests.support.host_page import SDK, HostPage
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +60,21 @@ async def test_the_notebook_opens_at_the_cell_that_was_being_read(page: Page, ho
     body = page.frame_locator(".inset-frame").locator("body")
     await expect(body).to_have_attribute("data-cell", "31")
     await expect(page.locator(".inset-preview")).to_have_count(0)
+
+
+async def test_what_the_saved_version_covers_is_painted_all_the_same(page: Page, host: HostPage) -> None:
+    """Chromium paints what nothing can be seen of once a second, and Jupyter does most of its work as it is painted."""
+    host.frames["notebook"] = """<!doctype html><body><script>
+      let painted = 0;
+      (function paint() { document.body.textContent = painted++; requestAnimationFrame(paint); })();
+    </script>"""
+    await page.goto(host.url)
+    await expect(static(page).get_by_text("grants = 7")).to_be_visible()
+    await expect(page.locator(".inset-frame")).to_have_count(1)
+
+    await page.frames[-1].wait_for_function("painted > 60", polling=100)
+
+    await expect(static(page).get_by_text("grants = 7")).to_be_visible()
 
 
 async def test_a_strict_policy_of_the_page_needs_one_nonce(page: Page, host: HostPage) -> None:
@@ -156,6 +173,45 @@ async def test_a_notebook_that_is_left_saves_out_of_sight(page: Page, host: Host
 
     assert await page.evaluate("told.filter(({ event }) => event === 'saved').length") == 1
     await expect(page.locator(".inset-notebook")).to_have_count(0)
+
+
+async def test_react_saves_what_is_unsaved_when_it_takes_the_component_away(
+    page: Page, host: HostPage, tmp_path: Path
+) -> None:
+    await page.goto(host.url)
+    await page.evaluate("notebook.destroy()")
+    await page.evaluate(bundled(REACT, tmp_path))
+    await page.evaluate("shown = true; draw()")
+    await page.wait_for_function("heard.includes('ready')")
+    await page.frames[-1].evaluate("edit()")
+    await page.wait_for_function("heard.includes('dirty')")
+
+    await page.evaluate("shown = false; draw()")
+
+    await expect(page.locator(".inset-notebook")).to_have_count(0)
+    await page.wait_for_function("heard.includes('saved')")
+
+
+REACT = """
+  import { createElement } from 'react';
+  import { createRoot } from 'react-dom/client';
+  import { InsetNotebook } from './dist/react.js';
+  Object.assign(window, { heard: [], shown: false });
+  const root = createRoot(document.querySelector('#mount'));
+  window.draw = () => root.render(window.shown && createElement(InsetNotebook, {
+    serviceUrl: location.origin, notebookId: 'n1', fetchToken: async () => 'a-token',
+    onEvent: ({ event }) => { window.heard.push(event); },
+  }));
+"""
+
+
+def bundled(script: str, folder: Path) -> str:
+    """Make one script of this and all that it imports."""
+    esbuild = SDK.parent / "node_modules" / ".bin" / "esbuild"
+    out = folder / "bundle.js"
+    options = ["--bundle", "--define:process.env.NODE_ENV='production'", "--loader=js", f"--outfile={out}"]
+    subprocess.run([esbuild, *options], cwd=SDK.parent, input=script.encode(), capture_output=True, check=True)
+    return out.read_text(encoding="utf-8")
 
 
 async def test_the_element_opens_from_a_plain_script_and_leaves_no_global(page: Page, host: HostPage) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Frame, Page, expect
 
 from tests.support.chromium import chromium_page
-from tests.support.host_page import HostPage, host_page
+from tests.support.host_page import HostPage, host_page, saved_version
 from tests.support.plain_jupyter import EXTENSION, PlainJupyter, plain_jupyter
 from tests.support.real_hub import ROOT, free_ports
 
@@ -48,7 +48,12 @@ async def test_the_host_saves_what_the_user_typed(
     interface: str, page: Page, host: HostPage, jupyter: PlainJupyter
 ) -> None:
     host.frame_urls = [jupyter.page(PATH, interface=interface)]
+    host.options = {"hide": ["status-bar"]}
     frame = await open_notebook(page, host)
+    if interface == "lab":
+        await expect(frame.locator("#jp-main-statusbar")).to_be_hidden()
+        await page.evaluate("notebook.command('hide', [])")
+        await expect(frame.locator("#jp-main-statusbar")).to_be_visible()
 
     await type_into(frame, "a_new_line = 1")
     await told(page, "dirty", dirty=True)
@@ -171,6 +176,20 @@ async def test_a_frame_that_is_taken_away_delivers_its_edits(
     await page.evaluate(gone)
 
     await until(lambda: "typed_at_last" in jupyter.text(PATH), patience=30)
+
+
+async def test_a_notebook_too_large_for_a_page_that_is_gone_is_saved_by_leave(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    """Browsers carry 64 KiB along from such a page."""
+    jupyter.write_cells(PATH, ["1 + 1", "\n".join(f"# {'x' * 98}" for _ in range(1500))])
+    frame = await open_notebook(page, host)
+    await type_into(frame, "typed_at_last = 1")
+    await told(page, "dirty", dirty=True)
+
+    await page.evaluate("window.left = notebook.leave(); document.querySelector('#mount').remove(); left")
+
+    assert "typed_at_last" in jupyter.text(PATH)
 
 
 async def test_a_frame_that_reloads_is_connected_again(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
@@ -313,6 +332,8 @@ async def test_the_host_commands_and_hears_of_runs_without_what_they_hold(
 
     await page.evaluate("notebook.command('theme', 'dark')")
     await frame.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    await page.evaluate("notebook.command('theme', 'light')")
+    await frame.wait_for_function("document.body.dataset.jpThemeLight === 'true'")
     await page.evaluate("notebook.command('read-only', true)")
     await frame.wait_for_function("document.querySelector('.jp-Cell .cm-content').ariaReadOnly === 'true'")
     await page.evaluate("notebook.command('read-only', false)")
@@ -321,6 +342,22 @@ async def test_the_host_commands_and_hears_of_runs_without_what_they_hold(
 
     await page.evaluate("notebook.command('restart')")
     await told(page, "kernel", state="restarting")
+
+
+async def test_the_host_interrupts_what_runs_and_hears_how_long_it_took(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    jupyter.write(PATH, "import time; time.sleep(600)")
+    await open_notebook(page, host)
+    await page.evaluate("window.run = notebook.command('run-all').then(() => null, ({ code }) => code); 0")
+    await told(page, "kernel", state="busy")
+
+    await page.evaluate("notebook.command('interrupt')")
+
+    assert await page.evaluate("run") == "command-failed"
+    await told(page, "executed", cell=0, failed=True)
+    took = await page.evaluate("told.find(({ event }) => event === 'executed').seconds")
+    assert 0 < took < 600
 
 
 async def test_what_is_run_at_once_runs_although_the_kernel_is_still_starting(
@@ -392,6 +429,13 @@ async def test_the_host_hides_parts_and_lends_its_colours(page: Page, host: Host
     await page.evaluate("notebook.command('hide', [])")
     await expect(toolbar).to_be_visible()
 
+    cell_toolbar = frame.locator(".jp-cell-toolbar").first
+    await expect(cell_toolbar).to_be_visible()
+    await page.evaluate("notebook.command('hide', ['cell-toolbar'])")
+    await expect(cell_toolbar).to_be_hidden()
+    await page.evaluate("notebook.command('hide', [])")
+    await expect(cell_toolbar).to_be_visible()
+
     most = "document.querySelector('.jp-Notebook').getBoundingClientRect().top"
     await page.evaluate("notebook.command('hide', ['header', 'menu', 'toolbar'])")
     await expect(toolbar).to_be_hidden()
@@ -451,18 +495,58 @@ async def steady_height(page: Page) -> float:
     )
 
 
-async def test_the_notebook_scrolls_to_the_cell_that_the_host_names(
-    page: Page, host: HostPage, jupyter: PlainJupyter
+@pytest.mark.parametrize("interface", ["notebook", "lab"])
+async def test_the_notebook_takes_the_saved_versions_place_at_the_same_cell(
+    interface: str, page: Page, host: HostPage, jupyter: PlainJupyter
 ) -> None:
-    jupyter.write_cells(PATH, [f"{LONG}\n# the cell {n}" for n in range(12)])
-    frame = await open_notebook(page, host)
-    await frame.locator(".jp-CodeCell").first.wait_for()
+    sources = [f"{LONG}\n# the cell {n}" for n in range(40)]
+    jupyter.write_cells(PATH, sources)
+    host.frame_urls = [jupyter.page(PATH, interface=interface)]
+    host.previews = [saved_version(sources)]
+    host.started.clear()
+    await page.add_init_script(COUNTED)
+    await page.goto(host.url)
+    static = page.frame_locator(".inset-preview")
+    await static.get_by_text("# the cell 27").evaluate("(code) => code.closest('.nb-cell').scrollIntoView()")
 
-    await page.evaluate("notebook.command('go-to', 7)")
+    host.started.set()
+    await expect(page.locator(".inset-preview")).to_have_count(0, timeout=60_000)
 
-    top = "document.querySelector('.jp-WindowedPanel-outer, .jp-NotebookPanel-notebook').getBoundingClientRect().top"
-    cell = "jupyterapp.shell.currentWidget.content.widgets[7].node.getBoundingClientRect().top"
-    await frame.wait_for_function(f"Math.abs({cell} - {top}) < 60")
+    frame = page.frames[1]
+    assert await frame.evaluate(AT, 27) < 30
+    # Jupyter makes the cells above one after the other, and none of them pushes this one away.
+    await frame.wait_for_function(
+        "jupyterapp.shell.currentWidget.content.widgets.every((cell) => !cell.isPlaceholder())"
+    )
+    assert await frame.evaluate(AT, 27) < 30
+    assert await frame.evaluate("scrolled.length") <= 10
+
+    await frame.evaluate("scrolled.length = 0")
+    for cell in (3, 30):
+        await page.evaluate("(cell) => notebook.command('go-to', cell)", cell)
+        assert await frame.evaluate(AT, cell) < 30
+    assert await frame.evaluate("scrolled.length") <= 10
+
+
+COUNTED = """
+  window.scrolled = [];
+  const waiting = setInterval(() => {
+    const content = globalThis.jupyterapp?.shell.currentWidget?.content;
+    if (!content) return;
+    clearInterval(waiting);
+    const scrollToItem = content.scrollToItem.bind(content);
+    content.scrollToItem = (...values) => { scrolled.push(values); return scrollToItem(...values); };
+  }, 5);
+"""
+"""Counts the calls of what makes Jupyter scroll."""
+
+AT = """(cell) => {
+  const { content } = jupyterapp.shell.currentWidget;
+  const top = (one) => one.getBoundingClientRect().top;
+  const scroller = content.node.querySelector('.jp-WindowedPanel-outer') ?? content.node;
+  return Math.abs(top(content.widgets[cell].node) - top(scroller));
+}"""
+"""How far a cell is from the top, in pixels."""
 
 
 async def test_jupyters_own_save_is_followed_from_its_beginning(
@@ -546,6 +630,31 @@ ASKED = [
     ["replace-cell", {"id": "one", "source": "2 + 2"}],
     *[["insert-cell", {"kind": kind, "source": "", "at": at}] for kind, at in (("code", 9), ("slide", 0), ("raw", 1))],
 ]
+
+
+async def test_what_is_typed_offline_is_saved_later_and_jupyter_opens_no_dialog_about_it(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    host.frame_urls = [jupyter.page(PATH, interface="lab")]
+    frame = await open_notebook(page, host)
+    dialogs = frame.locator(".jp-Dialog")
+    sessions = "jupyterapp.serviceManager.sessions"
+    await frame.evaluate(f"{sessions}.connectionFailure.connect((_, error) => {{ window.lost = String(error); }})")
+
+    await page.context.set_offline(True)
+    await type_into(frame, "typed_offline = 1")
+    await page.keyboard.press("Control+s")
+    await told(page, "saveFailed")
+    # What Jupyter asks by itself every ten seconds.
+    await frame.evaluate(f"{sessions}.refreshRunning().catch(() => undefined)")
+    await frame.wait_for_function("window.lost?.includes('Failed to fetch')")
+    await page.wait_for_function("notebook.saveState === 'offline'")
+    assert await dialogs.count() == 0
+
+    await page.context.set_offline(False)
+    await page.wait_for_function("notebook.saveState === 'saved'")
+    assert "typed_offline" in jupyter.text(PATH)
+    assert await dialogs.count() == 0
 
 
 async def test_an_sdk_of_the_first_protocol_is_served(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:

@@ -17,6 +17,9 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 
+from inset.preview.contents import read_contents
+from inset.preview.page import whole_page
+from inset.preview.rendering import render_body
 from tests.support.real_hub import ROOT
 
 SDK = ROOT / "frontend-snippet" / "dist"
@@ -136,6 +139,18 @@ async def host_page(
         host.started.set()
         server.stop()
         await server.close_all_connections()
+
+
+def saved_version(sources: list[str]) -> str:
+    """The static page that the service makes of a notebook of these cells."""
+    return static_page(
+        [{"cell_type": "code", "source": source, "execution_count": 1, "outputs": []} for source in sources]
+    )
+
+
+def static_page(cells: list[dict[str, Any]]) -> str:
+    """The page that the service makes of cells as nbformat has them."""
+    return whole_page(render_body(read_contents(json.dumps({"nbformat": 4, "metadata": {}, "cells": cells}).encode())))
 
 
 class _Handler(web.RequestHandler):

@@ -26,7 +26,7 @@ const notebook = embedNotebook({
   notebookId,
   fetchToken,
   title: $('title').textContent,
-  preview: $('notebook').dataset.preview,
+  nonce: $('notebook').nonce,
   saveLine: false,    // this page has its own, in the toolbar
   onProgress: ({ percent, message }) => update({ phase: 'busy', note: `${message} (${Math.round(percent)} %)` }),
   onReady: () => {

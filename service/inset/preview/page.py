@@ -12,8 +12,9 @@ _POLICY = f"default-src 'none'; img-src data:; style-src {STYLE_HASH}; base-uri 
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 """No scripts, no origin, no forms, no leading the host's page away. A link that is clicked opens a tab of its own."""
 
+# Which language it is in nobody has said.
 _PAGE = """<!doctype html>
-<html>
+<html lang="und">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">

@@ -10,6 +10,7 @@ import { obey, tellOfRuns, tellOfSelection } from './commands.js';
 import { keepLinksInFrame } from './links.js';
 import { Notebook, save } from './notebook.js';
 import { PageAround } from './page-around.js';
+import { askQuietly, saveQuietly } from './quiet.js';
 import { Renewal } from './renewal.js';
 import { obeyServer } from './server-events.js';
 import { keepBeside } from './two-pages.js';
@@ -54,6 +55,8 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
     heard: (message) => { answer(message); },
   });
 
+  askQuietly(app.serviceManager, () => page.listening);
+
   const renewal = new Renewal(() => { page.say({ type: 'expiring' }); }, (ticket) => bridge.enter(ticket));
   renewal.endsIn(Number(PageConfig.getOption('insetExpiresIn') || Infinity));
 
@@ -80,6 +83,7 @@ function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, 
   async function adopt(added: NotebookPanel): Promise<void> {
     if (panel || added.context.path !== path) return;
     panel = added;
+    saveQuietly(added.context, () => page.listening);
     added.context.disposed.connect(() => { panel = notebook = undefined; });
     await added.context.ready;
     notebook = new Notebook(added.context, bridge, { mode, may }, (message) => { page.say(message); });

@@ -3,6 +3,8 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 
 export interface Inside {
   contentsModel: { hash?: string | null } | null;
+  /** Opens a dialog about a file that could not be saved or loaded. */
+  _handleError?: (error: unknown, title: string) => Promise<void>;
   /** Asks whether to overwrite the file, which has changed on disk, or to lose what the page holds. */
   _raiseConflict?: (onDisk: object, options: { content: unknown }) => Promise<object>;
 }

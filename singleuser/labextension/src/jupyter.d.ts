@@ -61,6 +61,8 @@ declare module '@jupyterlab/services' {
     interface IManager {
       readonly events: { readonly stream: Signal<unknown, { readonly schema_id: string; readonly [field: string]: unknown }> };
       readonly serverSettings: ServerConnection.ISettings;
+      /** JupyterLab's dialog about a lost connection listens to this. */
+      readonly connectionFailure: { emit: (error: unknown) => void };
     }
   }
   export namespace Kernel {
@@ -132,6 +134,9 @@ declare module '@jupyterlab/notebook' {
 
   export interface Cell {
     readonly node: HTMLElement;
+    readonly dataset: DOMStringMap;
+    /** Whether it has not been made yet: Jupyter makes cells one by one, when it has nothing else to do. */
+    isPlaceholder(): boolean;
     readOnly: boolean;
     /** Whether `readOnly` is written into the notebook's metadata. */
     syncEditable: boolean;
@@ -160,6 +165,9 @@ declare module '@jupyterlab/notebook' {
     readonly node: HTMLElement;
     readonly model: NotebookModel | null;
     readonly widgets: readonly Cell[];
+    readonly layout: { insertWidget(index: number, cell: Cell): void };
+    /** With `full`, cells outside of the window are not in the page. */
+    readonly notebookConfig: { readonly windowingMode: string };
     readonly activeCellChanged: Signal<unknown, unknown>;
     readonly selectionChanged: Signal<unknown, unknown>;
     isSelectedOrActive(cell: Cell): boolean;

@@ -38,6 +38,11 @@ export class PageAround {
     this.#sayHello();
   }
 
+  /** Whether somebody hears what is said. */
+  get listening(): boolean {
+    return this.#port !== undefined;
+  }
+
   /** Said to nobody while there is no connection, and not to a page that is older than what is said. */
   say(message: Untagged<FrameMessage>): void {
     if (isKnownTo(this.#version, message.type)) this.#port?.postMessage(tag(message));
