@@ -20,8 +20,13 @@ class Member:
     """A user with a notebook, and in time with a session. Any answer but a success ends what it is asked for."""
 
     def __init__(self, crowd: "Crowd", name: str) -> None:
+        self.name = name
         self.notebook = self.session = ""
-        self.version = 1
+        self.told: list[str] = []
+        """The kinds of all events of its session, one after the other."""
+        self.sha256 = ""
+        """Of the notebook's last version."""
+        self._version = 1
         self._crowd = crowd
         self._headers = crowd.host.bearer(name, exp=int(time.time()) + 3500)
         self._ready: asyncio.Future[None]
@@ -38,8 +43,15 @@ class Member:
 
     async def make_notebook(self) -> Self:
         made = await self.call("POST", "/v1/notebooks", json={"name": "N"})
-        self.notebook, self.version = made["id"], made["version"]
+        self.notebook, self._version, self.sha256 = made["id"], made["version"], made["sha256"]
         return self
+
+    async def save(self, content: bytes) -> int:
+        """Store the notebook's next version; gives its number."""
+        based = {"If-Match": f'"{self._version}"'}
+        stored = await self.call("PUT", f"/v1/notebooks/{self.notebook}/content", headers=based, data=content)
+        self._version, self.sha256 = stored["version"], stored["sha256"]
+        return self._version
 
     async def open(self) -> float:
         """Open a session of the notebook; gives the seconds until its stream told that it is ready."""
@@ -79,6 +91,7 @@ class Member:
                 name, _, value = line.decode().strip().partition(": ")
                 if name == "event":
                     kind = value
+                    self.told.append(kind)
                 elif name == "data" and kind == "ready":
                     self._ready.set_result(None)
                 elif name == "data" and kind == "ended":
