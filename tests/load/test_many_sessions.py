@@ -17,7 +17,7 @@ from tests.service.conftest import document
 SESSIONS = int(os.environ.get("INSET_LOAD_SESSIONS", "60"))
 """`make soak` has a thousand."""
 SAVES = 3
-AT_ONCE = 100
+AT_ONCE = 20
 PATIENCE = 200 + 2 * SESSIONS
 
 
