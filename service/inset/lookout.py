@@ -33,8 +33,9 @@ class Lookout:
         """
         heard = self._heard.get(hub)
         if heard is None or heard.until < time.monotonic() or _has_failed(heard.servers):
-            heard = _Heard(asyncio.create_task(hub.servers()), time.monotonic() + self._kept_seconds)
-            self._heard[hub] = heard
+            servers = asyncio.create_task(hub.servers())
+            servers.add_done_callback(_has_failed)  # told to whoever waits for it, if anybody still does
+            self._heard[hub] = heard = _Heard(servers, time.monotonic() + self._kept_seconds)
         # One who waits no longer must not keep the others from hearing it.
         running = (await asyncio.shield(heard.servers)).get(server.seat)
         if running and running.server_id == server.id:
