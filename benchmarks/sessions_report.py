@@ -14,8 +14,8 @@ JupyterHub whose spawner starts nothing: each session was opened by `POST /v1/se
 server of its own at the hub, and is followed by an event stream all the while. Beside it a second deployment of the
 same kind stays at {first} sessions. Calls were made of both by turns, in {rounds} rounds at each size after some that
 don't count, so that other work on the machine disturbs both; the last column is the quotient of their medians at
-{last} sessions, in the same minutes. With {first} sessions in either the medians of status, metadata and saves
-differed by {noise} at the most: what differs by less is noise.
+{last} sessions, in the same minutes. With {first} sessions in either, medians of short calls differed by {noise} at
+the most: what differs by less is noise.
 
 {processors} processors, {system}, Python {python}; clients, hubs, databases and all replicas share them. Load average
 {before:.1f} when it began, {at_sizes} at the ends of the sizes.

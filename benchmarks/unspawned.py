@@ -5,6 +5,7 @@ its spawner says it has started is one process that says yes to everything.
 """
 
 import asyncio
+import resource
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -59,6 +60,9 @@ class Unspawned:
 @asynccontextmanager
 async def unspawned(folder: Path, database_url: str, *, seats: int) -> AsyncIterator[Unspawned]:
     """Run all of it on a migrated database until the block is left."""
+    # A socket for each stream, here and in the replicas.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     ports, [nothing] = free_ports(2), free_ports(1)
     async with AsyncExitStack() as stack:
         servers = await asyncio.create_subprocess_exec(
