@@ -61,12 +61,11 @@ async def test_everything_is_settled_once_and_nothing_fails(inset, http):
         while len(stopped := _servers(inset.hub.log(), "stopping")) < SESSIONS:
             await asyncio.sleep(0.1)
     started = _servers(inset.hub.log(), "starting")
-    assert len(started) == SESSIONS
-    assert started == stopped == set(started)
+    assert sorted(started) == sorted(stopped) == sorted(set(started))
     for name, ledger in ledgers.items():
         assert await audit(http, inset.urls[0], ledger, inset.host.bearer(name)) == SAVES + 1
 
 
 def _servers(log, what):
-    """Name the servers of which the hub's spawner said so, as often as it did."""
-    return Counter(re.findall(rf"{what} nothing for (\S+)", log))
+    """Name the servers of which the hub's spawner said so, each as often as it did."""
+    return re.findall(rf"{what} nothing for (\S+)", log)
