@@ -40,10 +40,11 @@ async def test_everything_is_settled_once_and_nothing_fails(inset, http):
             ledger = ledgers.setdefault(user.name, Ledger())
             ledger.acknowledged[user.notebook, 1] = user.sha256
             ledger.sent[user.notebook] = {user.sha256}
-            for number in range(1, SAVES + 1):
-                content = exact(document(f"{user.name}: {number}"))
+            for count in range(SAVES):
+                content = exact(document(f"{user.name}: {count}"))
                 ledger.sent[user.notebook].add(hashlib.sha256(content).hexdigest())
-                ledger.acknowledged[user.notebook, await user.save(content)] = user.sha256
+                number = await user.save(content)
+                ledger.acknowledged[user.notebook, number] = user.sha256
             await user.open()
         await all_are_open.wait()
         users.check()
