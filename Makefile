@@ -33,12 +33,12 @@ check:  ## format, lint, types, imports, fast tests
 	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
 	@$(BIN)/python -m pytest -q -x tests/house tests/service/test_callers.py tests/service/test_notebooks.py
 
-soak:  ## the long form: services and servers killed during thousands of saves, users with kernels, frames opened fifty times
+soak:  ## the long form: services and servers killed during thousands of saves, users with kernels, a thousand sessions, frames opened fifty times
 	@$(PYTHON) dev/install.py test
 	@INSET_FRAME_ROUNDS=$${INSET_FRAME_ROUNDS:-50} INSET_FAULT_SAVES=$${INSET_FAULT_SAVES:-1000} INSET_FAULT_KILLS=$${INSET_FAULT_KILLS:-30} \
 		INSET_MODEL_EXAMPLES=$${INSET_MODEL_EXAMPLES:-300} INSET_LOAD_USERS=$${INSET_LOAD_USERS:-20} \
-		INSET_LOAD_USERS_SAVES=$${INSET_LOAD_USERS_SAVES:-20} \
-		$(BIN)/python -m pytest -q --timeout 3600 tests/faults tests/load/test_users.py tests/service/test_store_model.py tests/security/test_users.py
+		INSET_LOAD_USERS_SAVES=$${INSET_LOAD_USERS_SAVES:-20} INSET_LOAD_SESSIONS=$${INSET_LOAD_SESSIONS:-1000} \
+		$(BIN)/python -m pytest -q --timeout 3600 tests/faults tests/load tests/service/test_store_model.py tests/security/test_users.py
 	@$(PYTHON) dev/docker_engine.py
 	@INSET_CHAOS=long $(BIN)/python -m pytest -q --timeout 3600 tests/docker/test_survival.py
 
@@ -58,9 +58,9 @@ bench-requests:  ## measure what the service's own path takes beside a trivial F
 	@$(PYTHON) dev/install.py test
 	@$(BIN)/python -m benchmarks.request_path
 
-bench-sessions:  ## measure two replicas with 10, 100 and 1,000 sessions on PostgreSQL; prints a table
+bench-sessions:  ## measure two replicas with 10, 100 and 1,000 sessions on PostgreSQL and a real hub; writes them into docs/load.md
 	@$(PYTHON) dev/install.py test
-	@$(BIN)/python -m benchmarks.sessions
+	@$(BIN)/python -m benchmarks.sessions --report docs/load.md
 
 bench-story:  ## measure the story from the click to the first result; writes docs/story-benchmark.md
 	@$(PYTHON) dev/install.py test

@@ -1,205 +1,188 @@
 """Whether the service gets slower, and how much larger, as sessions grow from 10 to 1,000.
 
-Two replicas as processes on a PostgreSQL of their own, before a hub that starts nothing (the tests' fake at the wire).
-The sessions, two for each user, stand in the database as if they had been opened, and each is followed by an event
-stream. At each size: how long a status takes, how long a session that is opened then takes until it is ready, and what
-either costs the replicas in CPU, which tells more on a machine that does other things; in the end, what a session
-costs in memory.
+Two deployments, each of two replicas on PostgreSQL before a real JupyterHub whose spawner starts nothing. In one of
+them sessions grow: each is opened over the API by a user of its own, with a server of its own at the hub, and followed
+by an event stream all the while. The other one stays at the first size. Calls are made of both by turns, in rounds, so
+that what else the machine does disturbs both; the quotient of two medians is what is to be looked at. At the first
+size both are alike, and their quotients tell how much of one is noise.
 """
 
 import argparse
 import asyncio
-import statistics
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-import psutil
-
-from benchmarks.replicated import before_hub, two_replicas
-from inset.db import Database, open_database
-from inset.models import Notebook, Server, ServerState, Session, SessionState
-from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub, FakeServer
-from tests.faults.replica import Replica
-from tests.service.conftest import events
+from benchmarks.crowd import Crowd, Member, crowd
+from benchmarks.sessions_report import Calls, Growth, Idle, Report, Size
+from benchmarks.unspawned import Unspawned, unspawned
+from tests.faults.ledger import exact
+from tests.service.conftest import document
 from tests.support.databases import Databases
-from tests.support.hosts import TestHost
-from tests.support.serving import served
 
-_SEATS = 600
-_IDLE_SECONDS = 10
+REPORT = Path(__file__).parents[1] / "docs" / "load.md"
+_WARM_UP_ROUNDS = 2
 
 
-class Bench:
-    """The clients of the two replicas."""
+@dataclass(frozen=True)
+class Place:
+    """A deployment and its users, with one more who does what is measured besides."""
 
-    def __init__(
-        self, http: httpx.AsyncClient, urls: Sequence[str], host: TestHost, hub: FakeHub, database: Database
-    ) -> None:
-        self._http = http
-        self._hub = hub
-        self._database = database
-        self._urls = urls
-        self._host = host
-        self.open: list[tuple[str, str]] = []
-        """Each session with its user."""
-        self._streams: list[asyncio.Task[None]] = []
-        self.reached: dict[str, list[float]] = {}
-        """Seconds from the call until a session was told to be in each phase, since these were last cleared."""
+    parts: Unspawned
+    crowd: Crowd
+    writer: Member
 
-    async def call(self, number: int, method: str, path: str, user: str, **call: object) -> dict[str, object]:
-        url = self._urls[number % 2] + path
-        answer = await self._http.request(method, url, headers=self._bearer(user), **call)  # type: ignore[arg-type]
-        assert answer.is_success, answer.text
-        told: dict[str, object] = answer.json()
-        return told
+    async def status(self, number: int) -> None:
+        member = self._member(number)
+        await member.call("GET", f"/v1/sessions/{member.session}")
 
-    async def new_session(self, number: int, user: str) -> tuple[str, float]:
-        """Open a new notebook; gives the session and the seconds until it was ready."""
-        notebook = await self.call(number, "POST", "/v1/notebooks", user, json={"name": "N"})
-        began = time.perf_counter()
-        session = await self.call(number, "POST", "/v1/sessions", user, json={"notebook_id": notebook["id"]})
-        await self.heard(number, str(session["id"]), user, "ready", since=began)
-        return str(session["id"]), time.perf_counter() - began
+    async def metadata(self, number: int) -> None:
+        member = self._member(number)
+        await member.call("GET", f"/v1/notebooks/{member.notebook}")
 
-    async def heard(self, number: int, id: str, user: str, last: str, *, since: float | None = None) -> None:
-        """Follow a session until an event of this kind; with `since`, note when it reached each phase."""
-        phases = {10: "queued", 80: "starting", 100: "loading"}
-        async with httpx.AsyncClient(base_url=self._urls[number % 2], timeout=120) as http:
-            async for kind, data in events(http, id, headers=self._bearer(user)):
-                assert kind != "failed" or last == "failed", data
-                if since is not None and kind == "progress" and (phase := phases.pop(data["percent"], None)):
-                    self.reached.setdefault(phase, []).append(time.perf_counter() - since)
-                if kind == last:
-                    return
+    async def signed_url(self, number: int) -> None:
+        member = self._member(number)
+        await member.call("POST", f"/v1/sessions/{member.session}/iframe-url")
 
-    async def grow(self, size: int) -> None:
-        """Have so many sessions open and followed."""
-        numbers = range(len(self.open), size)
-        async with self._database.transaction() as db:
-            db.add_all(
-                Notebook(id=f"notebook-{number}", host_id=self._host.id, owner=_user(number), name="N")
-                for number in numbers
-            )
-            for number in numbers[::2]:
-                id, seat = f"server-{number}", self._hub.seats[-1 - number // 2]
-                url = f"{self._hub.public_url}/user/{seat}/"
-                kind = {"host_id": self._host.id, "owner": _user(number)}
-                db.add(Server(id=id, seat=seat, state=ServerState.RUNNING, url=url, **kind))
-                running = self._hub.servers[seat] = FakeServer(seat, {"server_id": id})
-                running.ready.set()
-        async with self._database.transaction() as db:
-            for number in numbers:
-                session = Session(
-                    host_id=self._host.id, owner=_user(number), notebook_id=f"notebook-{number}",
-                    server_id=f"server-{number // 2 * 2}", state=SessionState.READY, embeddable=True,
-                )  # fmt: skip
-                db.add(session)
-                self.open.append((session.id, session.owner))
-        for number in numbers:
-            followed = self.heard(number, *self.open[number], "ended")
-            self._streams.append(asyncio.create_task(followed))
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(2)
+    async def save(self, number: int) -> None:
+        await self.writer.save(exact(document(f"{time.time_ns()}", "x" * 10_000)))
 
-    async def status(self, samples: int) -> list[float]:
-        took = []
-        for number in range(samples):
-            id, user = self.open[number * 7 % len(self.open)]
-            began = time.perf_counter()
-            await self.call(number, "GET", f"/v1/sessions/{id}", user)
-            took.append(time.perf_counter() - began)
-        return took
-
-    async def opening(self, samples: int) -> list[float]:
-        took = []
-        for number in range(samples):
-            id, seconds = await self.new_session(number, f"guest-{number}")
-            took.append(seconds)
-            await self.call(number, "DELETE", f"/v1/sessions/{id}", f"guest-{number}")
-            await self.heard(number, id, f"guest-{number}", "ended")
-        return took
-
-    def close(self) -> None:
-        for stream in self._streams:
-            stream.cancel()
-
-    def _bearer(self, user: str) -> dict[str, str]:
-        return self._host.bearer(user, exp=int(time.time()) + 3500)
+    def _member(self, number: int) -> Member:
+        return self.crowd.members[number * 7 % len(self.crowd.members)]
 
 
-async def measure(sizes: Sequence[int], samples: int) -> None:
+KINDS = {
+    "a session's status": (Place.status, 20),
+    "a notebook's metadata": (Place.metadata, 20),
+    "a signed URL for a frame": (Place.signed_url, 10),
+    "a save of 10 KB": (Place.save, 10),
+}
+"""What is asked for, and how often in a round."""
+OPENING = "one more session, until it is ready"
+_OPENED = 2
+"""How many are, in a round."""
+
+
+async def measure(given: argparse.Namespace) -> Report:
+    """Have sessions grow, and measure at each size."""
+    before = os.getloadavg()[0]
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         databases = Databases(folder)
         stack.callback(databases.close)
-        database_url = await stack.enter_async_context(databases.migrated("postgresql", folder))
-        hub, host = FakeHub(seats=_SEATS), TestHost()
-        hub_url = await stack.enter_async_context(served(hub.app))
-        of_the_hub = before_hub(SERVICE_TOKEN, f"{hub_url}/hub/api", hub_url, _SEATS)
-        replicas = await stack.enter_async_context(two_replicas(folder, database_url, host, of_the_hub))
-        unlimited = httpx.Limits(max_connections=None)
-        http = await stack.enter_async_context(httpx.AsyncClient(timeout=120, limits=unlimited))
-        hub.service = await stack.enter_async_context(httpx.AsyncClient(base_url=replicas[0].url, timeout=120))
-        database = await stack.enter_async_context(open_database(database_url))
-        bench = Bench(http, [replica.url for replica in replicas], host, hub, database)
-        stack.callback(bench.close)
-        await _report(bench, replicas, sizes, samples)
+        # One after the other: a hub's first start takes a processor for a while.
+        growing, small = [
+            await _place(stack, databases, folder / name, seats)
+            for name, seats in (("growing", given.sizes[-1] + 20), ("small", given.sizes[0] + 20))
+        ]
+        await small.crowd.grow(given.sizes[0], at_once=given.at_once)
+        report = Report(given.rounds, given.at_once, tuple(KINDS), before)
+        for size in given.sizes:
+            growth = await _grown(growing, size, given.at_once)
+            if size == given.sizes[0]:
+                await _rounds([growing, small], _WARM_UP_ROUNDS)
+            idle = await _idle([growing, small], given.idle)
+            calls = await _rounds([growing, small], given.rounds, idle)
+            growing.crowd.check()
+            small.crowd.check()
+            memory = growing.parts.memory_of_replicas(), growing.parts.memory_of_hub()
+            report.sizes.append(Size(size, growth, idle[0], *calls, *memory, os.getloadavg()[0]))
+            print(report.table(), flush=True)
+        began = time.perf_counter()
+        await growing.crowd.close(at_once=given.at_once)
+        report.closed_in = time.perf_counter() - began
+    return report
 
 
-async def _report(bench: Bench, replicas: Sequence[Replica], sizes: Sequence[int], samples: int) -> None:
-    processes = [psutil.Process(replica.pid) for replica in replicas]
-    first: dict[str, float] = {}
-    memory_at_first = 0
-    await bench.grow(sizes[0])
-    await bench.status(20)  # what is done once is no part of it
-    await bench.opening(2)
-    for size in sizes:
-        await bench.grow(size)
-        before = _cpu(processes)
-        await asyncio.sleep(_IDLE_SECONDS)
-        idle = (_cpu(processes) - before) / _IDLE_SECONDS
-        memory = sum(process.memory_info().rss for process in processes)
-        memory_at_first = memory_at_first or memory
-        print(f"{size} sessions: both replicas {memory / 1e6:.0f} MB, {idle:.1%} of a core when idle", flush=True)
-        for name, measured, count in (("status", bench.status, 10 * samples), ("opening", bench.opening, samples)):
-            before, began = _cpu(processes), time.perf_counter()
-            bench.reached.clear()
-            took = await measured(count)
-            cpu = (_cpu(processes) - before - idle * (time.perf_counter() - began)) / count
-            median, late = statistics.median(took), statistics.quantiles(took, n=20)[-1]
-            ratios = [now / first.setdefault(f"{name} {of}", now) for of, now in (("time", median), ("cpu", cpu))]
-            print(
-                f"  {name}: {median * 1000:.0f} ms (95 %: {late * 1000:.0f} ms), ratio {ratios[0]:.2f}; "
-                f"CPU of the replicas {cpu * 1000:.1f} ms, ratio {ratios[1]:.2f}",
-                flush=True,
-            )
-            for phase, until in bench.reached.items():
-                end = statistics.median(until)
-                print(
-                    f"    out of {phase} after {end * 1000:.0f} ms, ratio {end / first.setdefault(phase, end):.2f}",
-                    flush=True,
-                )
-    print("errors: 0")  # any other answer than a success, and any session that failed, has ended this
-    each = (memory - memory_at_first) / max(sizes[-1] - sizes[0], 1)
-    print(f"memory for each session with an event stream: {each / 1024:.0f} KiB")
+async def _place(stack: AsyncExitStack, databases: Databases, folder: Path, seats: int) -> Place:
+    folder.mkdir()
+    url = await stack.enter_async_context(databases.migrated("postgresql", folder))
+    parts = await stack.enter_async_context(unspawned(folder, url, seats=seats))
+    users = await stack.enter_async_context(crowd(parts.urls, parts.host))
+    return Place(parts, users, await users.newcomer())
 
 
-def _user(number: int) -> str:
-    return f"user-{number // 2}"
+async def _grown(place: Place, size: int, at_once: int) -> Growth:
+    more = size - len(place.crowd.members)
+    began, replicas, hub = time.perf_counter(), place.parts.cpu_of_replicas(), place.parts.cpu_of_hub()
+    until_ready = await place.crowd.grow(size, at_once=at_once)
+    seconds = time.perf_counter() - began
+    cpu_of_replicas, cpu_of_hub = place.parts.cpu_of_replicas() - replicas, place.parts.cpu_of_hub() - hub
+    return Growth(more, seconds, until_ready, cpu_of_replicas / more, cpu_of_hub / more)
 
 
-def _cpu(processes: Sequence[psutil.Process]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+async def _idle(places: Sequence[Place], seconds: float) -> list[Idle]:
+    """Watch all of them at once while nothing happens."""
+    await asyncio.sleep(2)  # what has just been done may have an end to it
+    before = [(place.parts.cpu_of_replicas(), place.parts.cpu_of_hub()) for place in places]
+    await asyncio.sleep(seconds)
+    return [
+        Idle((place.parts.cpu_of_replicas() - replicas) / seconds, (place.parts.cpu_of_hub() - hub) / seconds)
+        for place, (replicas, hub) in zip(places, before, strict=True)
+    ]
+
+
+async def _rounds(places: Sequence[Place], rounds: int, idle: Sequence[Idle] = ()) -> list[dict[str, Calls]]:
+    """Call all of them by turns, for each kind of call; gives what was found at each place.
+
+    What a place's replicas compute while it is `idle` is no part of it.
+    """
+    found = [{kind: Calls() for kind in (*KINDS, OPENING)} for _ in places]
+    shares = [share.replicas for share in idle] or [0.0 for _ in places]
+    for round in range(rounds):
+        turns = list(zip(places, found, shares, strict=True))
+        for kind in (*KINDS, OPENING):
+            # Nobody is always the first.
+            for place, calls, share in turns if round % 2 else turns[::-1]:
+                cpu, began = place.parts.cpu_of_replicas(), time.perf_counter()
+                calls[kind].seconds += await _asked(place, kind, round)
+                calls[kind].cpu += place.parts.cpu_of_replicas() - cpu - share * (time.perf_counter() - began)
+    return found
+
+
+async def _asked(place: Place, kind: str, round: int) -> list[float]:
+    """Ask one after the other; gives the seconds that each took."""
+    if kind == OPENING:
+        return await _opened(place)
+    ask, count = KINDS[kind]
+    took = []
+    for number in range(round * count, (round + 1) * count):
+        began = time.perf_counter()
+        await ask(place, number)
+        took.append(time.perf_counter() - began)
+    return took
+
+
+async def _opened(place: Place) -> list[float]:
+    took = []
+    for _ in range(_OPENED):
+        guest = await place.crowd.newcomer()
+        took.append(await guest.open())
+        await guest.close()
+    return took
+
+
+def main() -> None:
+    """Measure, and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=lambda given: [int(size) for size in given.split(",")], default=[10, 100, 1000])
+    parser.add_argument("--rounds", type=int, default=15, help="at each size")
+    parser.add_argument("--at-once", type=int, default=20, help="how many sessions are being opened at once")
+    parser.add_argument("--idle", type=float, default=30, help="seconds for which nothing happens, at each size")
+    parser.add_argument(
+        "--report", type=Path, help="whose first section it writes anew, as docs/load.md; else it prints"
+    )
+    given = parser.parse_args()
+    report = asyncio.run(measure(given))
+    print(report.section())
+    if given.report:
+        report.write(given.report)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=lambda given: [int(size) for size in given.split(",")], default=[10, 100, 1000])
-    parser.add_argument("--samples", type=int, default=30)
-    given = parser.parse_args()
-    sys.exit(asyncio.run(measure(given.sizes, given.samples)))
+    sys.exit(main())

@@ -57,7 +57,11 @@ c.Authenticator.any_allow_config = True  # meant so: spares a warning that nobod
 c.JupyterHub.load_groups = {"seats": {"users": seat_names}}
 c.JupyterHub.services = [{"name": "inset", "api_token": service_token}]
 c.JupyterHub.load_roles = [
-    {"name": "inset", "services": ["inset"], "scopes": ["servers!group=seats", "tokens!group=seats"]},
+    {
+        "name": "inset",
+        "services": ["inset"],
+        "scopes": ["servers!group=seats", "tokens!group=seats", "list:users!group=seats"],
+    },
     # A token minted for a seat can do what its user may at most: open his server, report its activity, say who it is.
     {
         "name": "user",

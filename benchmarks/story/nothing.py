@@ -24,6 +24,7 @@ class NothingSpawner(Spawner):  # type: ignore[misc]  # ships no types
 
     async def start(self) -> tuple[str, int]:
         self._started = True
+        self.log.info("starting nothing for %s", self.user_options.get("server_id"))
         return "127.0.0.1", int(os.environ["BENCH_NOTHING_PORT"])
 
     async def poll(self) -> int | None:
@@ -31,6 +32,7 @@ class NothingSpawner(Spawner):  # type: ignore[misc]  # ships no types
 
     async def stop(self, now: bool = False) -> None:
         self._started = False
+        self.log.info("stopping nothing for %s", self.user_options.get("server_id"))
 
 
 class _Yes(web.RequestHandler):

@@ -40,6 +40,8 @@ class HubServer(BaseModel):
 FailedBecause = Literal["spawn-failed", "policy-not-enforceable"]
 _REFUSES_SECONDS = 3.0
 """For how long a hub that has refused a start is taken to have no room, if another one has."""
+_PAGE = 100
+"""How many servers are read at once: the hub answers nobody else meanwhile."""
 _NOT_ENFORCEABLE = "policy-not-enforceable"
 """The one reason that is taken from the hub's message: its own configuration says it in this word."""
 _PULLING = "Pulling image"
@@ -69,7 +71,10 @@ class SpawnFailed(Exception):
 
 
 class HubClient:
-    """Calls the hub with the service's token, whose scopes are `servers!group=seats` and `tokens!group=seats`."""
+    """Calls the hub with the service's token.
+
+    Its scopes are `servers!group=seats`, `tokens!group=seats` and `list:users!group=seats`.
+    """
 
     def __init__(
         self,
@@ -161,12 +166,32 @@ class HubClient:
             if response.status_code == 404:
                 return None
             user = _parsed(response)
-        try:
-            servers = {name: HubServer.model_validate(server) for name, server in user["servers"].items()}
-        except (AttributeError, KeyError, TypeError, ValidationError) as exc:
-            raise HubUnavailable from exc
-        server = servers.get("")
-        return server if server and (server.ready or server.pending) else None
+        return _server_of(user)
+
+    async def servers(self) -> Mapping[str, HubServer]:
+        """Look at the servers of all seats, running or under way, in a few calls.
+
+        Where servers come and go meanwhile one may be left out: who is missing is to be looked up by itself. All are
+        where the hub does not let its seats be listed, as by a configuration of an earlier release.
+        """
+        found: dict[str, HubServer] = {}
+        page = {"state": "active", "limit": _PAGE, "offset": 0}
+        headers = {"Accept": "application/jupyterhub-pagination+json"}
+        while True:
+            async with self._call("GET", "/users", headers=headers, params=page) as response:
+                if response.status_code in (403, 404):
+                    return {}
+                told = _parsed(response)
+            try:
+                for user in told["items"]:
+                    if server := _server_of(user):
+                        found[user["name"]] = server
+                rest = told["_pagination"]["next"]
+                if rest is None:
+                    return found
+                page["offset"] = int(rest["offset"])
+            except (KeyError, TypeError, ValueError) as exc:
+                raise HubUnavailable from exc
 
     async def public_url(self, seat: str) -> str | None:
         """Give the address by which browsers reach a seat's server, whether it runs or not.
@@ -335,6 +360,15 @@ def _parsed(response: httpx.Response, *, ok: int = 200) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise HubUnavailable
     return parsed
+
+
+def _server_of(user: dict[str, Any]) -> HubServer | None:
+    try:
+        servers = {name: HubServer.model_validate(server) for name, server in user["servers"].items()}
+    except (AttributeError, KeyError, TypeError, ValidationError) as exc:
+        raise HubUnavailable from exc
+    server = servers.get("")
+    return server if server and (server.ready or server.pending) else None
 
 
 def _reason(message: str) -> FailedBecause:

@@ -61,7 +61,7 @@ class HubSettings(BaseModel, frozen=True):
     proxy_url: BaseUrl = "http://127.0.0.1:8000"
     """Where notebook servers are dialled. The public name travels in `Host`, so it need not resolve here."""
 
-    seats: int = Field(default=16, ge=1, le=999)
+    seats: int = Field(default=16, ge=1, le=9_999)
     """How many seats the hub declares: the number of users who can have a running server at once."""
 
     timeout: Duration = timedelta(seconds=20)

@@ -20,6 +20,7 @@ from inset.errors import Upstream
 from inset.hub import SpawnFailed
 from inset.hubs import Hubs
 from inset.lifecycle import begin_ending, bury, end_sessions
+from inset.lookout import Lookout
 from inset.models import (
     OPEN,
     CallCount,
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 _ROUND_SECONDS = 0.5
 _FEW = 10
 """How many servers are looked up in one go at least, where so many are due."""
+_MANY = 50
+"""Of more running servers their hubs are asked for all at once, twice in a check's interval."""
 _CHECKS_APART_SECONDS = 0.02
 """By how much they are apart at the most: those of a few servers don't have to wait."""
 _STOP_INTERVAL = timedelta(seconds=1)
@@ -74,6 +77,7 @@ class Upkeep:
         self._database = database
         self._hubs = hubs
         self._check_interval = check_interval
+        self._lookout = Lookout(check_interval / 2)
         self._profiles = profiles
         self._longest_token = longest_token
         self._audit_kept_for = audit_kept_for
@@ -110,7 +114,7 @@ class Upkeep:
         apart = min(_ROUND_SECONDS / len(due), _CHECKS_APART_SECONDS)
         async with asyncio.TaskGroup() as checks:
             for server in due:
-                checks.create_task(self._check(server, idle_timeouts[str(server.host_id)]))
+                checks.create_task(self._check(server, idle_timeouts[str(server.host_id)], of_many=running > _MANY))
                 await asyncio.sleep(apart)
 
     async def _stop(self, server: Server) -> None:
@@ -132,9 +136,10 @@ class Upkeep:
                     # Nobody ever had it, and nobody asks for it.
                     await db.delete(stopped_now)
 
-    async def _check(self, server: Server, hosts_idle_timeout: timedelta | None) -> None:
+    async def _check(self, server: Server, hosts_idle_timeout: timedelta | None, *, of_many: bool) -> None:
         try:
-            running = await self._hubs.called_for(server).server(server.seat)
+            hub = self._hubs.called_for(server)
+            running = await (self._lookout.find(hub, server) if of_many else hub.server(server.seat))
         except Upstream as exc:
             log.warning("server %s: could not be looked up (%s)", server.id, exc.slug)
             return

@@ -23,6 +23,7 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
     client = hub.client
     assert await client.accepts_token()
     assert await client.server(SEAT) is None
+    assert SEAT not in await client.servers()
     # A seat's address is told before it ever ran; no seat has none.
     assert has_own_origin(SEAT, await client.public_url(SEAT) or "")
     assert await client.public_url("seat-999") is None
@@ -41,6 +42,7 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
     server = await client.server(SEAT)
     assert (server.ready, server.pending, server.server_id) == (True, None, "server-0001")
     assert server.full_url == steps[-1].full_url
+    assert (await client.servers())[SEAT].model_copy(update={"last_activity": server.last_activity}) == server
     assert server.full_url.startswith("http://seat-001.nb.localhost")
     assert server.full_url.endswith("/user/seat-001/")
     assert await client.start(SEAT, server_id="server-0001", **WISHES)

@@ -71,6 +71,7 @@ async def test_each_part_is_killed_and_everybody_goes_on(running: Deployment, ho
 async def test_a_server_is_killed_and_its_user_goes_on_from_what_is_stored(
     running: Deployment, host: TestHost, people: Traffic
 ) -> None:
+    killed_at = time.monotonic()
     failing.kill(running, running.seat_containers()[0])
     async with asyncio.timeout(BACK_WITHIN):
         began = time.monotonic()
@@ -78,6 +79,8 @@ async def test_a_server_is_killed_and_its_user_goes_on_from_what_is_stored(
             await asyncio.sleep(0.1)
     note(f"a user's server killed: its session said so after {time.monotonic() - began:.0f} s")
     await gone_on(people, "a user's server killed")
+    failed_at = min(at for typist in people.typists for at in typist.failed_at)
+    note(f"  its session failed as server-died after {failed_at - killed_at:.0f} s")
     await nothing_lost(running, host, people)
     assert {code for typist in people.typists for code in typist.failures} == {"server-died"}
 

@@ -168,6 +168,8 @@ class Typist:
         self.begun = self.written = 0
         self.failures: list[str] = []
         """Why sessions failed."""
+        self.failed_at: list[float] = []
+        """And when that was seen, in the clock's monotonic seconds."""
         self.lost_with_its_server = 0
         """Saves that Jupyter had written, and the next server did not find."""
         self._seat = self._prefix = ""
@@ -242,6 +244,7 @@ class Typist:
             assert session["failure"]["code"]
             assert session["failure"]["detail"]
             self.failures.append(session["failure"]["code"])
+            self.failed_at.append(time.monotonic())
             await self._enter()
             found = await self.found()
             assert found <= self.begun

@@ -62,11 +62,16 @@ async def test_what_confines_a_seat_can_not_be_left_out(hub: Hub, engine: FakeEn
 @pytest.mark.parametrize(
     "query",
     ["", "?name=database", "?name=inset-users-seat-2d001x", "?name=inset-users-seat-2d001&platform=x",
-     "?name=inset-users-seat-2d001&name=database", "?name=other-inset-users-seat-001", "?name=inset-users-seat-001%0a"],
+     "?name=inset-users-seat-2d001&name=database", "?name=other-inset-users-seat-001", "?name=inset-users-seat-001%0a",
+     "?name=inset-users-seat-2d00001"],
 )  # fmt: skip
 async def test_a_container_of_another_name_is_refused(hub: Hub, engine: FakeEngine, query: str) -> None:
     assert (await hub.post(f"/v1.41/containers/create{query}", json=wanted())).status == 403
     assert engine.heard == []
+
+
+async def test_a_hub_may_have_more_than_a_thousand_seats(hub: Hub, engine: FakeEngine) -> None:
+    assert (await hub.post("/v1.41/containers/create?name=inset-users-seat-2d1000", json=wanted())).status == 201
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)

@@ -26,6 +26,7 @@ SERVICE_SCOPES = [
     f"{scope}!group=seats"
     for scope in (
         "delete:servers",
+        "list:users",
         "read:servers",
         "read:tokens",
         "read:users:name",
@@ -119,6 +120,7 @@ class FakeHub:
             routes=[
                 Route("/hub/api/", self._root),
                 Route("/hub/api/user", self._whoami),
+                Route("/hub/api/users", self._users),
                 Route("/hub/api/users/{seat}", self._user),
                 Route("/hub/api/users/{seat}/servers/", self._server_model),
                 Route("/hub/api/users/{seat}/server", self._server, methods=["POST", "DELETE"]),
@@ -206,6 +208,21 @@ class FakeHub:
         seat = request.path_params["seat"]
         server = self.servers.get(seat)
         return JSONResponse({"name": seat, "kind": "user", "servers": {"": self._model(server)} if server else {}})
+
+    async def _users(self, request: Request) -> Response:
+        if refused := await self._refused(request):
+            return refused
+        if "list:users!group=seats" not in self.scopes:
+            return JSONResponse({"status": 403, "message": "Action is not authorized with current scopes"}, 403)
+        offset, limit = (int(request.query_params[name]) for name in ("offset", "limit"))
+        active = [seat for seat in self.seats if seat in self.servers]
+        page = [
+            {"name": seat, "kind": "user", "servers": {"": self._model(self.servers[seat])}}
+            for seat in active[offset : offset + limit]
+        ]
+        more = {"offset": offset + limit, "limit": limit} if offset + limit < len(active) else None
+        paging = {"offset": offset, "limit": limit, "total": len(active), "next": more}
+        return JSONResponse({"items": page, "_pagination": paging})
 
     async def _server_model(self, request: Request) -> Response:
         if refused := await self._refused(request):
@@ -344,7 +361,7 @@ class FakeHub:
             return trouble
         if _token(request) != self.token:
             return JSONResponse({"status": 403, "message": "Forbidden"}, 403)
-        if request.path_params["seat"] not in self.seats:
+        if request.path_params.get("seat", self.seats[0]) not in self.seats:
             return JSONResponse({"status": 404, "message": "Not Found"}, 404)
         return None
 

@@ -30,7 +30,7 @@ LAYERS = [
     ["webhooks"],
     ["receipts", "checking", "vault"],
     ["servers", "versions", "events", "callers", "rates", "signing"],
-    ["hubs", "draining"],
+    ["hubs", "draining", "lookout"],
     ["store", "transfer", "audit"],
     ["notebook_server", "hub", "jwks", "tokens", "db", "schema"],
     ["diffs", "diff_page", "merging"],

@@ -121,7 +121,11 @@ def test_the_defaults_are_a_developer_s_machine(env: pytest.MonkeyPatch):
     assert c.JupyterHub.hub_ip == "127.0.0.1"
     assert c.JupyterHub.spawner_class.__name__ == "LocalSeatSpawner"
     assert c.Spawner.cmd == ["python", "-m", "inset_bridge"]
-    assert c.JupyterHub.load_roles[0]["scopes"] == ["servers!group=seats", "tokens!group=seats"]
+    assert c.JupyterHub.load_roles[0]["scopes"] == [
+        "servers!group=seats",
+        "tokens!group=seats",
+        "list:users!group=seats",
+    ]
 
 
 def test_docker_is_chosen_by_name(env: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

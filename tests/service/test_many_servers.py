@@ -4,8 +4,9 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, func
 from sqlalchemy.engine import Connection, Engine
+from sqlmodel import col, select
 
 from inset.clock import now
 from inset.db import open_database
@@ -56,6 +57,11 @@ async def settings(settings, hub, host):
     return settings
 
 
+@pytest.fixture
+def hub_without_lists(hub):
+    hub.scopes.remove("list:users!group=seats")
+
+
 @pytest.fixture(scope="module")
 def executed():
     """Note of each statement that the ORM executes how many rows it gave."""
@@ -91,10 +97,29 @@ async def test_an_opening_reads_a_few_rows_at_a_time_however_many_servers_there_
     await until(client, session["id"], "ended")
 
 
-async def test_servers_that_are_due_at_once_are_looked_up_a_few_at_a_time_and_all_of_them(given, client, hub):
+async def test_where_a_hub_lists_none_servers_are_looked_up_a_few_at_a_time_and_all_of_them(
+    hub_without_lists, given, client, hub
+):
     async with asyncio.timeout(PATIENCE):
         while not all(any(request.endswith(seat) for request in hub.requests) for seat in hub.seats[:SERVERS]):
             await asyncio.sleep(0.2)
 
     rows, statement = max(given)
     assert 0 < rows < SOME, statement
+
+
+async def test_where_there_are_many_a_hub_is_asked_for_all_at_once_and_a_dead_one_is_noticed(settings, client, hub):
+    hub.kill_server(hub.seats[7])
+    async with open_database(settings.database_url) as database, asyncio.timeout(PATIENCE):
+        while True:
+            async with database.transaction(read_only=True) as db:
+                looked_after = select(func.count()).where(col(Server.checked_at) > now() - timedelta(minutes=30))
+                dead = select(Server.seat).where(col(Server.died_at).is_not(None))
+                seats = (await db.exec(dead)).all()
+                if (await db.exec(looked_after)).one() == SERVERS and seats:
+                    break
+            await asyncio.sleep(0.2)
+
+    assert seats == [hub.seats[7]]
+    assert hub.requests.count("GET /hub/api/users") == SERVERS / 100
+    assert not any(f"GET /hub/api/users/{seat}" in hub.requests for seat in hub.seats[:SERVERS] if seat != hub.seats[7])

@@ -191,7 +191,8 @@ class RealHub:
 
     async def _until_ready(self, process: subprocess.Popen[bytes]) -> None:
         async with httpx.AsyncClient(headers={"Host": self.public_url.removeprefix("http://")}) as http:
-            deadline = time.monotonic() + 60
+            # A first start makes its seats' users: a thousand of them take half a minute, and longer beside other work.
+            deadline = time.monotonic() + 240
             while time.monotonic() < deadline and process.poll() is None:
                 try:
                     if (await http.get(f"{self.bind_url}/hub/api/")).status_code == 200:

@@ -51,7 +51,7 @@ class Seats:
 
     def named(self, name: str) -> bool:
         """Tell whether a container of this name is a seat's; DockerSpawner writes `seat-001` as `seat-2d001`."""
-        return bool(re.fullmatch(rf"{re.escape(self.prefix)}-seat-(2d)?[0-9]{{3}}(--[a-z0-9-]{{1,64}})?", name))
+        return bool(re.fullmatch(rf"{re.escape(self.prefix)}-seat-(2d)?[0-9]{{3,4}}(--[a-z0-9-]{{1,64}})?", name))
 
     def body(self, name: str, asked: Any) -> dict[str, Any]:
         """Make the body that the engine is given for a container of this name. Raises `Refused`."""

@@ -49,14 +49,14 @@ class SeatServices:
 
         Raises `Refused` for any other name.
         """
-        told = re.fullmatch(rf"{re.escape(self.network)}-seat-(?:2d)?([0-9]{{3}})", name)
+        told = re.fullmatch(rf"{re.escape(self.network)}-seat-(?:2d)?([0-9]{{3,4}})", name)
         if not told:
             raise Refused(f"the name {name!r}")
         return f"seat-{told[1]}"
 
     def own_network(self, name: str) -> bool:
         """Tell whether a network of this name is one of the seats' own."""
-        pattern = rf"{re.escape(self.restricted_networks)}-seat-[0-9]{{3}}"
+        pattern = rf"{re.escape(self.restricted_networks)}-seat-[0-9]{{3,4}}"
         return bool(self.restricted_networks and re.fullmatch(pattern, name))
 
     def body(self, asked: Any) -> dict[str, Any]:

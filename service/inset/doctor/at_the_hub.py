@@ -17,6 +17,8 @@ _SUPPORTED = 6
 """The major version of JupyterHub that Inset is made for."""
 
 _NEEDED = {"servers!group=seats", "tokens!group=seats"}
+_GIVEN = _NEEDED | {"list:users!group=seats"}
+"""Without the last one, as by a configuration of an earlier release, many servers cost the hub more to look up."""
 _FOLLOWING = {
     f"{scope}!group=seats"
     for scope in ("delete:servers", "read:servers", "start:servers", "read:tokens", "read:users:name")
@@ -66,11 +68,11 @@ class Hub:
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return [skipped("token", f"The service's token was {_UNREACHED}.")]
         findings = []
-        named = " and ".join(sorted(_NEEDED))
+        named = " and ".join(sorted(_GIVEN))
         if missing := _NEEDED - scopes:
             told = f"The service's token may not do what it must: {', '.join(sorted(missing))}."
             findings.append(error("scopes-missing", told, f"{_ROLE}{named}."))
-        if wide := scopes - _NEEDED - _FOLLOWING:
+        if wide := scopes - _GIVEN - _FOLLOWING:
             told = f"The service's token may do more than it must: {_some(wide)}. Whoever gets it, gets that."
             findings.append(error("scopes-too-wide", told, f"{_ROLE}{named}, and make it no admin."))
         return findings or [ok("token", "The hub accepts the service's token, whose scopes are what is needed.")]
