@@ -27,6 +27,8 @@ TIMES = ROOT / ".artifacts" / "containers.txt"
 PROFILES = '[profiles.small]\ndisk = "16 MiB"\n'
 """Beside what everybody gets, servers with a disk that is soon full."""
 
+METRICS_TOKEN = "what-prometheus-shows"
+
 PARTS = ("database", "service", "hub", "engine", "edge", "demo")
 """What runs, besides the seats."""
 
@@ -108,7 +110,7 @@ def deployment(base_image: str, folder: Path, began: float) -> Iterator[Deployme
     settings["INSET_PROFILES"] = str(profiles)
     # Instead of a developer's own, who may have set the same there.
     dotenv = folder / "dot.env"
-    dotenv.write_text(f"INSET_USERS_NETWORK={name}\n")
+    dotenv.write_text(f"INSET_USERS_NETWORK={name}\nINSET_METRICS_TOKEN={METRICS_TOKEN}\n")
     with small_disk(folder) as disk:
         files = (ROOT / "compose.yaml", _on_disk(disk, folder))
         composed = Composed(settings, ("--env-file", str(dotenv), "-p", name), files, say=lambda _: None)

@@ -41,10 +41,10 @@ class Answers:
 class Caller:
     """Calls by the edge, and takes no refusal that a program could not read."""
 
-    def __init__(self, running: Deployment, answers: Answers) -> None:
+    def __init__(self, running: Deployment, answers: Answers, *, reuse: bool = True) -> None:
         self._port = running.port
         self._answers = answers
-        limits = httpx.Limits(keepalive_expiry=2)
+        limits = httpx.Limits(keepalive_expiry=2, max_keepalive_connections=None if reuse else 0)
         self._http = httpx.AsyncClient(verify=running.front.trust(), timeout=LONGEST_ANSWER, limits=limits)
 
     async def aclose(self) -> None:
@@ -357,10 +357,16 @@ class Traffic:
         await asyncio.gather(*[caller.aclose() for caller in self.callers])
 
 
-def traffic(running: Deployment, host: TestHost, typists: Sequence[str], authors: Sequence[str]) -> Traffic:
-    """Put people together: who works in a session, and who by the host's API alone."""
+def traffic(
+    running: Deployment, host: TestHost, typists: Sequence[str], authors: Sequence[str], *, reuse: bool = True
+) -> Traffic:
+    """Put people together: who works in a session, and who by the host's API alone.
+
+    Whoever reuses a connection sends again what meets its end, as browsers do and these don't: without `reuse` each
+    call has a connection of its own.
+    """
     answers = Answers()
-    callers = [Caller(running, answers) for _ in (*typists, *authors)]
+    callers = [Caller(running, answers, reuse=reuse) for _ in (*typists, *authors)]
     sitting = [
         Typist(Author(name, caller, running, host), caller) for name, caller in zip(typists, callers, strict=False)
     ]
