@@ -18,11 +18,13 @@ or_nobody() {
 
 # The service may have several addresses: then those of the replicas that want requests.
 look() {
-    service=127.0.0.1:9
-    case $(getent hosts "${INSET_EDGE_SERVICE%:*}" | wc -l) in
-        0) ;;
-        1) service=$INSET_EDGE_SERVICE ;;
-        *) service=$(python3 /etc/inset/replicas.py "$INSET_EDGE_SERVICE") || service=$INSET_EDGE_SERVICE ;;
+    found=$(getent hosts "${INSET_EDGE_SERVICE%:*}" | cut -d ' ' -f 1)
+    port=${INSET_EDGE_SERVICE##*:}
+    case $found in
+        "") service=127.0.0.1:9 ;;
+        *[!0-9a-f.:]*) service=$(python3 /etc/inset/replicas.py "$port" $found) || service=$INSET_EDGE_SERVICE ;;
+        *:*) service=[$found]:$port ;;
+        *) service=$found:$port ;;
     esac
     hub_proxy=$(or_nobody "$INSET_EDGE_HUB_PROXY")
 }
@@ -54,16 +56,16 @@ state() {
     from=$(certificates)
     cksum "$from/fullchain.pem" "$from/key.pem"
     echo "$service"
-    # Several addresses of one part come in any order.
-    for part in "$INSET_EDGE_SERVICE" "$INSET_EDGE_HUB_PROXY"; do getent hosts "${part%:*}" | sort; done
+    # Several addresses come in any order.
+    getent hosts "${INSET_EDGE_HUB_PROXY%:*}" | sort
 }
 
 follow() {
     while sleep 3; do
         look
-        found=$(state)
-        if [ "$found" != "$seen" ]; then
-            seen=$found
+        now=$(state) || continue
+        if [ "$now" != "$seen" ]; then
+            seen=$now
             # What can't be used is told in the log, and what there is goes on.
             take_certificate && fill_in && nginx -e stderr -c /etc/inset/nginx.conf -s reload || true
         fi

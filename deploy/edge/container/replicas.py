@@ -1,13 +1,12 @@
 """Prints the servers of nginx's for the service: those of its replicas that want requests.
 
-    python3 replicas.py NAME:PORT
+    python3 replicas.py PORT ADDRESS…
 
 A replica that is being stopped says so, and answers on for INSET_SHUTDOWN_DELAY: what is sent to it after that would be
-lost. Where no replica wants any, all are named: what they answer passes. A name with one address stays as it is.
+lost. Where no replica wants any, all are named: what they answer passes.
 """
 
 import http.client
-import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,16 +14,10 @@ _SECONDS = 5.0
 """Within which a replica says that it is ready."""
 
 
-def main(part: str) -> None:
-    """Print them, separated as the template has it. Raises `OSError` for a name that has no address."""
-    name, port = part.rsplit(":", 1)
-    found = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)
-    addresses = sorted({str(place[4][0]) for place in found})
-    if len(addresses) == 1:
-        print(part)
-        return
+def main(port: int, addresses: list[str]) -> None:
+    """Print them, separated as the template has it."""
     with ThreadPoolExecutor(len(addresses)) as asking:
-        ready = list(asking.map(lambda address: _is_ready(address, int(port)), addresses))
+        ready = list(asking.map(lambda address: _is_ready(address, port), addresses))
     chosen = [address for address, is_ready in zip(addresses, ready, strict=True) if is_ready] or addresses
     print("; server ".join(f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address in chosen))
 
@@ -41,4 +34,4 @@ def _is_ready(address: str, port: int) -> bool:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(int(sys.argv[1]), sorted(sys.argv[2:]))
