@@ -48,17 +48,16 @@ async def test_replicas_that_are_restarted_one_by_one_refuse_nobody_and_drop_not
         # Until here the edge may not have known both.
         people.answers.refused.clear()
         people.answers.unanswered = 0
-        following = asyncio.create_task(follow(api, ada.session_id, heard))
+        following = asyncio.create_task(follow(api, host, ada.session_id, heard))
 
         for replica in two.compose("ps", "--quiet", "service").split():
             await asyncio.to_thread(running.docker, "restart", "--time=40", replica)
             await asyncio.to_thread(two.until_well)
         await people.landed(within=PATIENCE)
         await people.end()
+        assert people.answers == Answers(slowest=people.answers.slowest)
         await ada.close()
         await asyncio.wait_for(following, PATIENCE)
-
-        assert people.answers == Answers(slowest=people.answers.slowest)
         await people.audit(api, host)
         assert not ada.failures
     finally:
@@ -73,11 +72,14 @@ async def test_replicas_that_are_restarted_one_by_one_refuse_nobody_and_drop_not
     assert len(told) == len(await ada.history()) - 1
 
 
-async def follow(api: httpx.AsyncClient, session_id: str, heard: list[tuple[str, dict[str, Any]]]) -> None:
+async def follow(
+    api: httpx.AsyncClient, host: TestHost, session_id: str, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
     """Note a session's events up to its end, across as many streams as that takes; none may be refused or cut."""
     while not heard or heard[-1][0] != "ended":
         after = heard[-1][1]["id"] if heard else 0
-        async for event in events(api, session_id, after=after, headers={"Connection": "close"}):
+        headers = {**host.bearer("ada"), "Connection": "close"}
+        async for event in events(api, session_id, after=after, headers=headers):
             heard.append(event)
             if event[0] == "ended":
                 return
