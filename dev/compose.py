@@ -6,6 +6,7 @@ Uses nothing but Python itself. What can be set stands in `docs/deploying.md`.
 """
 
 import os
+import re
 import shlex
 import stat
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import docker_engine
@@ -23,6 +24,11 @@ AUTHORITY = ROOT / ".run" / "inset-ca.pem"
 
 _WELL_SECONDS = 300
 
+# What is needed here of what the environment and `.env` set. Compose itself says it, who knows how to read that.
+_NEEDED = ("INSET_DOCKER_SOCKET", "INSET_ENGINE_USER", "INSET_USERS_NETWORK")
+_LABELS = "\n".join(f'      {name}: "${{{name}-}}"' for name in _NEEDED)
+_ASKING = f'version: "2.4"\nservices:\n  asked:\n    image: none\n    labels:\n{_LABELS}\n'
+
 
 class Failed(Exception):
     """What could not be done, in one line, and what was said about it."""
@@ -30,12 +36,14 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Composed:
-    """`compose.yaml` under one environment."""
+    """The Compose files under one environment."""
 
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What it sets, beside this process's own."""
     options: tuple[str, ...] = ()
     """Compose's own, such as `-p NAME`."""
+    files: tuple[Path, ...] = ()
+    """Its files. None: what Compose takes by itself, an override file or what `COMPOSE_FILE` names among it."""
     say: Callable[[str], None] = print
 
     def build(self) -> None:
@@ -78,20 +86,40 @@ class Composed:
         """Run a command in a part's container."""
         return self.compose("exec", "-T", part, *command, stdin=stdin)
 
+    @property
+    def users_network(self) -> str:
+        """The name of the seats' network, with which their containers' names begin."""
+        return self._set.get("INSET_USERS_NETWORK", "inset-users")
+
     def compose(self, *arguments: str, stdin: str = "") -> str:
         """Run Compose. Raises `Failed`."""
-        words = docker_engine.compose()
-        if not words:
-            raise Failed("There is no Compose: install docker-compose, or Docker's compose plugin.")
-        where = ("--project-directory", str(ROOT), "-f", str(ROOT / "compose.yaml"))
-        return self._run([*words, *where, *self.options, *arguments], stdin)
+        files = [word for file in self.files for word in ("-f", str(file))]
+        return self._run([*_compose(), *self.options, *files, *arguments], stdin, INSET_ENGINE_USER=self._engine_user)
 
     def docker(self, *arguments: str, stdin: str = "") -> str:
         """Run Docker's own command. Raises `Failed`."""
         return self._run([docker_engine.docker() or "docker", *arguments], stdin)
 
-    def _run(self, command: list[str], stdin: str = "") -> str:
-        environment = {**os.environ, **_builder(), "INSET_ENGINE_USER": _engine_user(), **self.environment}
+    @cached_property
+    def _set(self) -> dict[str, str]:
+        told = self._run([*_compose(), *self.options, "-f", "-", "config"], _ASKING)
+        found = re.findall(r"""^ *(INSET_\w+): (['"]?)(.*)\2$""", told, re.MULTILINE)
+        return {name: value for name, _, value in found if value}
+
+    @cached_property
+    def _engine_user(self) -> str:
+        """The account that stands before the engine: nobody, in the group that the engine's socket is open to."""
+        if given := self._set.get("INSET_ENGINE_USER"):
+            return given
+        try:
+            socket = Path(self._set.get("INSET_DOCKER_SOCKET", "/var/run/docker.sock")).stat()
+        except OSError:
+            return "0:0"
+        open_to_group = stat.S_ISSOCK(socket.st_mode) and socket.st_mode & 0o060 == 0o060
+        return f"65534:{socket.st_gid}" if open_to_group else "0:0"
+
+    def _run(self, command: list[str], stdin: str = "", **also: str) -> str:
+        environment = {**os.environ, **_builder(), **also, **self.environment}
         try:
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, check=False
@@ -102,6 +130,13 @@ class Composed:
             said = f"{done.stdout[-6000:]}{done.stderr[-6000:]}".rstrip()
             raise Failed(f"`{shlex.join([Path(command[0]).name, *command[-3:]])}` failed:\n{said}")
         return done.stdout
+
+
+def _compose() -> list[str]:
+    words = docker_engine.compose()
+    if not words:
+        raise Failed("There is no Compose: install docker-compose, or Docker's compose plugin.")
+    return words
 
 
 @cache
@@ -117,21 +152,8 @@ def _builder() -> dict[str, str]:
     return {"PATH": docker_engine.search_path(), **buildkit}
 
 
-def _engine_user() -> str:
-    """Give the account that stands before the engine: nobody, in the group that the engine's socket is open to."""
-    if given := os.environ.get("INSET_ENGINE_USER"):
-        return given
-    try:
-        socket = Path(os.environ.get("INSET_DOCKER_SOCKET", "/var/run/docker.sock")).stat()
-    except OSError:
-        return "0:0"
-    open_to_group = stat.S_ISSOCK(socket.st_mode) and socket.st_mode & 0o060 == 0o060
-    return f"65534:{socket.st_gid}" if open_to_group else "0:0"
-
-
-def up() -> None:
+def up(composed: Composed) -> None:
     """Build and start everything, and say where it is."""
-    composed = Composed()
     if not docker_engine.answers():
         raise Failed("There is no Docker engine that answers: start it (`docker info` says more).")
     composed.build()
@@ -148,10 +170,9 @@ def up() -> None:
     print("  `make down` stops it all; what was saved stays.")
 
 
-def down() -> None:
+def down(composed: Composed) -> None:
     """End the seats' containers, which save first, and then everything else; data and secrets stay."""
-    composed = Composed()
-    network = os.environ.get("INSET_USERS_NETWORK", "inset-users")
+    network = composed.users_network
     seats = composed.docker("ps", "--quiet", "--filter", f"name=^{network}-seat-").split()
     if seats:
         composed.docker("stop", *seats)
@@ -161,7 +182,7 @@ def down() -> None:
 
 if __name__ == "__main__":
     try:
-        {"up": up, "down": down}[sys.argv[1]]()
+        {"up": up, "down": down}[sys.argv[1]](Composed())
     except Failed as exc:
         print(exc, file=sys.stderr)
         sys.exit(1)

@@ -15,11 +15,15 @@ case "$INSET_PORT$INSET_URL_PORT" in
 esac
 cd /secrets
 
+# plain NAME VALUE: they become part of an address and of files, so signs that mean something there are none of theirs.
+plain() {
+    case "$2" in *[!A-Za-z0-9._~-]*) echo "$1: only letters, digits, '.', '_', '~' and '-', please" >&2; exit 2 ;; esac
+}
+
 # given_or_made NAME VALUE: keeps a word of the environment, or one by chance.
 given_or_made() {
     if [ -n "$2" ]; then
-        # They become part of an address and of files: signs that mean something there are none of theirs.
-        case "$2" in *[!A-Za-z0-9._~-]*) echo "$1: only letters, digits, '.', '_', '~' and '-', please" >&2; exit 2 ;; esac
+        plain "$1" "$2"
         printf %s "$2" > "made/$1"
     elif [ ! -s "made/$1" ]; then
         openssl rand -hex 24 | tr -d '\n' > "made/$1"
@@ -43,6 +47,7 @@ mkdir -p made
 given_or_made hub-token "$INSET_HUB_TOKEN"
 given_or_made edge-token "$INSET_EDGE_TOKEN"
 given_or_made database-password "$INSET_DATABASE_PASSWORD"
+plain metrics-token "${INSET_METRICS_TOKEN:-}"
 key signing.pem
 key demo.pem
 [ -s made/demo-webhook ] || printf 'whsec_%s' "$(openssl rand -base64 32)" > made/demo-webhook
@@ -55,6 +60,7 @@ hand $SERVICE service/settings.env <<SETTINGS
 INSET_DATABASE_URL=postgresql://inset:$(cat made/database-password)@database/inset
 INSET_HUB__TOKEN=$(cat made/hub-token)
 INSET_EDGE_TOKEN=$(cat made/edge-token)
+INSET_METRICS_TOKEN=${INSET_METRICS_TOKEN:-}
 SETTINGS
 
 if [ "$INSET_DEMO" = 0 ]; then

@@ -181,10 +181,19 @@ class WebhookSettings(BaseModel, frozen=True):
     """How long a delivery that is over is kept, to be looked up and resent."""
 
 
-class Settings(BaseSettings):
-    """Everything the service reads from its environment (`INSET_…`, nested names joined by `__`)."""
+_PROTECTIVE = ("INSET_DATA_POLICY", "INSET_MASTER_KEY_FILE")
+"""Without these less is protected: where one is empty, something has gone wrong that is not to go unnoticed."""
 
-    model_config = SettingsConfigDict(env_prefix="INSET_", env_nested_delimiter="__", frozen=True)
+
+class Settings(BaseSettings):
+    """Everything the service reads from its environment (`INSET_…`, nested names joined by `__`).
+
+    A variable that is empty is as one that is not there: whoever hands them on can name each.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="INSET_", env_nested_delimiter="__", env_ignore_empty=True, frozen=True
+    )
 
     public_url: BaseUrl
     """The service's address as its callers know it: the `aud` that a host's JWT must carry."""
@@ -342,6 +351,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read what the environment does not say from the file that `INSET_SETTINGS_FILE` names: secrets, above all."""
+        for name in _PROTECTIVE:
+            if os.environ.get(name) == "":
+                raise ValueError(f"{name} is empty: unset it, or say what it is to be")
         file = os.environ.get("INSET_SETTINGS_FILE")
         if not file:
             return init_settings, env_settings

@@ -59,11 +59,10 @@ def certified(beside: Deployment, folder: Path) -> Iterator[Certified]:
         "INSET_ACME_ENV_FILE": str(folder / "provider.env"),
     }
     (folder / "provider.env").write_text("LEGO_CA_CERTIFICATES=/acme-server/ca.pem\nINSET_ACME_PATIENCE=1\n")
-    options = ["--env-file", str(folder / "no.env"), "-p", f"{beside.name}-acme"]
+    options = ("--env-file", str(folder / "no.env"), "-p", f"{beside.name}-acme")
     (folder / "no.env").touch()
-    for file in (ROOT / "compose.acme.yaml", _with_pebble(folder, settings)):
-        options += ["-f", str(file)]
-    composed = Composed(settings, tuple(options), say=lambda _: None)
+    files = (ROOT / "compose.yaml", ROOT / "compose.acme.yaml", _with_pebble(folder, settings))
+    composed = Composed(settings, options, files, say=lambda _: None)
     try:
         composed.compose("build", "acme", "pebble")
         composed.compose("up", "--no-build", "--no-deps", "secrets")

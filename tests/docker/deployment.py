@@ -27,6 +27,8 @@ TIMES = ROOT / ".artifacts" / "containers.txt"
 PROFILES = '[profiles.small]\ndisk = "16 MiB"\n'
 """Beside what everybody gets, servers with a disk that is soon full."""
 
+METRICS_TOKEN = "what-prometheus-shows"
+
 PARTS = ("database", "service", "hub", "engine", "edge", "demo")
 """What runs, besides the seats."""
 
@@ -97,7 +99,6 @@ def deployment(base_image: str, folder: Path, began: float) -> Iterator[Deployme
     settings = {
         "INSET_TAG": tag,
         "INSET_BASE_IMAGE": base_image,
-        "INSET_USERS_NETWORK": name,
         "INSET_PORT": str(port),
         "INSET_URL_PORT": f":{port}",
         "INSET_SEATS": "2",
@@ -107,12 +108,12 @@ def deployment(base_image: str, folder: Path, began: float) -> Iterator[Deployme
     profiles = folder / "profiles.toml"
     profiles.write_text(PROFILES)
     settings["INSET_PROFILES"] = str(profiles)
-    # From elsewhere: a developer's own .env has no say here.
-    empty = folder / "no.env"
-    empty.touch()
+    # Instead of a developer's own, who may have set the same there.
+    dotenv = folder / "dot.env"
+    dotenv.write_text(f"INSET_USERS_NETWORK={name}\nINSET_METRICS_TOKEN={METRICS_TOKEN}\n")
     with small_disk(folder) as disk:
-        options = ("--env-file", str(empty), "-p", name, "-f", str(_on_disk(disk, folder)))
-        composed = Composed(settings, options, say=lambda _: None)
+        files = (ROOT / "compose.yaml", _on_disk(disk, folder))
+        composed = Composed(settings, ("--env-file", str(dotenv), "-p", name), files, say=lambda _: None)
         running = Deployment(name, port, f"inset-singleuser:{tag}", composed, Edge(port, folder), disk)
         yield from _started(running, folder, began)
 

@@ -113,6 +113,7 @@ class Swarm:
             "INSET_TAG": self.tag,
             "INSET_SEATS": "2",
             "INSET_REPLICAS": "1",
+            "INSET_SHUTDOWN_DELAY": "0",
             "INSET_PROFILES": str(self.authority.parent / "profiles.toml"),
         }
         done = subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, check=False)

@@ -41,6 +41,7 @@ CUT = [
     ("edge", "hub"),
     ("seat", "service"),
     ("hub", "seat"),
+    ("edge", "demo"),
 ]
 
 
@@ -59,19 +60,13 @@ async def people(running: Deployment, host: TestHost) -> AsyncIterator[Traffic]:
         await people.aclose()
 
 
-async def test_each_part_is_killed_and_everybody_goes_on(running: Deployment, host: TestHost, people: Traffic) -> None:
+async def test_each_part_and_a_users_server_are_killed_and_everybody_goes_on(
+    running: Deployment, host: TestHost, people: Traffic
+) -> None:
     for part in random.Random(SEED).sample(PARTS, len(PARTS)):
         failing.kill(running, running.container(part))
         await gone_on(people, f"{part} killed")
-    await nothing_lost(running, host, people)
     assert not any(typist.failures for typist in people.typists), "sessions go on whatever part is killed"
-
-
-@_in_soak
-async def test_a_server_is_killed_and_its_user_goes_on_from_what_is_stored(
-    running: Deployment, host: TestHost, people: Traffic
-) -> None:
-    killed_at = time.monotonic()
     failing.kill(running, running.seat_containers()[0])
     async with asyncio.timeout(BACK_WITHIN):
         began = time.monotonic()
@@ -79,8 +74,6 @@ async def test_a_server_is_killed_and_its_user_goes_on_from_what_is_stored(
             await asyncio.sleep(0.1)
     note(f"a user's server killed: its session said so after {time.monotonic() - began:.0f} s")
     await gone_on(people, "a user's server killed")
-    failed_at = min(at for typist in people.typists for at in typist.failed_at)
-    note(f"  its session failed as server-died after {failed_at - killed_at:.0f} s")
     await nothing_lost(running, host, people)
     assert {code for typist in people.typists for code in typist.failures} == {"server-died"}
 
@@ -100,6 +93,21 @@ async def test_two_parts_that_hear_nothing_of_each_other_for_a_while_go_on(
 ) -> None:
     await while_cut(people, failing.cut(running, *(named(running, part) for part in pair)), "-".join(pair))
     await nothing_lost(running, host, people)
+
+
+@_in_soak
+async def test_a_host_that_hears_nothing_for_a_while_is_told_all_the_same(
+    running: Deployment, host: TestHost, people: Traffic
+) -> None:
+    pair = ("service", "demo")
+    await while_cut(people, failing.cut(running, *(running.container(part) for part in pair)), "-".join(pair))
+    await nothing_lost(running, host, people)
+    began = time.monotonic()
+    async with asyncio.timeout(BACK_WITHIN):
+        while await asyncio.to_thread(webhooks, running, "waiting"):
+            await asyncio.sleep(1)
+    note(f"  webhooks delivered after another {time.monotonic() - began:.0f} s")
+    assert webhooks(running, "failed") == []
 
 
 @_in_soak
@@ -124,6 +132,10 @@ async def test_a_full_disk_under_the_database_refuses_saves_and_loses_none(
         await asyncio.sleep(10)
     await gone_on(people, "database's disk full")
     await nothing_lost(running, host, people)
+
+
+def webhooks(running: Deployment, state: str) -> list[str]:
+    return running.inside("service", "inset", "webhooks", "list", "--state", state).splitlines()
 
 
 def named(running: Deployment, part: str) -> str:

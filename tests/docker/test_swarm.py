@@ -78,7 +78,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
     settings = {"INSET_TAG": tag, "INSET_BASE_IMAGE": base_image(tool)}
     empty = folder / "no.env"
     empty.touch()
-    Composed(settings, ("--env-file", str(empty)), say=lambda _: None).compose("build", *IMAGES)
+    Composed(settings, ("--env-file", str(empty)), (ROOT / "compose.yaml",), say=lambda _: None).compose(
+        "build", *IMAGES
+    )
     (folder / "profiles.toml").write_text(PROFILES)
     began = time.monotonic()
     with swarm(IMAGES, tag, folder) as running:

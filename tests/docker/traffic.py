@@ -41,10 +41,10 @@ class Answers:
 class Caller:
     """Calls by the edge, and takes no refusal that a program could not read."""
 
-    def __init__(self, running: Deployment, answers: Answers) -> None:
+    def __init__(self, running: Deployment, answers: Answers, *, reuse: bool = True) -> None:
         self._port = running.port
         self._answers = answers
-        limits = httpx.Limits(keepalive_expiry=2)
+        limits = httpx.Limits(keepalive_expiry=2, max_keepalive_connections=None if reuse else 0)
         self._http = httpx.AsyncClient(verify=running.front.trust(), timeout=LONGEST_ANSWER, limits=limits)
 
     async def aclose(self) -> None:
@@ -168,8 +168,6 @@ class Typist:
         self.begun = self.written = 0
         self.failures: list[str] = []
         """Why sessions failed."""
-        self.failed_at: list[float] = []
-        """And when that was seen, in the clock's monotonic seconds."""
         self.lost_with_its_server = 0
         """Saves that Jupyter had written, and the next server did not find."""
         self._seat = self._prefix = ""
@@ -244,7 +242,6 @@ class Typist:
             assert session["failure"]["code"]
             assert session["failure"]["detail"]
             self.failures.append(session["failure"]["code"])
-            self.failed_at.append(time.monotonic())
             await self._enter()
             found = await self.found()
             assert found <= self.begun
@@ -360,10 +357,16 @@ class Traffic:
         await asyncio.gather(*[caller.aclose() for caller in self.callers])
 
 
-def traffic(running: Deployment, host: TestHost, typists: Sequence[str], authors: Sequence[str]) -> Traffic:
-    """Put people together: who works in a session, and who by the host's API alone."""
+def traffic(
+    running: Deployment, host: TestHost, typists: Sequence[str], authors: Sequence[str], *, reuse: bool = True
+) -> Traffic:
+    """Put people together: who works in a session, and who by the host's API alone.
+
+    Whoever reuses a connection sends again what meets its end, as browsers do and these don't: without `reuse` each
+    call has a connection of its own.
+    """
     answers = Answers()
-    callers = [Caller(running, answers) for _ in (*typists, *authors)]
+    callers = [Caller(running, answers, reuse=reuse) for _ in (*typists, *authors)]
     sitting = [
         Typist(Author(name, caller, running, host), caller) for name, caller in zip(typists, callers, strict=False)
     ]

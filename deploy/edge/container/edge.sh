@@ -1,6 +1,7 @@
 #!/bin/sh
-# Fills the templates in and runs nginx on them. Every few seconds it looks whether a certificate was renewed or a part
-# has a new address, as a container that was made anew has, and has nginx read everything again.
+# Fills the templates in and runs nginx on them. Every few seconds it looks whether a certificate was renewed, a part has
+# a new address, as a container that was made anew has, or one of several replicas of the service begins to leave or has
+# come, and has nginx read everything again.
 set -eu
 umask 077
 mkdir -p /tmp/edge
@@ -15,10 +16,23 @@ or_nobody() {
     if getent hosts "${1%:*}" > /dev/null; then echo "$1"; else echo 127.0.0.1:9; fi
 }
 
+# The service may have several addresses: then those of the replicas that want requests.
+look() {
+    found=$(getent hosts "${INSET_EDGE_SERVICE%:*}" | cut -d ' ' -f 1)
+    port=${INSET_EDGE_SERVICE##*:}
+    case $found in
+        "") service=127.0.0.1:9 ;;
+        *[!0-9a-f.:]*) service=$(python3 /etc/inset/replicas.py "$port" $found) || service=$INSET_EDGE_SERVICE ;;
+        *:*) service=[$found]:$port ;;
+        *) service=$found:$port ;;
+    esac
+    hub_proxy=$(or_nobody "$INSET_EDGE_HUB_PROXY")
+}
+
 fill_in() (
     INSET_EDGE_TOKEN=$token
-    INSET_EDGE_SERVICE=$(or_nobody "$INSET_EDGE_SERVICE")
-    INSET_EDGE_HUB_PROXY=$(or_nobody "$INSET_EDGE_HUB_PROXY")
+    INSET_EDGE_SERVICE=$service
+    INSET_EDGE_HUB_PROXY=$hub_proxy
     export INSET_EDGE_TOKEN INSET_EDGE_SERVICE INSET_EDGE_HUB_PROXY
     variables=$(env | sed -n 's/^\(INSET_EDGE_[A-Z_]*\)=.*/${\1}/p')
     for template in /etc/inset/*.template; do
@@ -41,15 +55,17 @@ take_certificate() {
 state() {
     from=$(certificates)
     cksum "$from/fullchain.pem" "$from/key.pem"
-    # Several addresses of one part come in any order.
-    for part in "$INSET_EDGE_SERVICE" "$INSET_EDGE_HUB_PROXY"; do getent hosts "${part%:*}" | sort; done
+    echo "$service"
+    # Several addresses come in any order.
+    getent hosts "${INSET_EDGE_HUB_PROXY%:*}" | sort
 }
 
 follow() {
-    while sleep 5; do
-        found=$(state)
-        if [ "$found" != "$seen" ]; then
-            seen=$found
+    while sleep 3; do
+        look
+        now=$(state) || continue
+        if [ "$now" != "$seen" ]; then
+            seen=$now
             # What can't be used is told in the log, and what there is goes on.
             take_certificate && fill_in && nginx -e stderr -c /etc/inset/nginx.conf -s reload || true
         fi
@@ -57,6 +73,7 @@ follow() {
 }
 
 # Before the first look of nginx's own: what changes from here on is seen.
+look
 seen=$(state)
 take_certificate
 fill_in
