@@ -7,8 +7,8 @@ export const MESSAGES = {
   wait: ', about {minutes} min',
   starting: 'Starting the notebook server',
   // In their place, while it waits for something else first.
-  'for:image': 'Downloading the notebook server',
-  'for:hub': 'The notebook server does not answer yet',
+  image: 'Downloading the notebook server',
+  hub: 'The notebook server does not answer yet',
   restoring: 'Loading the notebook',
   connecting: 'Connecting to the notebook',
   closing: 'Saving and closing the notebook',
@@ -39,5 +39,5 @@ export type Say = (key: string, parts?: Record<string, unknown>) => string;
 
 export function toSay(messages: Messages | undefined): Say {
   const all: Record<string, string | undefined> = { ...MESSAGES, ...messages };
-  return (key, parts = {}) => (all[key] ?? '').replace(/\{(\w+)\}/g, (_, name: string) => String(parts[name]));
+  return (key, parts = {}) => (all[key] ?? '').replace(/\{(\w+)\}/g, (_, name: string) => parts[name] as string);
 }

@@ -216,7 +216,7 @@ export class Opening {
     const { say } = this.#options;
     // Told last, and so of what it waits for now: only who is queued has a place.
     const { position, estimated_wait: estimatedWait, waits_for: waitsFor } = this.#place;
-    const message = say(`for:${String(waitsFor)}`) || say(position ? 'position' : phase, { n: position }) + (estimatedWait ? say('wait', { minutes: Math.ceil(estimatedWait / 60) }) : '');
+    const message = say(waitsFor as string) || say(position ? 'position' : phase, { n: position }) + (estimatedWait ? say('wait', { minutes: Math.ceil(estimatedWait / 60) }) : '');
     const told = message + String(percent);
     if (told === this.#told) return;
     this.#told = told;
