@@ -3,6 +3,7 @@
 What differs from machine to machine is read from the environment here at the top; everything below assigns it.
 """
 
+import hashlib
 import os
 import shlex
 
@@ -19,6 +20,8 @@ proxy_api_port = int(os.environ.get("INSET_HUB_PROXY_API_PORT", "8001"))
 proxy_api_url = os.environ.get("INSET_HUB_PROXY_API_URL", "")
 proxy_command = shlex.split(os.environ.get("INSET_PROXY_COMMAND", "configurable-http-proxy"))
 service_token = os.environ["INSET_HUB_TOKEN"]
+# JupyterHub forgets a service that is not named any more, with its tokens; every token of one that is stays good.
+service = f"inset-{hashlib.sha256(service_token.encode()).hexdigest()[:4]}"
 service_url = os.environ.get("INSET_SERVICE_URL", "http://127.0.0.1:8091")
 data = os.path.abspath(os.environ["INSET_HUB_DATA"])
 seat_names = seats.names(int(os.environ.get("INSET_SEATS", "16")))
@@ -55,11 +58,11 @@ shared_origin_allowed, insecure_bind_allowed, open_network_allowed, behind_edge 
 c.JupyterHub.authenticator_class = "null"
 c.Authenticator.any_allow_config = True  # meant so: spares a warning that nobody can
 c.JupyterHub.load_groups = {"seats": {"users": seat_names}}
-c.JupyterHub.services = [{"name": "inset", "api_token": service_token}]
+c.JupyterHub.services = [{"name": service, "api_token": service_token}]
 c.JupyterHub.load_roles = [
     {
         "name": "inset",
-        "services": ["inset"],
+        "services": [service],
         "scopes": ["servers!group=seats", "tokens!group=seats", "list:users!group=seats"],
     },
     # A token minted for a seat can do what its user may at most: open his server, report its activity, say who it is.

@@ -21,6 +21,7 @@ from inset.models import Session
 from tests.docker.deployment import Deployment
 from tests.docker.reach import address, ask_from
 from tests.docker.sessions import reached
+from tests.service.conftest import document
 from tests.support.hosts import TestHost, write_hosts_file
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -122,7 +123,7 @@ async def test_what_the_doctor_asks_as_a_browser_finds_what_an_open_session_give
     await reached(api, session["id"], "ready")
     [seat] = running.seat_containers()
     for file in OTHER_FILES:
-        running.docker("exec", seat, "sh", "-c", f"echo '{{}}' > ~/{file}")
+        running.docker("exec", seat, "sh", "-c", f"echo '{json.dumps(document('1'))}' > ~/{file}")
     url = (await api.post(f"/v1/sessions/{session['id']}/iframe-url")).json()["url"]
     address, ticket = url.split("inset/enter#ticket=")
     path = f"work/{notebook['id']}/Open.ipynb"

@@ -10,7 +10,6 @@ from tests.support.real_hub import RealHub
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FORBIDDEN = [
-    ("GET", "/users", None),
     ("POST", "/users", {"usernames": ["eve"]}),
     ("POST", "/users/eve", None),
     ("GET", "/users/eve", None),
@@ -46,6 +45,15 @@ async def test_the_service_s_token_can_not(stock_hub: RealHub, method: str, path
     assert answer.headers["content-type"] == "application/json"
 
 
+async def test_it_lists_its_seats_with_their_servers_and_nothing_else_of_them(stock_hub: RealHub):
+    async with stock_hub.api() as api:
+        users = (await api.get("/users")).json()
+    assert all(user["name"].startswith("seat-") for user in users)
+    assert {key for user in users for key in user} == {"kind", "name", "admin", "servers", "user_info"}
+    # The hub knows nothing of anybody, since nobody logs in.
+    assert {user["user_info"] for user in users} == {None}
+
+
 async def test_it_can_start_look_mint_for_and_stop_a_seat(stock_hub: RealHub):
     await stock_hub.start_server("seat-001")
     token = await stock_hub.mint_token("seat-001")
@@ -72,6 +80,7 @@ async def test_what_it_mints_opens_one_server_and_nothing_else(stock_hub: RealHu
         assert (await other.get("api/contents/")).status_code == 403
     async with stock_hub.api(token) as api:
         assert await _statuses(api, FORBIDDEN) <= {403, 404}
+        assert (await api.get("/users")).status_code == 403
         for method, path, body in (
             ("DELETE", "/users/seat-001/server", None),
             ("POST", "/users/seat-002/server", {}),
