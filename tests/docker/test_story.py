@@ -16,9 +16,11 @@ from tests.support.hosts import TestHost
 pytestmark = [pytest.mark.docker, pytest.mark.browser, pytest.mark.timeout(900)]
 
 
-READ_CREDENTIAL = """import json, os, time
-while not os.path.exists(os.environ['INSET_CREDENTIALS']): time.sleep(0.1)
-print('as', json.load(open(os.environ['INSET_CREDENTIALS']))['warehouse']['value'])"""
+READ_CREDENTIAL = (
+    "import json, os, time; file = os.environ['INSET_CREDENTIALS']; "
+    "[time.sleep(0.1) for _ in range(300) if not os.path.exists(file)]; "
+    "print('as', json.load(open(file))['warehouse']['value'])"
+)
 
 
 async def test_a_notebook_runs_in_a_container_and_its_output_outlives_every_part(

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from tornado.httpserver import HTTPServer
 from inset_bridge import assets
 from tests.fakes.fake_service import FakeService
 from tests.singleuser.conftest import SEAT, Seat
-from tests.support.chromium import ARGS
+from tests.support.chromium import ARGS, CHROMIUM
 from tests.support.notebook_page import run_in_last_cell
 from tests.support.real_hub import RealHub, free_ports, real_hub
 from tests.support.serving import served
@@ -86,7 +85,7 @@ async def installation(
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(args=ARGS, executable_path=shutil.which("chromium"))
+        browser = await playwright.chromium.launch(args=ARGS, executable_path=CHROMIUM)
         yield browser
         await browser.close()
 

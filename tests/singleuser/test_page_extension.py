@@ -643,6 +643,7 @@ async def test_what_is_typed_offline_is_saved_later_and_jupyter_opens_no_dialog_
 
     await page.context.set_offline(True)
     await type_into(frame, "typed_offline = 1")
+    await expect(frame.locator(".jp-Notebook .cm-content").first).to_contain_text("typed_offline = 1")
     await page.keyboard.press("Control+s")
     await told(page, "saveFailed")
     # What Jupyter asks by itself every ten seconds.

@@ -1,13 +1,14 @@
 """A real browser for tests: Debian's Chromium, driven by Playwright."""
 
 import json
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import BrowserContext, Page, async_playwright
+
+CHROMIUM = Path(__file__).with_name("chromium.sh")
 
 ARGS = [
     # Containers have no user namespaces for it.
@@ -25,7 +26,7 @@ NO_COOKIES = {"profile": {"default_content_setting_values": {"cookies": 2}}}
 async def chromium_page() -> AsyncIterator[Page]:
     """A page in a browser of its own."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         try:
             yield await browser.new_page(viewport={"width": 1100, "height": 800})
         finally:
@@ -42,7 +43,7 @@ async def chromium(
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
             profile,
-            executable_path=executable or shutil.which("chromium"),
+            executable_path=executable or CHROMIUM,
             args=[*ARGS, *arguments],
             viewport={"width": 1280, "height": 860},
         )
