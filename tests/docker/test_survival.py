@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 BACK_WITHIN = 150.0
 """Seconds after which everybody's saves are stored again. CI's machine may be three times slower than a good one."""
 UNSENT = 25
-"""How many of Jupyter's saves, five a second, may wait in a container to be sent: its disk goes with one that is killed."""
+"""How many of Jupyter's saves, five a second, may wait to be sent: a container that is killed takes them along."""
 FIGURES = ROOT / ".artifacts" / "chaos.txt"
 SEED = int(os.environ.get("INSET_FAULT_SEED", "2026"))
 LONG = os.environ.get("INSET_CHAOS") == "long"
