@@ -68,9 +68,12 @@ class Credentials:
         """Leave nothing behind."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def environment(self, path: str) -> dict[str, str]:
-        """What the kernels of the notebook at this path are told."""
-        document = self._journal.at(path)
+    def environment(self, path: str, name: str) -> dict[str, str]:
+        """What the kernels of the notebook at this path are told.
+
+        A page has its first kernel started for a path that it has made up, beside the notebook whose name it gives.
+        """
+        document = self._journal.at(path) or self._journal.at(f"{path.rpartition('/')[0]}/{name}")
         return {VARIABLE: str(self._file(document.notebook_id))} if document and document.notebook_id else {}
 
     def variable(self, name: str) -> dict[str, str]:
@@ -106,7 +109,7 @@ class NotebookSessions(SessionManager):
 
     def get_kernel_env(self, path: str | None, name: ModelName | None = None) -> dict[str, str]:
         """Called for every kernel that is started for a notebook."""
-        told = self.credentials.environment(path or "") if self.credentials else {}
+        told = self.credentials.environment(path or "", name or "") if self.credentials else {}
         return {**super().get_kernel_env(path, name), **told}
 
 
