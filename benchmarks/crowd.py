@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from benchmarks.event_lines import events_of
 from tests.support.hosts import TestHost
 
 _PATIENCE = 600
@@ -86,18 +86,14 @@ class Member:
         endless = aiohttp.ClientTimeout(total=None, sock_read=120)
         async with self._crowd.http.get(url, headers=self._headers, timeout=endless) as stream:
             assert stream.status == 200, await stream.text()
-            kind = ""
-            async for line in stream.content:
-                name, _, value = line.decode().strip().partition(": ")
-                if name == "event":
-                    kind = value
-                    self.told.append(kind)
-                elif name == "data" and kind == "ready":
+            async for _, kind, told in events_of(stream):
+                self.told.append(kind)
+                if kind == "ready":
                     self._ready.set_result(None)
-                elif name == "data" and kind == "ended":
+                elif kind == "ended":
                     return
-                elif name == "data" and kind == "failed":
-                    raise AssertionError(f"session {self.session} failed: {json.loads(value)}")
+                elif kind == "failed":
+                    raise AssertionError(f"session {self.session} failed: {told}")
         raise AssertionError(f"the event stream of session {self.session} was cut")
 
 

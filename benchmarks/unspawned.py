@@ -4,9 +4,7 @@ All that is between a session and its readiness is there: the hub with its proxy
 its spawner says it has started is one process that says yes to everything.
 """
 
-import asyncio
 import resource
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.replicated import before_hub, two_replicas
+from benchmarks.story.nothing_servers import nothing_servers
 from tests.faults.replica import Replica
 from tests.support.hosts import TestHost
 from tests.support.real_hub import ROOT, RealHub, free_ports, real_hub
@@ -63,15 +62,10 @@ async def unspawned(folder: Path, database_url: str, *, seats: int) -> AsyncIter
     # A socket for each stream, here and in the replicas.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    ports, [nothing] = free_ports(2), free_ports(1)
+    ports = free_ports(2)
     async with AsyncExitStack() as stack:
-        servers = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.story.nothing", str(nothing), cwd=ROOT
-        )
-        stack.push_async_callback(servers.wait)
-        stack.callback(servers.terminate)
         env = {
-            "BENCH_NOTHING_PORT": str(nothing),
+            **await stack.enter_async_context(nothing_servers()),
             "INSET_SERVICE_URL": f"http://127.0.0.1:{ports[0]}",
             "INSET_SEATS": str(seats),
             "PYTHONPATH": str(ROOT),

@@ -6,7 +6,6 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -19,6 +18,7 @@ from starlette.routing import Route
 
 from benchmarks.story import page_loads
 from benchmarks.story.containers import containers
+from benchmarks.story.nothing_servers import nothing_servers
 from benchmarks.story.opening import Watch, first_result
 from benchmarks.story.parts import Setting
 from benchmarks.story.report import Facts, Report
@@ -57,13 +57,7 @@ async def _setting(stack: AsyncExitStack, spawner: str) -> Setting | None:
     if spawner == "docker":
         return await stack.enter_async_context(containers())
     if spawner == "nothing":
-        [port] = free_ports(1)
-        servers = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.story.nothing", str(port), cwd=ROOT
-        )
-        stack.push_async_callback(servers.wait)
-        stack.callback(servers.terminate)
-        return Setting(spawner, {"BENCH_NOTHING_PORT": str(port)})
+        return Setting(spawner, await stack.enter_async_context(nothing_servers()))
     return Setting(spawner, {})
 
 

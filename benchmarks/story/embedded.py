@@ -1,7 +1,6 @@
 """Through Inset, as the SDK calls it."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from benchmarks.event_lines import events_of
 from benchmarks.story.opening import NOTEBOOK, Opened, Watch
 from benchmarks.story.parts import Inset
 
@@ -93,17 +93,11 @@ class EmbeddedClient:
             with suppress(aiohttp.ClientError, TimeoutError):
                 async with self._service.get(path, headers={"Last-Event-ID": last}, timeout=endless) as stream:
                     assert stream.status == 200, await stream.text()
-                    kind = ""
-                    async for line in stream.content:
-                        name, _, value = line.decode().strip().partition(": ")
-                        if name == "id":
-                            last = value
-                        elif name == "event":
-                            kind = value
-                        elif name == "data":
-                            yield kind, json.loads(value)
-                            if kind in ("ended", "failed"):
-                                return
+                    async for id, kind, told in events_of(stream):
+                        last = id or last
+                        yield kind, told
+                        if kind in ("ended", "failed"):
+                            return
             await asyncio.sleep(1)
 
     async def _until(self, session: str, wanted: str, watch: Watch) -> None:
