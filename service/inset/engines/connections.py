@@ -46,7 +46,7 @@ class Connections:
             self._waiting -= 1
 
     async def give_back(self, held: PoolProxiedConnection, *, unsure: bool) -> None:
-        """Take a connection back; one that is at nobody knows what is closed."""
+        """Take a connection back. One that is `unsure`, whose state nobody knows, is closed."""
         if unsure and held.is_valid:
             await greenlet_spawn(held.invalidate)
         pool = self.engine.pool
