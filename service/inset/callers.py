@@ -11,7 +11,7 @@ from sqlalchemy import Text, and_, bindparam, cast, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from inset.db import ask
+from inset.db import Database, ask
 from inset.engines.prepared import Prepared
 from inset.errors import NotAllowed, TokenClaims, TokenIssuer, TokenRevoked
 from inset.jwks import JwksCache
@@ -62,11 +62,14 @@ class CallerReader:
         self._skew = skew
         self._data_policy = data_policy
 
-    async def read(self, db: AsyncSession, token: str) -> Caller:
-        """Say whose token this is. Raises one of the `Unauthenticated` problems, or `KeysUnavailable`."""
+    async def read(self, asked: AsyncSession | Database, token: str) -> Caller:
+        """Say whose token this is, as a transaction sees it or the database by itself.
+
+        Raises one of the `Unauthenticated` problems, or `KeysUnavailable`.
+        """
         named = self._tokens.named(token)
-        host, revoked_at = await _registration(db, named)
-        claims = self._tokens.verified(token, await self._key(db, host, named.kid))
+        host, revoked_at = await _registration(asked, named)
+        claims = self._tokens.verified(token, await self._key(asked, host, named.kid))
         policy = stricter(self._data_policy, host.data_policy)
         caller = Caller(
             host_id=host.id,
@@ -83,10 +86,11 @@ class CallerReader:
             _check_not_revoked(revoked_at, signed_at=claims.iat)
         return caller
 
-    async def _key(self, db: AsyncSession, host: "_Registration", kid: str) -> HostKey:
+    async def _key(self, asked: AsyncSession | Database, host: "_Registration", kid: str) -> HostKey:
         key = host.keys.get(kid)
         if key is None and host.jwks_url:
-            await db.commit()  # to ask the host application may take seconds, and needs no connection
+            if isinstance(asked, AsyncSession):
+                await asked.commit()  # to ask the host application may take seconds, and needs no connection
             key = await self._jwks.find(host.id, host.jwks_url, kid)
         if key is None:
             raise TokenIssuer
@@ -128,9 +132,12 @@ _REGISTRATION = Prepared(
 """Asked with every request, and so built once."""
 
 
-async def _registration(db: AsyncSession, named: Named) -> tuple[_Registration, datetime | None]:
+async def _registration(asked: AsyncSession | Database, named: Named) -> tuple[_Registration, datetime | None]:
     """Find a host application, and when it revoked the user that the token claims, whom nobody has believed yet."""
-    found = await ask(db, _REGISTRATION, issuer=named.issuer, user=named.user)
+    given = {"issuer": named.issuer, "user": named.user}
+    found = await (
+        asked.ask_alone(_REGISTRATION, **given) if isinstance(asked, Database) else ask(asked, _REGISTRATION, **given)
+    )
     if not found:
         raise TokenIssuer
     *row, revoked_at = found[0]

@@ -1,8 +1,8 @@
 """The database: its transactions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.encryption import Encryption
 from inset.engines import is_away, is_no_text, is_postgres, new_engine
+from inset.engines.connections import Connections
 from inset.engines.direct import Direct
 from inset.engines.prepared import Prepared
 from inset.engines.sqlite import empty_log
@@ -64,6 +65,7 @@ class Database:
         """Set once something was committed here that others wait to hear of (`news`)."""
         self._info = {_ENCRYPTION: encryption, _RECENT: recent, _NEWS: self.news}
         self._engine = engine
+        self._connections = Connections(engine)
 
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False, durable: bool = True) -> AsyncIterator[AsyncSession]:
@@ -77,26 +79,46 @@ class Database:
         Raises `DatabaseUnavailable` if the database can't be reached, or has no room, and `InvalidRequest` where a text
         is given that it cannot hold.
         """
-        try:
-            async with _Session(Direct(self._engine, read_only=read_only, durable=durable), self._info) as db:
+        direct = Direct(self._connections, read_only=read_only, durable=durable)
+        with _as_problems(read_only=read_only):
+            async with _Session(direct, self._info) as db:
                 yield db
                 await db.commit()
-        except (DBAPIError, NoConnectionFree) as exc:
-            if is_away(exc, read_only=read_only):
-                raise DatabaseUnavailable from exc
-            if is_no_text(exc):
-                raise InvalidRequest("A text holds a NUL, which no name has.", errors=[]) from exc
-            raise
+
+    async def ask_alone(self, statement: Prepared, **given: Any) -> Sequence[Any]:
+        """Give the rows that one statement asks for: it needs no transaction, whose beginning and end take as long.
+
+        Raises as `transaction` does.
+        """
+        with _as_problems(read_only=True):
+            return await Direct(self._connections, read_only=True).ask_alone(statement, given)
 
     async def schema(self) -> str:
         """Name the schema that the database is at. Raises `DatabaseUnavailable`."""
         async with self.transaction(read_only=True) as db:
             return str((await db.exec(text("SELECT version_num FROM alembic_version"))).scalar_one())  # type: ignore[call-overload]
 
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._connections.close()
+        await self._engine.dispose()
+
     async def forget_replaced(self) -> None:
         """Leave nothing of what was overwritten in SQLite's log. PostgreSQL's vacuum is its operator's."""
         if not is_postgres(self._engine):
             await empty_log(self._engine)
+
+
+@contextmanager
+def _as_problems(*, read_only: bool) -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, NoConnectionFree) as exc:
+        if is_away(exc, read_only=read_only):
+            raise DatabaseUnavailable from exc
+        if is_no_text(exc):
+            raise InvalidRequest("A text holds a NUL, which no name has.", errors=[]) from exc
+        raise
 
 
 async def alone(db: AsyncSession) -> bool:
@@ -221,39 +243,60 @@ class _Joining(SyncSession):
 
 
 class _Session(AsyncSession):
+    """Made an ORM's once something asks for that: most requests do not, and it takes as long as a statement or two."""
+
     sync_session_class = _Joining
 
     def __init__(self, direct: Direct, info: Mapping[str, Any]) -> None:
-        super().__init__(expire_on_commit=False, info={**info, _DIRECT: direct})
         self._direct = direct
+        self._info: dict[Any, Any] = {**info, _DIRECT: direct}
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("sync_session", "_proxied"):
+            raise AttributeError(name)
+        super().__init__(expire_on_commit=False, info={_DIRECT: self._direct})
+        return vars(self)[name]
+
+    @property
+    def info(self) -> dict[Any, Any]:
+        return self._info
+
+    @property
+    def _is_made(self) -> bool:
+        return "sync_session" in vars(self)
+
+    def in_transaction(self) -> bool:
+        return self._is_made and super().in_transaction()
 
     async def __aexit__(self, *raised: Any) -> None:
         if self._direct.begun or self.in_transaction():
             await super().__aexit__(*raised)
-        else:
+        elif self._is_made:
             self.sync_session.close()  # which asks nothing of the database, and so needs no task of its own
 
     async def close(self) -> None:
         try:
-            await super().close()
+            if self._is_made:
+                await super().close()
         finally:
             await self._direct.rollback()
 
     async def commit(self) -> None:
-        rows = self.info.pop(_AT_COMMIT, [])
+        rows = self._info.pop(_AT_COMMIT, [])
         if rows:
             await _write_in_order(self, rows)
         if self.in_transaction():
             await super().commit()
         await self._direct.commit()
-        for tell in self.info.pop(_COMMITTED, []):
+        for tell in self._info.pop(_COMMITTED, []):
             tell()
 
     async def rollback(self) -> None:
-        self.info.pop(_AT_COMMIT, None)
-        self.info.pop(_COMMITTED, None)
+        self._info.pop(_AT_COMMIT, None)
+        self._info.pop(_COMMITTED, None)
         try:
-            await super().rollback()
+            if self._is_made:
+                await super().rollback()
         finally:
             await self._direct.rollback()
 
@@ -284,10 +327,11 @@ async def open_database(
 ) -> AsyncIterator[Database]:
     """Connect to a migrated database, and disconnect on leaving. Without `settings` nothing that takes long is cut."""
     engine = new_engine(url, settings)
+    database = Database(engine, encryption, recent or RecentDocuments())
     try:
-        yield Database(engine, encryption, recent or RecentDocuments())
+        yield database
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 def upsert(db: AsyncSession, table: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:

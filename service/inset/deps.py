@@ -136,12 +136,8 @@ async def get_caller(
     if bearer is None:
         raise TokenMissing
     state = state_of(request)
-    if _only_reads(request):
-        caller = await state["callers"].read(db, bearer.credentials)
-    else:
-        # The request's own must not be open while a body arrives slowly, nor for somebody whom nobody knows yet.
-        async with state["database"].transaction(read_only=True) as brief:
-            caller = await state["callers"].read(brief, bearer.credentials)
+    # A writing transaction must not be open while a body arrives slowly, nor for somebody whom nobody knows yet.
+    caller = await state["callers"].read(db if _only_reads(request) else state["database"], bearer.credentials)
     present = acting()
     present.actor, present.host_id, present.user = "backend" if caller.backend else "user", caller.host_id, caller.user
     origin = request.headers.get("Origin")

@@ -60,6 +60,8 @@ class _Step(NamedTuple):
     """Its parameters that are there already, and their places."""
     texts: list[tuple[str, str]]
     """Its parameters that are texts of the path, as they are there."""
+    options: list[tuple[str, Any]]
+    """Its parameters that are texts the request need not say, by where it would."""
     fields: list[tuple[str, list[Any], dict[str, Any] | None]]
     """Its others that the request says, by where it does, with what they are if it says none of them."""
 
@@ -84,10 +86,17 @@ def _lay_out(of: Dependant, row: list[_Step], places: dict[Any, int]) -> int | N
     named = [(field.name, field.alias) for field in texts]
     path = [field for field in of.path_params if field not in texts]
     sources = {"path_params": path, "query_params": of.query_params, "headers": of.header_params}
-    fields = [(source, found, _defaults(found)) for source, found in sources.items() if found]
-    row.append(_Step(asynccontextmanager(of.call) if entered else of.call, entered, needs, named, fields))
+    options = [(source, field) for source, found in sources.items() for field in found if _is_optional_text(field)]
+    rest = {source: [field for field in found if not _is_optional_text(field)] for source, found in sources.items()}
+    fields = [(source, found, _defaults(found)) for source, found in rest.items() if found]
+    row.append(_Step(asynccontextmanager(of.call) if entered else of.call, entered, needs, named, options, fields))
     places[of.call, of.scope] = _TOLD + len(row)
     return _TOLD + len(row)
+
+
+def _is_optional_text(field: Any) -> bool:
+    info = field.field_info
+    return info.annotation in (str, str | None) and not info.is_required() and isinstance(field.default, _PLAIN)
 
 
 def _defaults(fields: list[Any]) -> dict[str, Any] | None:
@@ -104,10 +113,18 @@ def _answering(route: APIRoute, row: list[_Step]) -> Callable[[Request, AsyncExi
         told = _untold() if tells else None
         values: list[Any] = [request, told]
         errors: list[Any] = []
-        for call, entered, needs, texts, fields in row:
+        for call, entered, needs, texts, options, fields in row:
             given = {name: values[place] for name, place in needs}
             for name, alias in texts:
                 given[name] = request.path_params[alias]
+            for source, option in options:
+                said = getattr(request, source)
+                if option.alias not in said:
+                    given[option.name] = option.default
+                else:
+                    place = option.field_info.in_.value, option.alias
+                    given[option.name], wrong = option.validate(said[option.alias], loc=place)
+                    errors += wrong
             for source, wanted, otherwise in fields:
                 received = getattr(request, source)
                 if otherwise is None or any(field.alias in received for field in wanted):

@@ -4,26 +4,24 @@ The ORM joins such a transaction where something needs it, and so there is one k
 """
 
 from collections.abc import Awaitable, Sequence
-from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.util.concurrency import await_only, greenlet_spawn
+from sqlalchemy.util.concurrency import await_only
 
-from inset.engines import postgres, sqlite
+from inset.engines.connections import Connections
 from inset.engines.prepared import Given, Prepared
 
 
 class Direct:
     """One transaction after the other, each begun when it is first asked for something."""
 
-    def __init__(self, engine: AsyncEngine, *, read_only: bool, durable: bool = True) -> None:
-        self._engine = engine.sync_engine
+    def __init__(self, connections: Connections, *, read_only: bool, durable: bool = True) -> None:
+        self._connections = connections
+        self._engine, self._driver = connections.engine, connections.driver
         self._begins = {"read_only": read_only, "durable": durable}
-        self.on_postgres = engine.dialect.name == "postgresql"
-        self._driver: ModuleType = postgres if self.on_postgres else sqlite
+        self.on_postgres = connections.on_postgres
         self._held: PoolProxiedConnection | None = None
         self._connection: Any = None
         """The driver's own, as long as it is held."""
@@ -40,9 +38,20 @@ class Direct:
         """Execute a statement once, and give the rows that it gives. Raises `DBAPIError`."""
         if self._held is None:
             await self._begin()
-        compiled = statement.on(self._engine.dialect, given)
-        text, values = compiled.bound(given)
-        return compiled.rows(await self._done(text, self._driver.run(self._connection, text, values)))
+        return await self._asked(statement, given)
+
+    async def ask_alone(self, statement: Prepared, given: Given) -> list[Any]:
+        """Execute a statement that only reads, in no transaction. Raises `DBAPIError`."""
+        self._hold(await self._connections.take())
+        try:
+            return await self._asked(statement, given)
+        except DBAPIError as exc:
+            if not exc.connection_invalidated:
+                raise
+            await self._renew(exc)
+            return await self._asked(statement, given)
+        finally:
+            await self._release()
 
     async def write_all(self, statement: Prepared, rows: Sequence[Given]) -> None:
         """Execute a statement for each of these rows, which have the same columns. Raises `DBAPIError`."""
@@ -79,28 +88,29 @@ class Direct:
             await self._release()
 
     async def _begin(self) -> PoolProxiedConnection:
-        held = await self._connected()
+        held = self._hold(await self._connections.take())
         try:
             await self._done("BEGIN", self._driver.begin(held, **self._begins))
         except DBAPIError as exc:
             if not exc.connection_invalidated:
                 raise
-            # It was lost in the moment before, as all may be that are as old: a new one says whether that was all.
-            await greenlet_spawn(self._engine.pool._invalidate, held, exc)
-            await self._release()
-            held = await self._connected()
+            held = await self._renew(exc)
             await self._done("BEGIN", self._driver.begin(held, **self._begins))
         return held
 
-    async def _connected(self) -> PoolProxiedConnection:
-        try:
-            held = self._held = await greenlet_spawn(self._engine.pool.connect)
-            while self._driver.is_lost(held):  # while nobody had it
-                await greenlet_spawn(held.invalidate)
-                held = self._held = await greenlet_spawn(self._engine.pool.connect)
-        except (self._engine.dialect.loaded_dbapi.Error, OSError) as exc:
-            raise DBAPIError("connect", None, exc, connection_invalidated=True) from exc
-        self._connection = held.driver_connection
+    async def _renew(self, exc: DBAPIError) -> PoolProxiedConnection:
+        """Go on with a new connection, where one was lost in the moment before: it says whether that was all."""
+        lost, self._held, self._unsure = self._held, None, False
+        assert lost is not None
+        return self._hold(await self._connections.renew(lost, exc))
+
+    async def _asked(self, statement: Prepared, given: Given) -> list[Any]:
+        compiled = statement.on(self._engine.dialect, given)
+        text, values = compiled.bound(given)
+        return compiled.rows(await self._done(text, self._driver.run(self._connection, text, values)))
+
+    def _hold(self, held: PoolProxiedConnection) -> PoolProxiedConnection:
+        self._held, self._connection = held, held.driver_connection
         return held
 
     async def _done(self, text: str, work: Awaitable[Any]) -> Any:
@@ -118,6 +128,4 @@ class Direct:
         held, unsure = self._held, self._unsure
         self._held, self._connection, self._joined, self._unsure = None, None, None, False
         if held is not None:
-            if unsure and held.is_valid:
-                await greenlet_spawn(held.invalidate)
-            await greenlet_spawn(held.close)
+            await self._connections.give_back(held, unsure=unsure)
