@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 
-from inset.engines import postgres, sqlite
+from inset.engines import sqlite
 from inset.engines.prepared import Given, Prepared
 
 
@@ -23,7 +23,7 @@ class Direct:
         self._engine = engine.sync_engine
         self._begins = {"read_only": read_only, "durable": durable}
         self.on_postgres = engine.dialect.name == "postgresql"
-        self._driver: ModuleType = postgres if self.on_postgres else sqlite
+        self._driver = _driver_of_postgres() if self.on_postgres else sqlite
         self._held: PoolProxiedConnection | None = None
         self._connection: Any = None
         """The driver's own, as long as it is held."""
@@ -121,3 +121,9 @@ class Direct:
             if unsure and held.is_valid:
                 await greenlet_spawn(held.invalidate)
             await greenlet_spawn(held.close)
+
+
+def _driver_of_postgres() -> ModuleType:
+    from inset.engines import postgres  # here: it is imported where there is one (`inset.engines.new_engine`)
+
+    return postgres
