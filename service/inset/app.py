@@ -199,6 +199,8 @@ def create_app(
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        # FastAPI's own, which would look for a provider with each request: traces and metrics are made here.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_tags=[
             {"name": "notebooks", "description": "Stored documents, their versions and their history."},
             {"name": "sessions", "description": "Notebooks open in a running server."},
@@ -221,6 +223,7 @@ def create_app(
         webhook_routes.router,
         sessions.router,
         users.router,
+        sessions.reading,
         sessions.streams,
         bridge.router,
         edge.router,
