@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +18,7 @@ from benchmarks.event_streams import idle, open_sessions
 from benchmarks.notebook_histories import canonical, synthetic
 from benchmarks.request_report import BARE, TRIVIAL, Report
 from benchmarks.serving import Inset, Server, plain_app
+from benchmarks.starts import starts
 from benchmarks.store_pressure import waits
 from benchmarks.store_times import new, save
 from tests.support.hosts import TestHost
@@ -63,6 +63,7 @@ def main() -> None:
             {f"{label}, {kind}": most for kind, most in MOST.items() for label in SMALLEST},
             [waits(server, 10_000_000, given.saves_beside, writers=writers, path=path) for writers in given.writers],
             list(idle(folder / "streams", streams=given.streams)) if given.streams else [],
+            starts(Inset(folder / "starts"), given.rounds),
             before,
         )
     print(report.tables())
@@ -132,17 +133,12 @@ def _measured(asked: list[tuple[str, Server, int, Ask]], rounds: int) -> dict[st
     took: dict[str, list[float]] = {label: [] for label, *_ in asked}
     for turn in range(rounds + 1):
         for label, server, count, ask in asked if turn % 2 else reversed(asked):
-            begin = _processor_time(server)
+            begin = server.processor_time()
             for _ in range(count):
                 ask()
             if turn:
-                took[label].append((_processor_time(server) - begin) / count * 1000)
+                took[label].append((server.processor_time() - begin) / count * 1000)
     return took
-
-
-def _processor_time(server: Server) -> float:
-    # Another process's clock, by the number that Linux has for it (`man clock_getcpuclockid`).
-    return time.clock_gettime((~server.pid << 3) | 2)
 
 
 def _given() -> argparse.Namespace:

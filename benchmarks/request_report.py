@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.event_streams import Idle
+from benchmarks.starts import TRIVIAL_APP, Start
 from benchmarks.store_pressure import Waits
 
+_STARTS = ("clock", "processor")
 TRIVIAL, BARE = "trivial FastAPI endpoint", "bare ASGI app"
 
 _HEAD = """# The request path, measured
@@ -56,6 +58,8 @@ class Report:
     waits: Sequence[Sequence[Waits]]
     """Beside nothing and beside saves, for each number of writers."""
     streams: Sequence[Idle]
+    starts: Mapping[str, Sequence[Start]]
+    """By what was started."""
     before: float
     """The load before it began."""
 
@@ -69,7 +73,7 @@ class Report:
 
     def tables(self) -> str:
         """Give the tables, as Markdown."""
-        return self._times() + self._waits() + self._streams()
+        return self._times() + self._waits() + self._streams() + self._starts()
 
     def _times(self) -> str:
         lines = [f"| request | ms of processor time | × {TRIVIAL} | × {BARE} |", "| --- | ---: | ---: | ---: |"]
@@ -107,4 +111,18 @@ class Report:
         for idle in self.streams:
             figures = f"{idle.megabytes:.1f} | {idle.share:.1%} | {idle.without:.1%}"
             lines.append(f"| {idle.streams:,} {idle.label} | {figures} |")
+        return "\n".join(lines) + "\n"
+
+    def _starts(self) -> str:
+        lines = [
+            "\n## Starting\n",
+            "From the command to the first answer. The service's was to take one second at most.\n",
+            "| | s by the clock | s of processor time | × trivial FastAPI app |",
+            "| --- | ---: | ---: | ---: |",
+        ]
+        for label, took in self.starts.items():
+            clock, processor = (statistics.median(getattr(each, what) for each in took) for what in _STARTS)
+            pairs = zip(took, self.starts[TRIVIAL_APP], strict=True)
+            ratio = statistics.median(each.processor / other.processor for each, other in pairs)
+            lines.append(f"| {label} | {clock:.2f} | {processor:.2f} | {ratio:.2f} |")
         return "\n".join(lines) + "\n"

@@ -1,18 +1,16 @@
 """The `inset` command, which is `python -m inset` as well."""
 
-import gc
 import sys
+
+from inset.uncollected import uncollected
 
 
 def main() -> int:
     """Run one command, and give its exit code."""
-    # What is imported stays, and Python's collector would look through all of it again and again meanwhile: that is an
-    # eighth of a start, and of each later collection as much as it never has to look at.
-    gc.disable()
-    from inset.cli import main as run
-
-    gc.freeze()
-    gc.enable()
+    # httpx takes itself for one without a command line, whose libraries nothing here uses.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
+    with uncollected():
+        from inset.cli import main as run
     return run()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -17,6 +18,7 @@ from inset.db import open_database
 from inset.departure import Departure
 from inset.deps import State
 from inset.doctor import Doctor
+from inset.documents import nbformat_loaded
 from inset.driver import Driver
 from inset.encryption import encryption_of
 from inset.events import EventFeed
@@ -64,8 +66,10 @@ def create_app(
     transport: httpx.AsyncBaseTransport | None = None,
     departure: Departure | None = None,
     tracer: Tracer | None = None,
+    trusted: ssl.SSLContext | None = None,
 ) -> FastAPI:
-    """Build the service. `transport` replaces the wire to the hub and its servers, `tracer` the one of the settings.
+    """Build the service. `transport` replaces the wire to the hub and its servers, `tracer` the one of the settings,
+    `trusted` what TLS trusts by its environment.
 
     Whoever stops it says so by `departure` first.
     """
@@ -82,13 +86,13 @@ def create_app(
                     recent=RecentDocuments(settings.recent_documents),
                 )
             )
-            trusted = httpx.create_ssl_context()  # which takes 20 ms, and so is made once
+            tls = trusted or httpx.create_ssl_context()  # one for all, for it takes 20 ms
             # The hub's proxy drops connections that idle for about six seconds.
             limits = httpx.Limits(max_connections=200, keepalive_expiry=4)
             http = await stack.enter_async_context(
                 httpx.AsyncClient(
                     transport=transport,
-                    verify=trusted,
+                    verify=tls,
                     limits=limits,
                     timeout=settings.hub.timeout.total_seconds(),
                     # Servers are their users'. A cookie that one sets must reach neither the hub nor another server.
@@ -96,7 +100,7 @@ def create_app(
                 )
             )
             # Not the hub's client: hosts' addresses get no connection of its, and nothing that it sends.
-            jwks = JwksCache(await stack.enter_async_context(httpx.AsyncClient(verify=trusted)))
+            jwks = JwksCache(await stack.enter_async_context(httpx.AsyncClient(verify=tls)))
             traced = tracer or (otlp_tracer(settings.otlp_endpoint) if settings.otlp_endpoint else Tracer())
             stack.callback(traced.close)
             hubs = Hubs(settings.every_hub, http, traced)
@@ -147,7 +151,7 @@ def create_app(
             receipts = Receipts(signer, issuer=settings.public_url)
             webhooks = Webhooks(
                 database,
-                await stack.enter_async_context(Poster.opened(settings.webhooks, trusted)),
+                await stack.enter_async_context(Poster.opened(settings.webhooks, tls)),
                 receipts.sign,
                 seal=Seal(signing_pem, purpose=PURPOSE),
                 settings=settings.webhooks,
@@ -186,6 +190,7 @@ def create_app(
             await stack.enter_async_context(_running(feed.watch()))
             await stack.enter_async_context(_running(feed.end_when(departure.closing)))
             await stack.enter_async_context(_running(state["control"].watch()))
+            await stack.enter_async_context(_running(_load_what_documents_need()))
             yield state
 
     # The manual's scripts come from here, not from somebody's CDN.
@@ -194,6 +199,8 @@ def create_app(
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        # FastAPI's own, which would look for a provider with each request: traces and metrics are made here.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_tags=[
             {"name": "notebooks", "description": "Stored documents, their versions and their history."},
             {"name": "sessions", "description": "Notebooks open in a running server."},
@@ -216,6 +223,7 @@ def create_app(
         webhook_routes.router,
         sessions.router,
         users.router,
+        sessions.reading,
         sessions.streams,
         bridge.router,
         edge.router,
@@ -224,6 +232,12 @@ def create_app(
         app.router.routes.extend(router.routes)
     app.router.routes.insert(0, RouteTable(app.router.routes))
     return app
+
+
+async def _load_what_documents_need() -> None:
+    # Not at once: the first requests would wait for the thread that imports.
+    await asyncio.sleep(1)
+    await nbformat_loaded()
 
 
 @asynccontextmanager

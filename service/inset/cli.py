@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import os
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,12 +18,11 @@ from pydantic import ByteSize, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from inset.acting import Acting, acting_as
-from inset.app import create_app
 from inset.audit_command import add_audit_command
 from inset.database_commands import add_database_commands
 from inset.db import Database, open_database
 from inset.doctor import Doctor
-from inset.doctor.egress import add_egress_options, examine_egress, outside_of
+from inset.doctor.egress.options import add_egress_options, outside_of
 from inset.doctor.report import written
 from inset.encryption import encryption_of, write_master_key
 from inset.errors import Problem, Upstream
@@ -38,11 +38,11 @@ from inset.progress import Progress
 from inset.retention import Policy, Removed, purge_notebooks, thin_versions
 from inset.schema import require_upgraded
 from inset.servers import has_own_origin
-from inset.serving import serve
 from inset.settings import Settings
 from inset.signing import Signer
 from inset.store.sealing import require_keys
 from inset.sweeping import sweep
+from inset.uncollected import uncollected
 from inset.users import revoke_user
 from inset.webhook_commands import add_webhook_commands
 
@@ -140,12 +140,16 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(settings: Settings) -> None:
     # Before anything listens: what is wrong with these is one line here, and a traceback in there.
     Signer(settings.signing_key_file.read_bytes())
+    trusted = httpx.create_ssl_context()  # which takes 20 ms, and so is made once
     require_profiles(read_profiles(settings.profiles_file, idle_timeout=settings.idle_timeout), settings.pool)
     asyncio.run(require_upgraded(settings.database_url))
     asyncio.run(_require_keys(settings))
-    asyncio.run(_require_isolation(settings))
+    asyncio.run(_require_isolation(settings, trusted))
     install_logs(settings.log_format, settings.log_level)
-    serve(settings)
+    with uncollected():
+        from inset.serving import serve  # here: FastAPI and the routes are half of all imports, and no other command's
+
+    serve(settings, trusted)
 
 
 async def _require_keys(settings: Settings) -> None:
@@ -153,11 +157,11 @@ async def _require_keys(settings: Settings) -> None:
         await require_keys(database)
 
 
-async def _require_isolation(settings: Settings) -> None:
+async def _require_isolation(settings: Settings, trusted: ssl.SSLContext) -> None:
     """Raise `ValueError` if seats share an origin. While the hub is away, each session's start looks for itself."""
     if settings.allow_shared_origin:
         return
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=trusted) as http:
         for hub in Hubs(settings.every_hub, http):
             seat = hub.seats[0]
             with contextlib.suppress(Upstream, TimeoutError):
@@ -176,6 +180,8 @@ async def _doctor(settings: Settings, given: argparse.Namespace) -> int:
         httpx.AsyncClient(timeout=5) as http,
     ):
         if given.egress:
+            from inset.doctor.egress.examination import examine as examine_egress  # here: websockets with it
+
             findings = await examine_egress(settings, database, host_id=given.host, outside=outside_of(given))
         else:
             findings = await Doctor(settings, database, http).examine()
@@ -290,6 +296,8 @@ def _keygen(file: Path) -> None:
 
 
 def _openapi() -> None:
+    from inset.app import create_app  # here, as in `_serve`
+
     # The description depends on no setting, so any that are complete will do.
     settings = Settings.model_construct(public_url="http://localhost", notebook_limit=ByteSize(0))
     print(json.dumps(create_app(settings).openapi(), indent=2, ensure_ascii=False, sort_keys=True))

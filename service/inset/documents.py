@@ -1,16 +1,16 @@
 """Notebook documents: what counts as one, and the exact bytes in which it is kept."""
 
+import asyncio
 import hashlib
 import json
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from types import ModuleType
 from typing import Any, TypeGuard
 
-import nbformat
 import orjson
-from nbformat.validator import iter_validate
 
 from inset.canonical import is_canonical
 from inset.cells import Cut, cut
@@ -39,8 +39,23 @@ class Document:
         return len(self.content)
 
 
+async def nbformat_loaded() -> None:
+    """Have nbformat imported, by a thread: who looks at a document on the event loop waits for this first."""
+    if not _nbformat.cache_info().currsize:
+        await asyncio.to_thread(_nbformat)
+
+
+@cache
+def _nbformat() -> ModuleType:
+    # Here, since with all that it imports it is a twelfth of a start, and no answer needs it before the first document.
+    import nbformat.validator
+
+    return nbformat
+
+
 def empty_document() -> Document:
     """Make a notebook without cells' content: one empty code cell, for Python."""
+    nbformat = _nbformat()
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell()],
         metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
@@ -82,7 +97,7 @@ def parsed_document(parsed: Any) -> Document:
     if reason:
         raise NotANotebook(reason)
     try:
-        return _canonical(nbformat.from_dict(parsed))
+        return _canonical(_nbformat().from_dict(parsed))
     except RecursionError as exc:
         raise NotJson("it is nested too deeply") from exc
 
@@ -146,15 +161,16 @@ def _is_notebook(parsed: Any) -> TypeGuard[dict[str, Any]]:
 
 
 def _canonical(notebook: Any) -> Document:
-    text = nbformat.writes(notebook)
+    text = _nbformat().writes(notebook)
     # A lone surrogate has no UTF-8 form; backslashreplace writes exactly JSON's own escape for it.
     return Document((text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def _invalidity(parsed: dict[str, Any]) -> str | None:
+    iter_validate = _nbformat().validator.iter_validate  # not `validate`, which repairs what it is given
     try:
-        # Not `nbformat.validate`, which repairs what it is given.
-        error = next(iter_validate(parsed, version=4, version_minor=int(parsed["nbformat_minor"])), None)
+        errors = iter_validate(parsed, version=4, version_minor=int(parsed["nbformat_minor"]))
+        error = next(errors, None)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return "its cells or metadata have a form that no notebook has"
     return " ".join(str(error.message).split())[:300] if error else None

@@ -7,15 +7,18 @@ that takes longer than all that they do. It still reads the signatures, document
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import cached_property
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, NamedTuple
 
 from fastapi import Request, Response
+from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_params_to_args
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.utils import create_model_field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inset.event_stream import EventStream
@@ -30,8 +33,17 @@ _PLAIN = (str, int, type(None))
 class FlatRoute(APIRoute):
     """Answers as FastAPI's own route does. One with a model for its body is left to that."""
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        responses: dict[int | str, dict[str, Any]] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(path, endpoint, **options)
+        self.responses = responses or {}
+        del self.response_fields
         row: list[_Step] = []
         dependant, streams = self.dependant, self.response_class is EventSourceResponse
         if streams:
@@ -41,6 +53,15 @@ class FlatRoute(APIRoute):
         """Whether it is not left to FastAPI."""
         if self.laid_out:
             self.app = _app(_answering(self, row))
+
+    @cached_property
+    def response_fields(self) -> dict[int | str, ModelField]:  # type: ignore[override]
+        """What else it may answer, made for who reads the API's description: of all routes they are three hundred."""
+        return {
+            status: create_model_field(f"Response_{status}_{self.unique_id}", response["model"], mode="serialization")
+            for status, response in self.responses.items()
+            if "model" in response
+        }
 
 
 def _streaming(endpoint: Callable[..., AsyncIterator[ServerSentEvent]]) -> Callable[..., Awaitable[Response]]:

@@ -52,7 +52,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record."""
-        about = " ".join(f"{name}={value}" for name, value in {**_facts(record), **_about()}.items())
+        about = " ".join([f"{name}={value}" for name, value in {**_facts(record), **_about()}.items()])
         message = record.getMessage()
         if not message.isprintable():
             # Whatever a caller has put into an address: a line stays one line.

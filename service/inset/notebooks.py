@@ -16,7 +16,6 @@ from inset.callers import Caller
 from inset.cells import Cut
 from inset.clock import now
 from inset.db import ask, known, recent_documents, table
-from inset.diffs import compare
 from inset.documents import Document
 from inset.engines.prepared import Prepared
 from inset.errors import DiffTooLarge, NotebookInUse, NotebookNotFound, NotebookTooLarge, VersionNotFound
@@ -228,7 +227,7 @@ class Notebooks:
             raise DiffTooLarge(COMPARED)
         documents = [await read_document(self._db, version) for version in (old, new)]
         await self._db.commit()  # the comparison takes its time, and needs no connection
-        return await asyncio.to_thread(compare, old, documents[0], new, documents[1])
+        return await asyncio.to_thread(_compared, old, documents[0], new, documents[1])
 
     async def restore(self, id: str, number: int) -> Stored:
         """Append a version with an old one's content. Raises `VersionNotFound`."""
@@ -279,6 +278,12 @@ class Notebooks:
 
     async def _public(self, notebook: Notebook) -> NotebookPublic:
         return NotebookPublic(**_described(notebook, await get_version(self._db, notebook.id, notebook.current)))
+
+
+def _compared(old: Version, old_document: Document, new: Version, new_document: Document) -> NotebookDiff:
+    from inset.diffs import compare  # here, in the thread: nbdime with it, which few requests need and no start
+
+    return compare(old, old_document, new, new_document)
 
 
 async def create_notebook(

@@ -4,7 +4,7 @@ import logging
 import re
 import time
 from functools import lru_cache
-from uuid import uuid4
+from os import urandom
 
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,7 +66,7 @@ class _Answer:
             self.status = message["status"]
             headers = [*message.get("headers", ()), self._header]
             message = {**message, "headers": headers}
-            if any(name == b"content-type" and b"event-stream" in value for name, value in headers):
+            if b"event-stream" in dict(headers).get(b"content-type", b""):
                 # It lasts as long as somebody follows.
                 self._until = time.perf_counter()
         await self._send(message)
@@ -76,7 +76,7 @@ class _Answer:
 
 
 def _request_id(sent: bytes) -> str:
-    return sent.decode() if _SANE_ID.fullmatch(sent) else uuid4().hex
+    return sent.decode() if _SANE_ID.fullmatch(sent) else urandom(16).hex()
 
 
 def _method(scope: Scope) -> str:

@@ -7,7 +7,7 @@ from io import BytesIO
 from starlette.requests import Request
 
 from inset.cells import Cut
-from inset.documents import Document
+from inset.documents import Document, nbformat_loaded
 from inset.offload import offload
 
 _BY_TWO = 1024 * 1024
@@ -26,6 +26,7 @@ async def accepted(
     accept: Callable[[bytes, Cut | None], Document], content: bytes, known: Cut | None = None
 ) -> Document:
     """Have a document looked at by one of `inset.documents`, and hashed. Raises as that does."""
+    await nbformat_loaded()
     if len(content) <= _BY_TWO:
         # Where most of it is known, little is left to do.
         return await offload(len(content) // (4 if known else 1), _accepted, accept, content, known)

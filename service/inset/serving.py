@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 
 import uvicorn
 
@@ -11,11 +12,11 @@ from inset.departure import Departure
 from inset.settings import Settings
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then leave without cutting anybody off."""
+def serve(settings: Settings, trusted: ssl.SSLContext) -> None:
+    """Serve until SIGTERM or SIGINT, then leave without cutting anybody off. TLS trusts what is `trusted`."""
     departure = Departure()
     config = uvicorn.Config(
-        create_app(settings, departure=departure),
+        create_app(settings, departure=departure, trusted=trusted),
         host=settings.listen_host,
         port=settings.listen_port,
         log_config=None,

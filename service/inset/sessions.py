@@ -19,7 +19,7 @@ from inset.acting import acting
 from inset.audit import record
 from inset.callers import Caller
 from inset.db import HELD, ask, known, table
-from inset.documents import document_from_jupyter, file_name
+from inset.documents import document_from_jupyter, file_name, nbformat_loaded
 from inset.engines.prepared import Prepared
 from inset.errors import (
     BackendOnly,
@@ -395,6 +395,7 @@ async def _save_plain(db: AsyncSession, server: NotebookServer, session: Session
         if origin == "stop":
             return Saved(**(await _newest(db, session)).model_dump(), created=False)
         raise ServerGone
+    await nbformat_loaded()
     document = document_from_jupyter(content)
     # Read again, and held: another save of this session may have stored what it is based on, or be about to.
     notebook = await db.get_one(Notebook, session.notebook_id, populate_existing=True, with_for_update=HELD)

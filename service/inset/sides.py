@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -10,9 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from inset.db import HELD
 from inset.documents import Document
 from inset.errors import MergeConflict, NotebookTooLarge, NotMergeable, NotOnTheSide
-from inset.merging import merge
 from inset.models import Notebook, Take, Version
 from inset.versions import Stored, get_version, read_document, store
+
+if TYPE_CHECKING:
+    from inset.merging import Unsettled
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,16 @@ async def _merge(db: AsyncSession, notebook: Notebook, sides: _Sides) -> Documen
     numbers = await _common_ancestor(db, notebook.id, sides), sides.kept, sides.current
     three = [await read_document(db, await get_version(db, notebook.id, number)) for number in numbers]
     await db.commit()  # nobody's save waits for this
-    merged = await asyncio.to_thread(merge, *three)
+    merged = await asyncio.to_thread(_merged, *three)
     if isinstance(merged, Document):
         return merged
     raise MergeConflict([each.model_dump() for each in merged], current=sides.current, kept=sides.kept)
+
+
+def _merged(base: Document, mine: Document, theirs: Document) -> "Document | list[Unsettled]":
+    from inset.merging import merge  # here, in the thread: nbdime with it, which few merges need and no start
+
+    return merge(base, mine, theirs)
 
 
 async def _sides(db: AsyncSession, notebook: Notebook, number: int) -> _Sides | None:

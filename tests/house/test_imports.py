@@ -40,7 +40,7 @@ LAYERS = [
     ["models"],
     ["errors", "settings", "clock"],
     ["logs", "traces"],
-    ["acting", "metrics", "departure"],
+    ["acting", "metrics", "departure", "uncollected"],
     [""],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inset.engines import postgres, sqlite
+from inset.engines import sqlite, sqlstates
 from inset.settings import DatabaseSettings
 
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
@@ -31,6 +31,8 @@ def new_engine(url: str, settings: DatabaseSettings | None = None) -> AsyncEngin
     parsed = async_url(url)
     if parsed.get_backend_name() == "sqlite":
         return sqlite.new_engine(parsed, streams=settings is None)
+    from inset.engines import postgres  # here: asyncpg, which no start on SQLite needs
+
     return postgres.new_engine(parsed, settings)
 
 
@@ -50,9 +52,9 @@ def is_away(exc: DBAPIError | NoConnectionFree, *, read_only: bool) -> bool:
     """Tell whether an error says nothing against what was asked, so that the same may work in a moment."""
     if isinstance(exc, NoConnectionFree) or exc.connection_invalidated:
         return True
-    return sqlite.is_away(exc.orig) or postgres.is_away(exc.orig, read_only=read_only)
+    return sqlite.is_away(exc.orig) or sqlstates.is_away(exc.orig, read_only=read_only)
 
 
 def is_no_text(exc: DBAPIError | NoConnectionFree) -> bool:
     """Tell whether a text was given that the database can't hold, so that nothing in it can be meant."""
-    return isinstance(exc, DBAPIError) and postgres.is_no_text(exc.orig)
+    return isinstance(exc, DBAPIError) and sqlstates.is_no_text(exc.orig)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from inset.engines import postgres, sqlite
+from inset.engines import sqlite
 
 
 class Connections:
@@ -21,7 +21,7 @@ class Connections:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine.sync_engine
         self.on_postgres = engine.dialect.name == "postgresql"
-        self.driver: ModuleType = postgres if self.on_postgres else sqlite
+        self.driver = _driver_of_postgres() if self.on_postgres else sqlite
         self._at_hand: list[PoolProxiedConnection] = []
         self._waiting = 0
 
@@ -67,3 +67,9 @@ class Connections:
         """Put all that are at hand back into the pool."""
         while self._at_hand:
             await greenlet_spawn(self._at_hand.pop().close)
+
+
+def _driver_of_postgres() -> ModuleType:
+    from inset.engines import postgres  # here: it is imported where there is one (`inset.engines.new_engine`)
+
+    return postgres

@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from inset.acting import Actor
 from inset.clock import UtcDateTime, now
+from inset.models.table import Table
 
 Action = Literal[
     "session.opened",
@@ -34,7 +35,7 @@ Action = Literal[
 ]
 
 
-class Audit(SQLModel, table=True):
+class Audit(Table, table=True):
     """One act. It refers to rows that may be gone: nothing that is deleted takes it along, and no update touches it."""
 
     __tablename__ = "audit"

@@ -6,9 +6,10 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr
 from pydantic import Field as Bounded
 from sqlalchemy import Column, LargeBinary
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from inset.clock import UtcDateTime, now
+from inset.models.table import Table
 
 
 class DataCredential(BaseModel, frozen=True, extra="forbid"):
@@ -44,7 +45,7 @@ class CredentialsHeld(BaseModel):
     expires_at: dict[str, datetime | None] = Bounded(description="By the credential's name.")
 
 
-class DataCredentialRow(SQLModel, table=True):
+class DataCredentialRow(Table, table=True):
     """What a host has passed for an open session, encrypted."""
 
     __tablename__ = "data_credentials"

@@ -7,10 +7,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ByteSize
 from pydantic import Field as Bounded
 from sqlalchemy import JSON, Column, LargeBinary, String
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from inset.clock import UtcDateTime, now
 from inset.models.capabilities import EVERY_CAPABILITY, written
+from inset.models.table import Table
 from inset.settings import DataPolicy, Duration
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
@@ -55,7 +56,7 @@ class Limits(BaseModel, frozen=True, extra="forbid"):
     """Calls to the API by or for one user; event streams do not count."""
 
 
-class Host(SQLModel, table=True):
+class Host(Table, table=True):
     """A registered host application."""
 
     __tablename__ = "hosts"
@@ -80,7 +81,7 @@ class Host(SQLModel, table=True):
     updated_at: datetime = Field(default_factory=now, sa_type=UtcDateTime)
 
 
-class CallCount(SQLModel, table=True):
+class CallCount(Table, table=True):
     """How many calls a user has made in one minute; only for host applications that limit them."""
 
     __tablename__ = "call_counts"
@@ -91,7 +92,7 @@ class CallCount(SQLModel, table=True):
     calls: int
 
 
-class Revocation(SQLModel, table=True):
+class Revocation(Table, table=True):
     """One user's tokens that were signed until a moment are void."""
 
     __tablename__ = "revocations"

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from inset.clock import UtcDateTime, now
+from inset.models.table import Table
 
 
-class Drain(SQLModel, table=True):
+class Drain(Table, table=True):
     """A hub that takes no new servers."""
 
     __tablename__ = "drains"

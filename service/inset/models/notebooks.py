@@ -6,9 +6,10 @@ from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel
 from sqlalchemy import Column, ForeignKey, Index, String
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from inset.clock import UtcDateTime, now
+from inset.models.table import Table
 
 Origin = Literal["api", "autosave", "save", "restore", "stop", "merge"]
 """What made a version: a call of the API, Jupyter's autosave, somebody's save, a restore, a server's stop, a merge."""
@@ -40,7 +41,7 @@ BURIED = datetime(1970, 1, 1, tzinfo=UTC)
 """When a notebook was deleted, as its row says, while it is removed for good: half of it can't be brought back."""
 
 
-class Notebook(SQLModel, table=True):
+class Notebook(Table, table=True):
     """A stored document of one user."""
 
     __tablename__ = "notebooks"
@@ -59,7 +60,7 @@ class Notebook(SQLModel, table=True):
     deleted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class Version(SQLModel, table=True):
+class Version(Table, table=True):
     """An immutable snapshot of a notebook: everything about it but its bytes."""
 
     __tablename__ = "versions"

@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from inset.clock import UtcDateTime
+from inset.models.table import Table
 
 
-class UsedTicket(SQLModel, table=True):
+class UsedTicket(Table, table=True):
     """A ticket that was redeemed; kept until it would have expired anyway."""
 
     __tablename__ = "used_tickets"
@@ -18,7 +19,7 @@ class UsedTicket(SQLModel, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
-class IdempotencyKey(SQLModel, table=True):
+class IdempotencyKey(Table, table=True):
     """The answer that was given to a creating request, for the caller who asks again."""
 
     __tablename__ = "idempotency_keys"

@@ -8,11 +8,12 @@ from uuid import uuid4
 from pydantic import BaseModel
 from pydantic import Field as Bounded
 from sqlalchemy import JSON, BigInteger, Column, Enum, Index, Integer, String, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from inset.clock import UtcDateTime, now
 from inset.models.capabilities import EVERY_CAPABILITY, Capability, written
 from inset.models.credentials import CredentialSet
+from inset.models.table import Table
 from inset.settings import DEFAULT_HUB, DataPolicy
 
 
@@ -84,7 +85,7 @@ _SEATED = text("state != 'stopped'")
 _OPEN = text("state NOT IN ('ending', 'ended', 'failed')")
 
 
-class Server(SQLModel, table=True):
+class Server(Table, table=True):
     """One start of a notebook server in a seat, for one user. The seat is his until the server has stopped.
 
     One that was started ahead is nobody's until a user gets it, and never anybody else's after that.
@@ -139,7 +140,7 @@ class Server(SQLModel, table=True):
     """When it was found dead."""
 
 
-class Session(SQLModel, table=True):
+class Session(Table, table=True):
     """One notebook, open for one user."""
 
     __tablename__ = "sessions"
@@ -188,7 +189,7 @@ class Session(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class SessionEvent(SQLModel, table=True):
+class SessionEvent(Table, table=True):
     """One thing that happened to a session. The growing id is what a stream resumes from."""
 
     __tablename__ = "session_events"

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from inset.clock import UtcDateTime, now
+from inset.models.table import Table
 
 BodyFormat = Literal["whole", "quick", "packed", "patch"]
 """How a body is written: the bytes themselves; a skeleton that was compressed quickly, for the packer to take up;
@@ -22,7 +23,7 @@ def _partial(name: str, column: str, where: str, *, unique: bool = False) -> Ind
     return Index(name, column, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
-class DataKeyRow(SQLModel, table=True):
+class DataKeyRow(Table, table=True):
     """A key that encrypts what is stored of a host application, itself wrapped by a master key."""
 
     __tablename__ = "data_keys"
@@ -36,7 +37,7 @@ class DataKeyRow(SQLModel, table=True):
     """Since when nothing new is encrypted with it. The row goes once nothing at all is."""
 
 
-class Body(SQLModel, table=True):
+class Body(Table, table=True):
     """A version's bytes, apart from `Version` so that listing a history reads none of them."""
 
     __tablename__ = "bodies"
@@ -56,7 +57,7 @@ class Body(SQLModel, table=True):
     """What its content is encrypted with, if it is."""
 
 
-class Blob(SQLModel, table=True):
+class Blob(Table, table=True):
     """A large piece of notebooks of one host application: an output, an image."""
 
     __tablename__ = "blobs"
@@ -74,7 +75,7 @@ class Blob(SQLModel, table=True):
     """What its content is encrypted with, if it is."""
 
 
-class BlobBase(SQLModel, table=True):
+class BlobBase(Table, table=True):
     """That a blob is written as what differs from another of its host application's, which has to stay therefore.
 
     A table, not a column of `blobs`: SQLite would have to copy that, the largest there is, to refer to itself.
@@ -92,7 +93,7 @@ class BlobBase(SQLModel, table=True):
     base: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class BlobUse(SQLModel, table=True):
+class BlobUse(Table, table=True):
     """That some version of a notebook has a blob in it: a row for each notebook, as its versions are many."""
 
     __tablename__ = "blob_uses"

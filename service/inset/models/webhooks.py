@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, Text, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from inset.clock import UtcDateTime, now
+from inset.models.table import Table
 
 EventType = Literal["session.ready", "session.ended", "notebook.saved", "notebook.conflict"]
 """What a host application can be told of."""
@@ -19,7 +20,7 @@ _GROWING = BigInteger().with_variant(Integer, "sqlite")
 _WAITING = text("state = 'waiting'")
 
 
-class WebhookEndpoint(SQLModel, table=True):
+class WebhookEndpoint(Table, table=True):
     """One address of a host application, as the operator's file names it."""
 
     __tablename__ = "webhook_endpoints"
@@ -39,7 +40,7 @@ class WebhookEndpoint(SQLModel, table=True):
     """When it answered that it wants nothing more."""
 
 
-class WebhookCursor(SQLModel, table=True):
+class WebhookCursor(Table, table=True):
     """How far a feed has been read, by whichever replica came to it."""
 
     __tablename__ = "webhook_cursors"
@@ -49,7 +50,7 @@ class WebhookCursor(SQLModel, table=True):
     """The id of the last row that was turned into deliveries."""
 
 
-class WebhookDelivery(SQLModel, table=True):
+class WebhookDelivery(Table, table=True):
     """One event on its way to one endpoint. It refers to rows that may be gone."""
 
     __tablename__ = "webhook_deliveries"

@@ -56,6 +56,8 @@ from inset.problems import responses
 from inset.routers import hosts_router
 
 router = hosts_router("/v1/sessions", tag="sessions", wakes_driver=True)
+reading = hosts_router("/v1/sessions", tag="sessions")
+"""The calls that leave the driver nothing to do."""
 streams = hosts_router("/v1/sessions", tag="sessions", counted=False)
 """The calls that last as long as a session: a page connects anew whenever its network wants it."""
 
@@ -93,7 +95,7 @@ async def open_session(new: SessionCreate, response: Response, sessions: Session
     return session
 
 
-@router.get("", responses=responses(InvalidRequest, InvalidCursor))
+@reading.get("", responses=responses(InvalidRequest, InvalidCursor))
 async def list_sessions(
     sessions: SessionsDep,
     state: Annotated[Literal["live"] | None, Query(description="`live`: only sessions that are not over.")] = None,
@@ -104,7 +106,7 @@ async def list_sessions(
     return await sessions.list(live=state == "live", cursor=cursor, limit=limit)
 
 
-@router.get("/{id}", responses=responses(SessionNotFound))
+@reading.get("/{id}", responses=responses(SessionNotFound))
 async def get_session(id: str, sessions: SessionsDep) -> SessionPublic:
     """Describe a session."""
     return await sessions.get(id)

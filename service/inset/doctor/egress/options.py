@@ -1,8 +1,10 @@
 """What `inset doctor --egress` is told on its command line."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-from inset.doctor.egress.from_a_kernel import Outside
+if TYPE_CHECKING:
+    from inset.doctor.egress.from_a_kernel import Outside
 
 
 def add_egress_options(doctor: argparse.ArgumentParser) -> None:
@@ -26,8 +28,10 @@ def add_egress_options(doctor: argparse.ArgumentParser) -> None:
     )
 
 
-def outside_of(given: argparse.Namespace) -> Outside:
+def outside_of(given: argparse.Namespace) -> "Outside":
     """Read what is to be tried beside the usual."""
+    from inset.doctor.egress.from_a_kernel import Outside  # here: websockets with it, which no start needs
+
     return Outside(places=tuple(given.outside), resolvers=tuple(given.resolver))
 
 
