@@ -8,7 +8,7 @@ const target = fileURLToPath(new URL('../inset_bridge/labextension/', import.met
 
 /** Takes esbuild's `build` from the SDK's tool chain, so that this folder needs no tools of its own. */
 export async function buildExtension({ build }) {
-  const { name, version, description, license } = JSON.parse(await readFile(`${here}package.json`, 'utf8'));
+  const { name, version, description, license, jupyterlab } = JSON.parse(await readFile(`${here}package.json`, 'utf8'));
   const { outputFiles, metafile } = await build({
     absWorkingDir: here,
     entryPoints: ['src/index.ts'],
@@ -27,7 +27,7 @@ export async function buildExtension({ build }) {
     .replace('/* @extension */\n  const extension = undefined;', () => `const extension = (module, require) => {\n${outputFiles[0].text}};`);
   const hash = createHash('sha256').update(container).digest('hex').slice(0, 16);
   const entry = `static/remoteEntry.${hash}.js`;
-  const manifest = { name, version, description, license, jupyterlab: { extension: true, _build: { load: entry, extension: './extension' } } };
+  const manifest = { name, version, description, license, jupyterlab: { ...jupyterlab, _build: { load: entry, extension: './extension' } } };
 
   await rm(target, { recursive: true, force: true });
   await mkdir(`${target}static`, { recursive: true });

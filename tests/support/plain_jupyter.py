@@ -71,6 +71,10 @@ class PlainJupyter:
     def tell_pages(self, **event: Any) -> None:
         httpx.post(f"{self.url}inset/fake", json=event).raise_for_status()
 
+    def set(self, plugin: str, raw: str) -> None:
+        """Keep the user's own settings of a plugin of JupyterLab's."""
+        httpx.put(f"{self.url}lab/api/settings/{plugin}", json={"raw": raw}).raise_for_status()
+
     def refuse(self, status: int, **body: Any) -> None:
         """Answer flushes with this until `accept()`."""
         httpx.put(f"{self.url}inset/fake", json={"status": status, "body": body}).raise_for_status()

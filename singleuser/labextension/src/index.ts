@@ -13,6 +13,7 @@ import { PageAround } from './page-around.js';
 import { askQuietly, saveQuietly } from './quiet.js';
 import { Renewal } from './renewal.js';
 import { obeyServer } from './server-events.js';
+import { REPLACED, settings } from './settings.js';
 import { keepBeside } from './two-pages.js';
 
 /** The user's own ways to save; all others are autosaves. */
@@ -39,7 +40,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
   },
 };
 
-export default plugin;
+// Two that provide the same would both be activated.
+export default PageConfig.Extension.isDisabled(REPLACED) ? [settings, plugin] : [plugin];
 
 /** Serve the page around the frame, for the one notebook that this page was opened with. */
 function embed(app: JupyterFrontEnd, tracker: INotebookTracker, bridge: Bridge, may: May): { loaded: (path: string) => void } {

@@ -19,6 +19,8 @@ declare module '@jupyterlab/application' {
     readonly shell: Widget;
     readonly docRegistry: DocumentRegistry;
     readonly serviceManager: ServiceManager.IManager;
+    readonly restored: Promise<unknown>;
+    hasPlugin(id: string): boolean;
   }
 
   export interface JupyterFrontEndPlugin<T> {
@@ -27,7 +29,15 @@ declare module '@jupyterlab/application' {
     autoStart?: boolean;
     requires?: unknown[];
     optional?: unknown[];
+    provides?: unknown;
     activate: (app: JupyterFrontEnd, ...services: never[]) => T;
+  }
+}
+
+declare module '@lumino/coreutils' {
+  export type JSONValue = boolean | number | string | null | JSONValue[] | JSONObject;
+  export interface JSONObject {
+    [name: string]: JSONValue;
   }
 }
 
@@ -57,12 +67,22 @@ declare module '@lumino/commands' {
 }
 
 declare module '@jupyterlab/services' {
+  import type { Plugin } from '@jupyterlab/settingregistry';
+
   export namespace ServiceManager {
     interface IManager {
       readonly events: { readonly stream: Signal<unknown, { readonly schema_id: string; readonly [field: string]: unknown }> };
       readonly serverSettings: ServerConnection.ISettings;
+      readonly settings: Setting.IManager;
       /** JupyterLab's dialog about a lost connection listens to this. */
       readonly connectionFailure: { emit: (error: unknown) => void };
+    }
+  }
+  export namespace Setting {
+    interface IManager {
+      fetch(id: string): Promise<Plugin>;
+      list(query?: 'ids'): Promise<{ ids: string[]; values: Plugin[] }>;
+      save(id: string, raw: string): Promise<unknown>;
     }
   }
   export namespace Kernel {
@@ -87,6 +107,59 @@ declare module '@jupyterlab/coreutils' {
   export namespace PageConfig {
     function getOption(name: string): string;
     function getBaseUrl(): string;
+    namespace Extension {
+      function isDisabled(id: string): boolean;
+    }
+  }
+}
+
+declare module '@jupyterlab/statedb' {
+  export abstract class DataConnector<T> {
+    abstract fetch(id: string): Promise<T>;
+    abstract list(query?: 'active' | 'all' | 'ids'): Promise<{ ids: string[]; values: T[] }>;
+    abstract save(id: string, raw: string): Promise<void>;
+  }
+}
+
+declare module '@lumino/polling' {
+  export class Throttler<T> {
+    constructor(ask: () => Promise<T>, limit: number);
+    invoke(): Promise<T>;
+  }
+}
+
+declare module '@jupyterlab/settingregistry' {
+  import type { JSONObject, JSONValue } from '@lumino/coreutils';
+  import type { DataConnector } from '@jupyterlab/statedb';
+
+  export interface Plugin {
+    readonly id: string;
+    /** JSON, with comments, of what the user has set. */
+    readonly raw: string;
+    readonly schema: JSONObject;
+    data: { composite: JSONValue; user: JSONValue };
+  }
+  export interface ISchemaValidator {
+    /** Gives what is wrong, or null. */
+    validateData(plugin: Plugin, populate?: boolean): readonly object[] | null;
+  }
+  export type ISettingConnector = DataConnector<Plugin>;
+  export const ISettingConnector: unknown;
+  export interface ISettingRegistry {
+    readonly plugins: Readonly<Record<string, Plugin>>;
+    /** What each plugin's schema has to be like. */
+    readonly schema: JSONObject;
+    load(id: string): Promise<unknown>;
+  }
+  export const ISettingRegistry: unknown;
+  export class SettingRegistry implements ISettingRegistry {
+    constructor(options: { connector: ISettingConnector; validator: ISchemaValidator; plugins?: readonly Plugin[] });
+    readonly plugins: Readonly<Record<string, Plugin>>;
+    readonly schema: JSONObject;
+    load(id: string): Promise<unknown>;
+  }
+  export class DefaultSchemaValidator implements ISchemaValidator {
+    validateData(plugin: Plugin, populate?: boolean): readonly object[] | null;
   }
 }
 
