@@ -188,7 +188,7 @@ class Sender:
                 document.version, document.sha256 = created.version, created.sha256
                 document.receipt = created.receipt
                 document.renamed = document.path != path
-            elif digest != document.sent or (origin == "save" and document.autosaved):
+            elif digest != document.sent or (origin == "save" and document.autosaved and not document.disk_full):
                 unanswered = document.sending(digest)
                 # Before it is sent: after a crash nobody else would know.
                 self._journal.write()
