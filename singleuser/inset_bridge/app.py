@@ -26,7 +26,6 @@ from inset_bridge.exporters import ExportersHandler
 from inset_bridge.files import Files
 from inset_bridge.frames import Frames
 from inset_bridge.framing import framing_by
-from inset_bridge.full_disk import RoomForFiles
 from inset_bridge.hub_calls import find_a_moved_hub
 from inset_bridge.identity import BridgeIdentityProvider, OverHandler
 from inset_bridge.journal import Journal
@@ -42,6 +41,7 @@ from inset_bridge.service import Service
 from inset_bridge.settings import Settings
 from inset_bridge.sockets import Sockets
 from inset_bridge.static_files import StaticHandler, kept_for_good
+from inset_bridge.write_through import WrittenThrough
 
 STOP_WITHIN = 20.0
 """Seconds for the last flush. The spawners wait longer than this before they kill a server."""
@@ -82,7 +82,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             self.serverapp.default_services = tuple(kept)
             self.config.ServerApp.contents_manager_class = KeptFiles
         else:
-            self.config.ServerApp.contents_manager_class = RoomForFiles
+            self.config.ServerApp.contents_manager_class = WrittenThrough
         if "edit" not in self.inset.may:
             self.config.ServerApp.contents_manager_class = ReadOnlyKeptFiles if self.inset.restricted else ReadOnlyFiles
         self.config.ServerApp.tornado_settings = {
@@ -131,8 +131,9 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.documents = Documents(
             journal, files, self.sender, pages, kernels, self.sockets, frames, self.credentials, self.kernel_ahead
         )
-        if isinstance(app.contents_manager, RoomForFiles):
+        if isinstance(app.contents_manager, WrittenThrough):
             app.contents_manager.unwritten = self.documents.unwritten
+            app.contents_manager.saved = self.documents.saved
         self.control = Control(service, frames, self.origins, self.credentials, log=self.log)
 
         api = {"documents": self.documents, "pages": pages, "origins": self.origins}
@@ -191,9 +192,6 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         await super().stop_extension()
 
     async def _contents_changed(self, logger: EventLogger, schema_id: str, data: dict[str, Any]) -> None:
-        """Note it and return: the save is done, and nothing here can fail it."""
-        path = data["path"].strip("/")
-        if data["action"] == "save":
-            self.documents.saved(path)
-        elif data["action"] == "rename":
-            self.documents.renamed(data["source_path"].strip("/"), path)
+        """Note that something was renamed, and return: it is done, and nothing here can fail it."""
+        if data["action"] == "rename":
+            self.documents.renamed(data["source_path"].strip("/"), data["path"].strip("/"))

@@ -134,7 +134,7 @@ class Documents:
             except DiskFull:
                 await self.unwritten(path, content)
             else:
-                self.saved(path)
+                await self.saved(path, "autosave")
         else:
             await self.keep(path, content, based_on=based_on)
 
@@ -158,8 +158,8 @@ class Documents:
         self._sockets.close_kernels(await self._kernels.shut_down(document.path))
         return _flushed(document, answered)
 
-    def saved(self, path: str) -> None:
-        """Note a save; a notebook that is new here becomes a stored one."""
+    async def saved(self, path: str, origin: str) -> None:
+        """Note a save and give it to the service, if it is there; a notebook that is new here becomes a stored one."""
         document = self._journal.at(path)
         if document is None:
             if not is_notebook(path):
@@ -170,7 +170,7 @@ class Documents:
         document.unwritten, document.disk_full = None, False
         document.saves += 1
         self._journal.write()
-        self._sender.wake()
+        await self._sender.deliver(document, origin)
 
     def renamed(self, old: str, new: str) -> None:
         """Follow a file, or a folder of files; a file's new name becomes the stored notebook's."""

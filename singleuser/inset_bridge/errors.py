@@ -5,8 +5,9 @@ BridgeError
 ├── NotAllowed           403
 ├── BadRequest           400
 ├── UnknownDocument      404
-├── VersionConflict      409
-├── NotebookTooLarge     413
+├── Verdict              what the service says of a content whenever it is asked
+│   ├── VersionConflict  409
+│   └── NotebookTooLarge 413
 ├── UnreadableFile       500
 ├── RefusedByService     502
 ├── ServiceUnavailable   503
@@ -63,7 +64,14 @@ class UnknownDocument(BridgeError):
         super().__init__("No such notebook is loaded here.")
 
 
-class VersionConflict(BridgeError):
+class Verdict(BridgeError):
+    """What the service says of a content, and would say again."""
+
+    sha256 = ""
+    """The content's hash, as its file has it."""
+
+
+class VersionConflict(Verdict):
     """The content is kept by the service, beside the newest version."""
 
     code, status = "version-conflict", 409
@@ -78,7 +86,7 @@ class VersionConflict(BridgeError):
         self.kept_version = kept_version
 
 
-class NotebookTooLarge(BridgeError):
+class NotebookTooLarge(Verdict):
     code, status = "notebook-too-large", 413
 
     def __init__(self) -> None:

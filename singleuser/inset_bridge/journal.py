@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from inset_bridge.errors import Verdict
+
 
 @dataclass(eq=False)
 class Document:
@@ -48,6 +50,8 @@ class Document:
     """What a page wanted to save and the disk had no room for: newer than the file, and still to be sent."""
     disk_full: bool = False
     """Whether the last save found no room."""
+    untold: Verdict | None = field(default=None, repr=False)
+    """What the service said of a content that it was given before anybody asked: told to who asks next for the same."""
     saves: int = 0
     """Counts saves in this process: tells a sender that another came while it was sending."""
     versions: dict[str, int] = field(default_factory=dict)
@@ -85,7 +89,8 @@ class Document:
 
 _UNANSWERED = 50
 """With the sender's back-off, those of the last three quarters of an hour."""
-_KEPT = tuple(each.name for each in fields(Document) if each.name not in ("saves", "lock", "unwritten", "disk_full"))
+_OF_THIS_PROCESS = ("saves", "lock", "unwritten", "disk_full", "untold")
+_KEPT = tuple(each.name for each in fields(Document) if each.name not in _OF_THIS_PROCESS)
 
 
 class Journal:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from inset_bridge.full_disk import RoomForFiles
 from inset_bridge.read_only import ReadOnlyFiles
+from inset_bridge.write_through import WrittenThrough
 
 
-class KeptFiles(RoomForFiles):
+class KeptFiles(WrittenThrough):
     """Read and written by the contents API alone."""
 
     def get_extra_handlers(self) -> list[Any]:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import random
+import time
 
 from inset_bridge.errors import (
     NotebookTooLarge,
@@ -16,8 +17,13 @@ from inset_bridge.files import Files, stem
 from inset_bridge.journal import Document, Journal
 from inset_bridge.service import Service
 
-DEBOUNCE = 0.2
-"""Seconds between a save and its send: time for the page's own flush, which names the origin `save`, to come first."""
+DELIVERED_WITHIN = 2.0
+"""Seconds that a save may wait for the service before it is answered without it. Jupyter's autosave then pauses for ten
+times as long as a save took."""
+AGAIN = 0.3
+"""Seconds after which such a save tries again."""
+PAUSE = 0.2
+"""Seconds between a wake and its send: what comes together is one, as a new notebook and its name."""
 LONGEST_WAIT = 60.0
 """Seconds between two tries, at most."""
 
@@ -37,22 +43,46 @@ class Sender:
         self._log = log
         self._read_only = read_only
         self._wake = asyncio.Event()
+        self._away = False
+        """Whether the last try to send did not reach the service; the next one is `run`'s."""
+        self._late: set[Document] = set()
+        """Those whose delivery goes on although their save was answered."""
+        self._deliveries: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         self._wake.set()
 
     async def run(self) -> None:
-        """Serve the journal for ever: at once after a save, and again with back-off while something is owed."""
+        """Serve the journal for ever: what no save has waited for, and again with back-off while something is owed."""
         failures = 0
         while True:
             await self._woken(within=_back_off(failures) if failures else None)
             self._wake.clear()
-            await asyncio.sleep(DEBOUNCE)
-            await self._send_all("autosave")
+            await asyncio.sleep(PAUSE)
+            self._away = not await self._send_all("autosave")
             failures = failures + 1 if self._journal.owed() else 0
 
+    async def deliver(self, document: Document, origin: str) -> None:
+        """Give the service what was just saved, before the save is answered. Never fails: else it is owed, as ever.
+
+        A save waits for `DELIVERED_WITHIN` at most, and not at all while the service is known not to answer.
+        """
+        if self._away or document in self._late:
+            self.wake()
+            return
+        delivery = asyncio.create_task(self._deliver(document, origin))
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(self._deliveries.discard)
+        # Not broken off after that time: a large notebook would never get through.
+        _, late = await asyncio.wait({delivery}, timeout=DELIVERED_WITHIN)
+        if late:
+            self._late.add(document)
+
     async def finish(self, *, within: float) -> None:
-        """Send everything before the server ends; what can't be sent in `within` seconds stays in the journal."""
+        """Send everything before the server ends; what can't be sent in `within` seconds stays in the journal.
+
+        Saves that wait for their delivery are answered then.
+        """
         if self._read_only:
             return
         for document in self._journal:
@@ -64,6 +94,8 @@ class Sender:
                     await asyncio.sleep(0.5)
         except TimeoutError:
             pass
+        for delivery in self._deliveries:
+            delivery.cancel()
         if owed := [document.path for document in self._journal.owed()]:
             self._log.critical("Not sent to the service before the end: %s", ", ".join(owed))
 
@@ -98,23 +130,44 @@ class Sender:
         except TimeoutError:
             pass
 
+    async def _deliver(self, document: Document, origin: str) -> None:
+        give_up = time.monotonic() + DELIVERED_WITHIN - AGAIN
+        try:
+            while not await self._reached(document, origin):
+                if time.monotonic() > give_up:
+                    self._away = True
+                    break
+                await asyncio.sleep(AGAIN)
+        finally:
+            self._late.discard(document)
+            if document.owed:
+                self.wake()
+
     async def _send_all(self, origin: str) -> bool:
         """Try each once; whether the service could be reached."""
         for document in self._journal.owed():
-            try:
-                await self.send(document, origin)
-                await self._send_path(document)
-            except VersionConflict:
-                self._log.warning("%s was saved by someone else; both versions are kept", document.path)
-            except NotebookTooLarge:
-                self._log.error("%s is too large for the service; not sent", document.path)
-            except UnreadableFile:
-                self._log.error("%s can't be read; not sent", document.path)
-            except RefusedByService as exc:
-                self._log.error("%s was refused by the service: %s", document.path, exc.slug)
-            except ServiceUnavailable:
-                self._log.warning("The service can't be reached; %s waits in the journal", document.path)
+            if not await self._reached(document, origin):
                 return False
+        return True
+
+    async def _reached(self, document: Document, origin: str) -> bool:
+        """Try once; whether the service could be reached, whatever it said."""
+        try:
+            await self.send(document, origin)
+            await self._send_path(document)
+        except VersionConflict as exc:
+            document.untold = exc.with_traceback(None)  # which holds the content
+            self._log.warning("%s was saved by someone else; both versions are kept", document.path)
+        except NotebookTooLarge as exc:
+            document.untold = exc.with_traceback(None)  # which holds the content
+            self._log.error("%s is too large for the service; not sent", document.path)
+        except UnreadableFile:
+            self._log.error("%s can't be read; not sent", document.path)
+        except RefusedByService as exc:
+            self._log.error("%s was refused by the service: %s", document.path, exc.slug)
+        except ServiceUnavailable:
+            self._log.warning("The service can't be reached; %s waits in the journal", document.path)
+            return False
         return True
 
     async def _send_content(self, document: Document, origin: str) -> None:
@@ -124,6 +177,10 @@ class Sender:
             self._gone(document, path)
             return
         digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        untold, document.untold = document.untold, None
+        if untold is not None and untold.sha256 == digest:
+            document.saved = document.saves != saves
+            raise untold
         try:
             if not document.notebook_id:
                 created = await self._service.create(content, name=stem(path), key=document.key)
@@ -131,7 +188,7 @@ class Sender:
                 document.version, document.sha256 = created.version, created.sha256
                 document.receipt = created.receipt
                 document.renamed = document.path != path
-            elif digest != document.sent or (origin == "save" and document.autosaved):
+            elif digest != document.sent or (origin == "save" and document.autosaved and not document.disk_full):
                 unanswered = document.sending(digest)
                 # Before it is sent: after a crash nobody else would know.
                 self._journal.write()
@@ -147,11 +204,12 @@ class Sender:
             document.receipt = ""
             document.sent, document.saved = digest, document.saves != saves
             document.know(digest, exc.kept_version)
-            exc.extra["sha256"] = digest
+            exc.sha256 = exc.extra["sha256"] = digest
             raise
-        except NotebookTooLarge:
+        except NotebookTooLarge as exc:
             # Trying again would change nothing; a later save may be smaller.
             document.saved = document.saves != saves
+            exc.sha256 = digest
             raise
         document.sent, document.saved = digest, document.saves != saves
         document.know(digest, document.version)

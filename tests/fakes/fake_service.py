@@ -36,6 +36,8 @@ class FakeNotebook:
     name: str
     versions: list[FakeVersion] = field(default_factory=list)
     current: int = 0
+    sent: int = 0
+    """How often a bridge has sent a content of it."""
 
     @property
     def newest(self) -> FakeVersion:
@@ -88,6 +90,9 @@ class FakeService:
         self.down = False
         self.loses_answers = False
         """Stores what it is sent, and its answer gets lost."""
+        self.taking = asyncio.Event()
+        """While it is not set, contents are neither stored nor answered."""
+        self.taking.set()
         self.largest = 10_000_000
         self.app = Starlette(
             routes=[
@@ -235,6 +240,8 @@ class FakeService:
         notebook = self.notebooks.get(request.path_params["id"])
         if notebook is None:
             return _problem(404, "notebook-not-found")
+        notebook.sent += 1
+        await self.taking.wait()
         content = await request.body()
         if len(content) > self.largest:
             return _problem(413, "notebook-too-large")
@@ -245,6 +252,8 @@ class FakeService:
         for held in notebook.versions:
             if held.content == content and (held.number in (base, notebook.current) or held.parent == base):
                 held.origin = origin if (held.origin, origin) == ("autosave", "save") else held.origin
+                if self.loses_answers:
+                    return Response(status_code=502)
                 return JSONResponse(
                     {"version": held.number, "sha256": held.sha256, "created": False, "receipt": held.receipt}
                 )

@@ -64,11 +64,15 @@ class Seat:
         }
         return await self.http.put(f"inset/api/documents/{notebook_id}", json=body)
 
-    async def save(self, path: str, source: str) -> None:
-        """As Jupyter's page does."""
-        body = {"type": "notebook", "format": "json", "content": json.loads(notebook(source))}
-        answer = await self.http.put(f"api/contents/{path}", json=body)
+    async def save(self, path: str, source: str, **more: Any) -> None:
+        """As Jupyter's page does; `more` is what ours says besides."""
+        answer = await self.put(path, source, **more)
         assert answer.status_code in (200, 201), answer.text
+
+    async def put(self, path: str, source: str, **more: Any) -> httpx.Response:
+        """Save as `save` does, whatever the answer."""
+        body = {"type": "notebook", "format": "json", "content": json.loads(notebook(source)), **more}
+        return await self.http.put(f"api/contents/{path}", json=body)
 
     async def flush(self, path: str, **asked: Any) -> httpx.Response:
         return await self.http.post("inset/api/flush", json={"path": path, "origin": "save", **asked})

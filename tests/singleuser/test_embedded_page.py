@@ -62,6 +62,12 @@ class Embedded:
     def newest(self) -> FakeVersion:
         return self.seat.service.notebooks[self.notebook_id].newest
 
+    @property
+    def sent_more_than_once(self) -> int:
+        """How many of the contents that the service was sent it had already."""
+        stored = self.seat.service.notebooks[self.notebook_id]
+        return stored.sent - len(stored.versions[1:])
+
 
 def with_kernel(content: bytes) -> bytes:
     """Jupyter asks the user for a kernel where the notebook names none."""
@@ -107,10 +113,28 @@ async def test_a_save_of_the_host_is_a_version_of_the_service(interface: str, em
 
     saved = await embedded.page.evaluate("notebook.save()")
 
+    assert embedded.sent_more_than_once == 0
     assert b"typed_by_the_user" in embedded.newest.content
     assert embedded.newest.origin == "save"
     newest = embedded.newest
     assert saved == {"version": newest.number, "sha256": newest.sha256, "receipt": newest.receipt}
+
+
+@pytest.mark.parametrize("origin", ["save", "autosave"])
+async def test_a_save_inside_the_frame_is_sent_once_and_as_what_it_is(origin: str, embedded: Embedded):
+    await embedded.open(embedded.way_in())
+    await embedded.type("typed_by_the_user = 1")
+
+    if origin == "save":
+        await embedded.page.keyboard.press("Control+s")
+    # Else Jupyter's own timer comes.
+
+    await embedded.seat.service.until(lambda: b"typed_by_the_user = 1" in embedded.newest.content)
+    newest = embedded.newest
+    assert newest.origin == origin
+    saved = "version => told.some(one => one.event === 'saved' && one.version === version)"
+    await embedded.page.wait_for_function(saved, arg=newest.number)
+    assert embedded.sent_more_than_once == 0
 
 
 async def test_a_frame_can_be_reloaded(embedded: Embedded):

@@ -149,8 +149,11 @@ async def test_without_edit_what_a_kernel_wrote_into_the_file_is_not_stored(view
         [file] = (visitor.seat.hub.data / "seats" / visitor.name).rglob(f"{visitor.notebook_id}/analysis.ipynb")
         file.write_bytes(notebook("written past Jupyter"))
         assert (await visitor.seat.flush(visitor.path)).status_code == 200
-
     assert (viewer.versions, owner.versions) == (1, 2)
+
+    for visitor in (viewer, owner):
+        await visitor.seat.save(visitor.path, "written by whom no capability binds")
+    assert (viewer.versions, owner.versions) == (1, 3)
 
 
 async def test_without_download_only_the_notebook_itself_is_read(keeper: Visitor, viewer: Visitor, owner: Visitor):

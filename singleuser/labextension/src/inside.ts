@@ -3,6 +3,8 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 
 export interface Inside {
   contentsModel: { hash?: string | null } | null;
+  /** What a save sends to the contents API. */
+  _createSaveOptions?: () => object;
   /** Opens a dialog about a file that could not be saved or loaded. */
   _handleError?: (error: unknown, title: string) => Promise<void>;
   /** Asks whether to overwrite the file, which has changed on disk, or to lose what the page holds. */

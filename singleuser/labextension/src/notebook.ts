@@ -40,6 +40,7 @@ export class Notebook {
     });
     context.saveState.connect((_, state) => { this.#saveState(state); });
     context.disposed.connect(() => { clearTimeout(this.#timer); });
+    this.#sayOrigin();
   }
 
   /** Say that the notebook is open. */
@@ -87,6 +88,17 @@ export class Notebook {
     this.#explicit--;
   }
 
+  get #origin(): Origin {
+    return this.#explicit + this.#requested > 0 ? 'save' : 'autosave';
+  }
+
+  /** The server hands a save on to the database before it answers, and has to know then what it is. */
+  #sayOrigin(): void {
+    const inside = insideOf(this.#context);
+    const options = inside._createSaveOptions?.bind(this.#context);
+    if (options) inside._createSaveOptions = () => ({ ...options(), inset_origin: this.#origin });
+  }
+
   #settle(): void {
     clearTimeout(this.#timer);
     this.#timer = window.setTimeout(() => {
@@ -102,11 +114,9 @@ export class Notebook {
     if (state === 'started') {
       this.#report({ type: 'saving' });
     } else if (state === 'completed') {
-      const origin = this.#explicit > 0 ? 'save' : 'autosave';
-      this.#flush(origin).catch((error: unknown) => { this.#saveFailed(error); });
+      this.#flush(this.#origin).catch((error: unknown) => { this.#saveFailed(error); });
     } else {
-      const origin = this.#explicit > 0 ? 'save' : 'autosave';
-      void this.#why(new Error('Jupyter could not save the notebook.'), origin).then((error) => { this.#saveFailed(error); });
+      void this.#why(new Error('Jupyter could not save the notebook.'), this.#origin).then((error) => { this.#saveFailed(error); });
     }
   }
 
