@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many tests run at a time: they wait for browsers and servers more than they compute.
 WORKERS ?= 2
 
-.PHONY: help run up down test check soak bench bench-bridges bench-check bench-requests bench-sessions bench-story bench-users docs lint openapi
+.PHONY: help run up down test test-sdk check soak bench bench-bridges bench-check bench-requests bench-sessions bench-story bench-users docs lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -20,17 +20,14 @@ down:  ## save and stop what make up started; data and secrets stay
 	@$(PYTHON) dev/compose.py down
 
 test:  ## install, and run all tests against real parts
-	@$(PYTHON) dev/install.py test
-	@$(PYTHON) dev/docker_engine.py
-	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
+	@$(PYTHON) dev/install.py test engine
+	@$(MAKE) --no-print-directory -j 2 lint test-sdk
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
 check:  ## format, lint, types, imports, fast tests
 	@$(PYTHON) dev/install.py test
 	@$(BIN)/ruff format --quiet .
-	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
+	@$(MAKE) --no-print-directory -j 2 lint test-sdk
 	@$(BIN)/python -m pytest -q -x tests/house tests/service/test_callers.py tests/service/test_notebooks.py
 
 soak:  ## the long form: services and servers killed during thousands of saves, users with kernels, a thousand sessions, frames opened fifty times
@@ -72,6 +69,9 @@ bench-users:  ## have users with real servers and kernels work, until the machin
 
 docs:  ## build the documentation's site into .artifacts/site
 	@$(PYTHON) dev/documentation.py build
+
+test-sdk:
+	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
 
 lint:
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }

@@ -1,8 +1,9 @@
 """Installs into the checkout what `make run` or `make test` needs, and only what has changed since the last time.
 
-    python3 dev/install.py run|test
+    python3 dev/install.py run|test [engine]
 
-Uses nothing but Python itself: it runs before anything is installed.
+With `engine` it also sees to a running Docker engine. Parts that need nothing of each other are installed beside each
+other. Uses nothing but Python itself: it runs before anything is installed.
 """
 
 import hashlib
@@ -10,13 +11,16 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import venv
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import docker_engine
 import node
 from node import ROOT, VENV
 
@@ -48,33 +52,64 @@ class Failed(Exception):
     """What could not be done, in one line."""
 
 
-def main(purpose: str) -> None:
-    """Install for `run` or for `test`."""
+def main(purpose: str, *, engine: bool = False) -> None:
+    """Install for `run` or for `test`; with `engine`, also what builds and runs the images."""
     if sys.version_info < OLDEST_PYTHON:
         raise Failed(f"Inset needs Python 3.11 or newer, and this is {sys.version.split()[0]}. Set PYTHON=… for make.")
     LOG.parent.mkdir(exist_ok=True)
     LOG.write_bytes(b"")
     _step("Python environment", "venv", [], _make_venv)
-    requirements = ROOT / "requirements" / f"{purpose}.txt"
-    if purpose == "test" or not _done("requirements-test", [ROOT / "requirements" / "test.txt"]):
-        _step("Python packages", f"requirements-{purpose}", [requirements], lambda: _packages(requirements))
     if not node.machine_node():
         wheel = ROOT / "requirements" / "node.txt"
         _step("Node", "node", [wheel], lambda: _pip("-r", wheel))
-    for folder in ("hub", "frontend-snippet", *(["clients/typescript"] if purpose == "test" else [])):
-        lock = ROOT / folder / "package-lock.json"
-        _step(f"npm packages of {folder}/", f"npm-{Path(folder).name}", [lock], partial(_npm, folder, "ci"))
-    _step("SDK and page extension", "build", _front_end_sources(), partial(_npm, "frontend-snippet", "run", "build"))
+    _beside_each_other(
+        partial(_python_side, purpose),
+        partial(_node_side, purpose),
+        partial(_machine_side, purpose, engine=engine),
+    )
+    # Not editable: Jupyter finds the page extension and the settings among the environment's shared files.
+    bridge = [path for path in (ROOT / "singleuser").rglob("*") if "labextension/node_modules" not in path.as_posix()]
+    _step("Inset's save bridge", "bridge", [*bridge, _requirements(purpose)], _bridge)
+
+
+def _beside_each_other(*parts: Callable[[], None]) -> None:
+    """Do all of them at once. One that fails is told when all have ended."""
+    with ThreadPoolExecutor(len(parts)) as threads:
+        begun = [threads.submit(part) for part in parts]
+    for part in begun:
+        part.result()
+
+
+def _python_side(purpose: str) -> None:
+    requirements = _requirements(purpose)
+    if purpose == "test" or not _done("requirements-test", [_requirements("test")]):
+        _step("Python packages", f"requirements-{purpose}", [requirements], lambda: _packages(requirements))
     own = [*ROOT.glob("*/pyproject.toml"), ROOT / "pyproject.toml"]
     _step("Inset's service and hub", "own", own, lambda: _pip_own("-e", ROOT, "-e", ROOT / "hub"))
     if purpose == "test":
         client = ROOT / "clients" / "python"
         _step("Inset's client", "client", [client / "pyproject.toml"], lambda: _pip_own("-e", client))
-    # Not editable: Jupyter finds the page extension and the settings among the environment's shared files.
-    bridge = [path for path in (ROOT / "singleuser").rglob("*") if "labextension/node_modules" not in path.as_posix()]
-    _step("Inset's save bridge", "bridge", [*bridge, requirements], _bridge)
+
+
+def _node_side(purpose: str) -> None:
+    for folder in ("hub", "frontend-snippet", *(["clients/typescript"] if purpose == "test" else [])):
+        lock = ROOT / folder / "package-lock.json"
+        _step(f"npm packages of {folder}/", f"npm-{Path(folder).name}", [lock], partial(_npm, folder, "ci"))
+    _step("SDK and page extension", "build", _front_end_sources(), partial(_npm, "frontend-snippet", "run", "build"))
+
+
+def _machine_side(purpose: str, *, engine: bool) -> None:
     if purpose == "test":
         _debian_packages()
+    if engine:
+        try:
+            docker_engine.main()
+        except docker_engine.Failed as exc:
+            raise Failed(str(exc)) from exc
+
+
+def _requirements(purpose: str) -> Path:
+    return ROOT / "requirements" / f"{purpose}.txt"
 
 
 def _make_venv() -> None:
@@ -165,10 +200,10 @@ def _step(name: str, stamp: str, inputs: Iterable[Path], work: Callable[[], None
     inputs = list(inputs)
     if not always and _done(stamp, inputs):
         return
-    print(f"  installing: {name} …", end="", flush=True)
+    print(f"  installing: {name} …", flush=True)
     began = time.monotonic()
     work()
-    print(f" {time.monotonic() - began:.0f} s", flush=True)
+    print(f"  installed: {name}, {time.monotonic() - began:.0f} s", flush=True)
     STAMPS.mkdir(exist_ok=True)
     (STAMPS / stamp).write_text(_digest(inputs))
 
@@ -186,22 +221,34 @@ def _digest(inputs: list[Path]) -> str:
     return digest.hexdigest()
 
 
+_logging = threading.Lock()
+
+
 def _call(command: Sequence[object], *, cwd: Path = ROOT, env: dict[str, str] | None = None) -> None:
+    """Run a command. What it said is in the log once it has ended, in one piece."""
     words = [str(word) for word in command]
-    with LOG.open("ab") as log:
-        try:
-            subprocess.run(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
-        except FileNotFoundError as exc:
-            raise Failed(f"{words[0]} is not installed here.") from exc
-        except subprocess.CalledProcessError as exc:
-            last = "\n".join(f"    {line}" for line in LOG.read_text(errors="replace").splitlines()[-12:])
-            where = LOG.relative_to(ROOT)
-            raise Failed(f"`{' '.join(words[:4])} …` failed. The end of {where}:\n{last}") from exc
+    try:
+        ended = subprocess.run(
+            words,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    except FileNotFoundError as exc:
+        raise Failed(f"{words[0]} is not installed here.") from exc
+    with _logging, LOG.open("ab") as log:
+        log.write(ended.stdout)
+    if ended.returncode:
+        last = "\n".join(f"    {line}" for line in ended.stdout.decode(errors="replace").splitlines()[-12:])
+        raise Failed(f"`{' '.join(words[:4])} …` failed. The end of what it said ({LOG.relative_to(ROOT)}):\n{last}")
 
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1])
+        main(sys.argv[1], engine="engine" in sys.argv[2:])
     except Failed as exc:
         print(f"\n{exc}", file=sys.stderr)
         sys.exit(1)

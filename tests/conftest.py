@@ -7,9 +7,10 @@ import pytest
 from playwright.async_api import expect
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.chromium import chromium_for_all
 from tests.support.databases import database_kind, databases, run_on_each
 
-__all__ = ["database_kind", "databases"]
+__all__ = ["chromium_for_all", "database_kind", "databases"]
 
 _WHOLE_FOLDERS = {"browsers", "docker", "docs", "e2e", "edge", "security"}
 """Each of these starts a whole deployment once; the others start their parts by the file."""

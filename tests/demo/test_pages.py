@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.async_api import Page, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
 
 from inset_client.testkit import FakeInset, FakeProblem
 from tests.demo.conftest import FRONTEND, KEY
 from tests.support.axe import PICTURES, look
-from tests.support.chromium import chromium_page
+from tests.support.chromium import fresh_page
 from tests.support.real_hub import free_ports
 from tests.support.serving import served
 from tests.support.webhooks import SECRET
@@ -24,6 +25,7 @@ SDK = FRONTEND / "dist"
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.skipif(not (SDK / "inset-notebook.js").exists(), reason="the SDK is not built"),
     pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium"),
 ]
@@ -35,7 +37,7 @@ class Stack:
     inset: FakeInset
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
     from demo.app import create_app
     from demo.settings import Settings
@@ -58,10 +60,10 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
         yield Stack(host, inset)
 
 
-@pytest.fixture
-async def page(stack: Stack) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(stack: Stack, chromium_for_all: Browser) -> AsyncIterator[Page]:
     """A browser page, closed before the servers; what it complains of fails the test."""
-    async with chromium_page() as page:
+    async with fresh_page(chromium_for_all) as page:
         page.set_default_timeout(60_000)
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 
-import pytest
-from playwright.async_api import Page
+import pytest_asyncio
+from playwright.async_api import Browser, Page
 
-from tests.support.chromium import chromium_page
+from tests.support.chromium import fresh_page
 from tests.support.host_page import SDK, HostPage, host_page, saved_version
 
 NOTEBOOK = """<!doctype html><body>The live notebook<script>
@@ -41,7 +41,7 @@ def preview(cells: int = 1, source: str = "grants = 7") -> str:
     return saved_version([f"{source}  # {n}" for n in range(cells)])
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def host() -> AsyncIterator[HostPage]:
     assert SDK.exists(), "build it first: npm ci && npm run build, in frontend-snippet/"
     async with host_page() as host:
@@ -51,7 +51,7 @@ async def host() -> AsyncIterator[HostPage]:
         yield host
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with chromium_page() as page:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(chromium_for_all: Browser) -> AsyncIterator[Page]:
+    async with fresh_page(chromium_for_all) as page:
         yield page

@@ -9,7 +9,7 @@ from tests.sdk.conftest import preview
 from tests.support.axe import look
 from tests.support.host_page import HostPage, static_page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from jose import jwt
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -16,12 +17,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from inset_client.testkit import FakeInset
-from tests.support.chromium import chromium_page
+from tests.support.chromium import fresh_page
 from tests.support.host_page import SDK
 from tests.support.real_hub import free_ports
 from tests.support.serving import served
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 KEY = "the tests' own key, of more than thirty-two bytes"
 PAGE = """<!doctype html>
@@ -59,7 +60,7 @@ class Host:
         self.inset.open(notebook["id"])
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def host() -> AsyncIterator[Host]:
     assert (SDK / "diagnose.js").exists(), "build it first: npm ci && npm run build, in frontend-snippet/"
     host_port, service_port = free_ports(2)
@@ -89,10 +90,10 @@ async def host() -> AsyncIterator[Host]:
         yield host
 
 
-@pytest.fixture
-async def page(host: Host) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(host: Host, chromium_for_all: Browser) -> AsyncIterator[Page]:
     """Closed before the servers."""
-    async with chromium_page() as page:
+    async with fresh_page(chromium_for_all) as page:
         yield page
 
 

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
 
-from tests.support.chromium import chromium_page
+from tests.support.chromium import fresh_page
 from tests.support.host_page import SDK, HostPage, host_page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 REFUSING = """<!doctype html><script>
   const message = { protocol: 'notebook-embed/1', type: 'entry-failed', reason: 'ticket-used' };
@@ -30,7 +31,7 @@ NOTEBOOK = """<!doctype html>A notebook<script>
 </script>"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def host() -> AsyncIterator[HostPage]:
     assert SDK.exists(), "build it first: npm ci && npm run build, in frontend-snippet/"
     async with host_page(patience=1_000) as host:
@@ -39,9 +40,9 @@ async def host() -> AsyncIterator[HostPage]:
         yield host
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with chromium_page() as page:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(chromium_for_all: Browser) -> AsyncIterator[Page]:
+    async with fresh_page(chromium_for_all) as page:
         yield page
 
 

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import FrameLocator, Page, expect
+import pytest_asyncio
+from playwright.async_api import Browser, FrameLocator, Page, expect
 
 from tests.sdk.conftest import preview
-from tests.support.chromium import chromium_page
+from tests.support.chromium import fresh_page
 from tests.support.host_page import SDK, HostPage
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 POLICY = (
     "default-src 'none'; script-src 'self' 'nonce-of-the-host'; style-src 'self' 'nonce-of-the-host'; "
@@ -19,10 +20,10 @@ POLICY = (
 )
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(chromium_for_all: Browser) -> AsyncIterator[Page]:
     """A page whose complaints about a Content-Security-Policy fail the test."""
-    async with chromium_page() as page:
+    async with fresh_page(chromium_for_all) as page:
         complaints: list[str] = []
         page.on("console", lambda m: complaints.append(m.text) if "Content Security Policy" in m.text else None)
         yield page

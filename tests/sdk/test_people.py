@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 from tests.support.axe import look
 from tests.support.host_page import HostPage
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_whole_language_takes_the_place_of_english(page: Page, host: HostPage) -> None:

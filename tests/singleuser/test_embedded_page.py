@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Frame, Page
+from playwright.async_api import Browser, Frame, Page
 
 from tests.fakes.fake_service import FakeService, FakeVersion
 from tests.singleuser.conftest import Seat, notebook
-from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium, chromium_page
+from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium, fresh_page
 from tests.support.host_page import HostPage, host_page
 from tests.support.notebook_page import run_in_last_cell
 from tests.support.real_hub import RealHub
@@ -92,8 +92,8 @@ async def framed(hub: RealHub, service: FakeService, host: HostPage) -> AsyncIte
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def embedded(framed: Seat, host: HostPage) -> AsyncIterator[Embedded]:
-    async with chromium_page() as page:
+async def embedded(framed: Seat, host: HostPage, chromium_for_all: Browser) -> AsyncIterator[Embedded]:
+    async with fresh_page(chromium_for_all) as page:
         yield await stored(framed, host, page)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from tests.fakes.fake_service import FakeService
 from tests.singleuser.conftest import Seat
-from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium, chromium_page
+from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium, fresh_page
 from tests.support.notebook_page import run_in_last_cell
 from tests.support.real_hub import RealHub, free_ports
 from tests.support.serving import served
@@ -87,10 +87,10 @@ async def test_a_notebook_runs_and_saves_whatever_cookies_are_allowed(
 
 
 @pytest.mark.parametrize("reason", ["ticket-expired", "ticket-for-another-server", "session-over"])
-async def test_the_host_is_told_why_the_frame_stays_closed(framed: Framed, reason: str):
+async def test_the_host_is_told_why_the_frame_stays_closed(framed: Framed, reason: str, chromium_for_all: Browser):
     notebook_id, path = await framed.seat.load("1")
     ticket = framed.ticket(notebook_id, path, problem=reason)
-    async with chromium_page() as page:
+    async with fresh_page(chromium_for_all) as page:
         await framed.open(page, framed.enter_url(ticket))
         await page.wait_for_function("told.length")
         told = await page.evaluate("told")
@@ -105,17 +105,19 @@ async def test_the_host_is_told_why_the_frame_stays_closed(framed: Framed, reaso
     ]
 
 
-async def test_a_page_without_a_ticket_tells_the_host_that_the_session_is_over(framed: Framed):
+async def test_a_page_without_a_ticket_tells_the_host_that_the_session_is_over(
+    framed: Framed, chromium_for_all: Browser
+):
     _, path = await framed.seat.load("1")
-    async with chromium_page() as page:
+    async with fresh_page(chromium_for_all) as page:
         await framed.open(page, f"{framed.seat.hub.seat_origin(SEAT)}/user/{SEAT}/notebooks/{path}")
         await page.wait_for_function("told.length")
         assert (await page.evaluate("told"))[0]["reason"] == "session-over"
 
 
-async def test_reloading_the_frame_keeps_the_session_where_cookies_are_kept(framed: Framed):
+async def test_reloading_the_frame_keeps_the_session_where_cookies_are_kept(framed: Framed, chromium_for_all: Browser):
     notebook_id, path = await framed.seat.load("1")
-    async with chromium_page() as page:
+    async with fresh_page(chromium_for_all) as page:
         await framed.open(page, framed.enter_url(framed.ticket(notebook_id, path)))
         await page.frame_locator("iframe").locator(".jp-Cell").first.wait_for(timeout=30_000)
         frame = next(one for one in page.frames if "/notebooks/" in one.url)
@@ -136,10 +138,10 @@ async def test_reloading_without_cookies_asks_the_host_for_a_new_address(framed:
     assert told[0]["reason"] == "ticket-used"
 
 
-async def test_another_site_s_page_can_not_frame_the_notebook(framed: Framed):
+async def test_another_site_s_page_can_not_frame_the_notebook(framed: Framed, chromium_for_all: Browser):
     notebook_id, path = await framed.seat.load("1")
     stranger = framed.origin.replace("host.localhost", "stranger.localhost")
-    async with chromium_page() as page:
+    async with fresh_page(chromium_for_all) as page:
         problems: list[str] = []
         page.on("console", lambda message: problems.append(message.text))
         await page.goto(f"{stranger}/#{framed.enter_url(framed.ticket(notebook_id, path))}")

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import BrowserContext, Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 CHROMIUM = Path(__file__).with_name("chromium.sh")
 
@@ -25,10 +26,30 @@ NO_COOKIES = {"profile": {"default_content_setting_values": {"cookies": 2}}}
 @asynccontextmanager
 async def chromium_page() -> AsyncIterator[Page]:
     """A page in a browser of its own."""
+    async with _browser() as browser:
+        yield await browser.new_page(viewport={"width": 1100, "height": 800})
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium_for_all() -> AsyncIterator[Browser]:
+    """One browser for all tests of the session's loop: to start it takes longer than most of them."""
+    async with _browser() as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def fresh_page(browser: Browser) -> AsyncIterator[Page]:
+    """A page that shares nothing with other pages of its browser: no cookies, no storage, no cache."""
+    async with await browser.new_context(viewport={"width": 1100, "height": 800}) as context:
+        yield await context.new_page()
+
+
+@asynccontextmanager
+async def _browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         try:
-            yield await browser.new_page(viewport={"width": 1100, "height": 800})
+            yield browser
         finally:
             await browser.close()
 
