@@ -5,11 +5,10 @@ import base64
 import random
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.pool import Pool
 from sqlmodel import select, text
 
 from inset.db import open_database
+from inset.engines.connections import Connections
 from inset.models import Blob, BlobBase, BlobUse
 from inset.store.garbage import remove_unused_blobs, remove_versions
 from inset.store.packing import pack
@@ -213,26 +212,26 @@ async def test_nothing_is_written_as_what_differs_from_something_damaged(client,
 
 
 @pytest.mark.each_database("sqlite")  # whose driver tells of every statement, whoever asks it
-async def test_a_version_is_read_in_two_queries_for_its_outputs_at_the_most(client, history, database):
+async def test_a_version_is_read_in_two_queries_for_its_outputs_at_the_most(client, history, database, monkeypatch):
     id, contents = await history(10)
     asked: list[str] = []
+    take = Connections.take
 
     def note(statement):
         if "blobs" in statement:
             asked.append(statement)
 
-    def watch(adapter, *_):
-        adapter.driver_connection._conn.set_trace_callback(note)
+    async def watched(connections):
+        taken = await take(connections)
+        taken.driver_connection._conn.set_trace_callback(note)
+        return taken
 
     async def queries(number: int) -> int:
         asked.clear()
         await _assert_reads(client, id, contents, [number])
         return len(asked)
 
-    event.listen(Pool, "checkout", watch)
-    try:
-        assert await queries(5) == 1
-        await pack(database, print)
-        assert [await queries(number) for number in (1, 5, 10)] == [1, 2, 2]
-    finally:
-        event.remove(Pool, "checkout", watch)
+    monkeypatch.setattr(Connections, "take", watched)
+    assert await queries(5) == 1
+    await pack(database, print)
+    assert [await queries(number) for number in (1, 5, 10)] == [1, 2, 2]
