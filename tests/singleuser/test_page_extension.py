@@ -640,6 +640,8 @@ async def test_what_is_typed_offline_is_saved_later_and_jupyter_opens_no_dialog_
     frame = await open_notebook(page, host)
     dialogs = frame.locator(".jp-Dialog")
     sessions = "jupyterapp.serviceManager.sessions"
+    # JupyterLab opens the address's notebook a second time, which finds it open, and tells by a dialog if it can't ask.
+    await frame.wait_for_load_state("networkidle")
     await frame.evaluate(f"{sessions}.connectionFailure.connect((_, error) => {{ window.lost = String(error); }})")
 
     await page.context.set_offline(True)

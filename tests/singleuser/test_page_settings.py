@@ -323,16 +323,27 @@ async def with_jupyterlabs_own(page: Page, jupyter: PlainJupyter, interface: str
 
 
 async def settled_settings(page: Page, *, quiet: float = 2, patience: float = 60) -> dict[str, Any]:
-    """Give all plugins' settings once nothing changes any more."""
+    """Give all plugins' settings once nothing changes any more: the notebook's toolbar is one of the last."""
     await page.evaluate("jupyterapp.restored.then(() => undefined)")
+    await page.locator('.jp-NotebookPanel-toolbar [data-jp-item-name="run"]').wait_for(state="attached")
+    await page.wait_for_load_state("networkidle")
     seen: dict[str, Any] = {}
     give_up = time.monotonic() + patience
     while time.monotonic() < give_up:
         before, seen = seen, await page.evaluate(SETTINGS)
         if seen == before:
-            return seen
+            return {plugin: _without_descriptions(told) for plugin, told in seen.items()}
         await asyncio.sleep(quiet)
     raise AssertionError("the settings went on changing")
+
+
+def _without_descriptions(told: Any) -> Any:
+    """Leave out texts for readers: JupyterLab writes into some of them which commands there are by then."""
+    if isinstance(told, list):
+        return [_without_descriptions(each) for each in told]
+    if isinstance(told, dict):
+        return {name: _without_descriptions(value) for name, value in told.items() if name != "description"}
+    return told
 
 
 def of_its_own(schema: dict[str, Any]) -> list[str]:
