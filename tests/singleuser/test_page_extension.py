@@ -2,11 +2,12 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Frame, Page, expect
+from playwright.async_api import Frame, Page, Request, expect
 
 from tests.support.chromium import chromium_page
 from tests.support.host_page import HostPage, host_page, saved_version
@@ -633,6 +634,21 @@ ASKED = [
 ]
 
 
+async def until_nothing_is_read(page: Page, *, quiet: float = 4) -> None:
+    """JupyterLab opens its address's notebook once more after that is there, and tells by a dialog if it can't ask."""
+    last = time.monotonic()
+
+    def note(request: Request) -> None:
+        nonlocal last
+        if "/api/contents" in request.url:
+            last = time.monotonic()
+
+    page.on("request", note)
+    while time.monotonic() - last < quiet:
+        await asyncio.sleep(0.1)
+    page.remove_listener("request", note)
+
+
 async def test_what_is_typed_offline_is_saved_later_and_jupyter_opens_no_dialog_about_it(
     page: Page, host: HostPage, jupyter: PlainJupyter
 ) -> None:
@@ -640,8 +656,7 @@ async def test_what_is_typed_offline_is_saved_later_and_jupyter_opens_no_dialog_
     frame = await open_notebook(page, host)
     dialogs = frame.locator(".jp-Dialog")
     sessions = "jupyterapp.serviceManager.sessions"
-    # JupyterLab opens the address's notebook a second time, which finds it open, and tells by a dialog if it can't ask.
-    await frame.wait_for_load_state("networkidle")
+    await until_nothing_is_read(page)
     await frame.evaluate(f"{sessions}.connectionFailure.connect((_, error) => {{ window.lost = String(error); }})")
 
     await page.context.set_offline(True)
