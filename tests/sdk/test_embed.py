@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
-from tests.support.chromium import fresh_page
 from tests.support.host_page import SDK, HostPage, host_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -38,12 +37,6 @@ async def host() -> AsyncIterator[HostPage]:
         for name, text in (("refusing", REFUSING), ("notebook", NOTEBOOK), ("silent", "<!doctype html>")):
             host.frames[name] = text.replace("HOST", repr(host.origin))
         yield host
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def page(chromium_for_all: Browser) -> AsyncIterator[Page]:
-    async with fresh_page(chromium_for_all) as page:
-        yield page
 
 
 async def open_with(page: Page, host: HostPage, *frames: str) -> None:

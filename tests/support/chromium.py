@@ -26,8 +26,8 @@ NO_COOKIES = {"profile": {"default_content_setting_values": {"cookies": 2}}}
 @asynccontextmanager
 async def chromium_page() -> AsyncIterator[Page]:
     """A page in a browser of its own."""
-    async with _browser() as browser:
-        yield await browser.new_page(viewport={"width": 1100, "height": 800})
+    async with _browser() as browser, fresh_page(browser) as page:
+        yield page
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
