@@ -295,6 +295,8 @@ async def test_what_a_user_sets_is_checked_and_kept(page: Page, jupyter: PlainJu
 
 async def test_the_editor_of_settings_shows_them_and_writes_what_is_chosen(page: Page, jupyter: PlainJupyter) -> None:
     await open_page(page, jupyter, "lab")
+    # Until then the page brings the notebook of its address to the front.
+    await page.evaluate("jupyterapp.restored.then(() => undefined)")
 
     await page.evaluate("jupyterapp.commands.execute('settingeditor:open', { query: 'Document Manager' })")
     choice = page.get_by_role("checkbox", name="Autosave Documents")
