@@ -39,7 +39,7 @@ def install() -> None:
         return
     venv.create(ENVIRONMENT, clear=True, symlinks=True, with_pip=True)
     pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--require-hashes", "-r", REQUIREMENTS], check=True)
+    subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", REQUIREMENTS], check=True)
     stamp.write_text(digest)
 
 

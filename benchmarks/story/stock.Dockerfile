@@ -2,7 +2,7 @@
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 FROM ${BASE_IMAGE}
 COPY requirements/singleuser.txt /opt/stock/requirements.txt
-RUN python3 -m venv /opt/stock && /opt/stock/bin/pip install --no-cache-dir --require-hashes -r /opt/stock/requirements.txt
+RUN python3 -m venv /opt/stock && /opt/stock/bin/pip install --no-cache-dir --no-deps --require-hashes -r /opt/stock/requirements.txt
 RUN useradd --uid 1000 --create-home --shell /bin/bash notebook
 USER notebook
 WORKDIR /home/notebook

@@ -16,8 +16,8 @@ BETWEEN = b"\n  },\n  {\n"
 _TAIL = b'\n  }\n ],\n "metadata": {'
 _MINOR = b'"nbformat_minor": '
 
-_AT_ONCE = 1024 * 1024
-"""Bytes that are parsed in a few milliseconds."""
+_AT_ONCE = 256 * 1024
+"""Bytes that are parsed in a millisecond or two."""
 
 
 @dataclass(slots=True, eq=False)
