@@ -30,6 +30,7 @@ LOG = ROOT / ".run" / "install.log"
 
 DEBIAN_PACKAGES = {
     "chromium": "chromium",
+    "chromium-headless-shell": "chromium-headless-shell",
     "firefox-esr": "firefox-esr",
     "webkit2gtk-driver": "WebKitWebDriver",
     "xvfb": "Xvfb",

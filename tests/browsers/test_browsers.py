@@ -13,7 +13,7 @@ import pytest
 
 from tests.browsers.driven import Chromium, Driven, firefox, webkit
 from tests.browsers.opening import TEXT, open_notebook, opens_runs_and_saves, until
-from tests.support.chromium import ALL_COOKIES, NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.chromium import ALL_COOKIES, CHROMIUM, NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium
 from tests.support.site import Site, notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -36,7 +36,7 @@ class Setting:
 def _chromium(preferences: dict[str, Any], *arguments: str, policy: dict[str, Any] | None = None) -> Start:
     @asynccontextmanager
     async def start(folder: Path) -> AsyncIterator[Chromium]:
-        executable = _under_policy(folder, policy) if policy else None
+        executable = _under_policy(folder, policy) if policy else CHROMIUM
         async with chromium(folder / "profile", preferences, arguments=arguments, executable=executable) as context:
             yield Chromium(context)
 

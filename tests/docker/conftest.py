@@ -12,7 +12,7 @@ from playwright.async_api import BrowserContext, Page
 from tests.docker.base_image import base_image
 from tests.docker.deployment import Deployment, deployment
 from tests.docker.sessions import no_session_left
-from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.chromium import chromium
 from tests.support.edge import SERVICE_NAME
 from tests.support.hosts import TestHost
 
@@ -61,7 +61,7 @@ async def api(running: Deployment, host: TestHost) -> AsyncIterator[httpx.AsyncC
 async def browser(running: Deployment, tmp_path: Path) -> AsyncIterator[BrowserContext]:
     """A browser that trusts this edge's certificate, and no other that it does not know."""
     pin = f"--ignore-certificate-errors-spki-list={running.front.certificate_pin}"
-    async with chromium(tmp_path / "profile", NO_THIRD_PARTY_COOKIES, arguments=[pin]) as context:
+    async with chromium(tmp_path / "profile", arguments=[pin]) as context:
         yield context
 
 

@@ -11,7 +11,7 @@ from stack import Stack
 
 from tests.docs.following import Reader
 from tests.docs.written import DOCS
-from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.chromium import chromium
 from tests.support.real_hub import free_ports
 from tests.support.whole import new_stack
 
@@ -48,5 +48,5 @@ def samples_key(stack: Stack, port: int, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 async def page(tmp_path: Path) -> AsyncIterator[Page]:
-    async with chromium(tmp_path / "profile", NO_THIRD_PARTY_COOKIES) as browser:
+    async with chromium(tmp_path / "profile") as browser:
         yield browser.pages[0]

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, Response
 from stack import Stack
 
-from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.chromium import chromium
 from tests.support.hosts import TestHost
 from tests.support.real_hub import ROOT
 from tests.support.whole import new_stack
@@ -71,7 +71,7 @@ def heard() -> Heard:
 
 @pytest.fixture
 async def browser(tmp_path: Path, heard: Heard) -> AsyncIterator[BrowserContext]:
-    async with chromium(tmp_path / "profile", NO_THIRD_PARTY_COOKIES) as context:
+    async with chromium(tmp_path / "profile") as context:
         context.on("response", heard.listen)
         yield context
 

@@ -14,7 +14,7 @@ from stack import Stack
 from inset.db import open_database
 from tests.security.conftest import embed, get, host_page
 from tests.service.conftest import document, until
-from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.chromium import chromium
 from tests.support.hosts import TestHost
 from tests.support.kernels import run_in_kernel
 from tests.support.real_hub import HUB_CONFIG, RealHub
@@ -108,7 +108,7 @@ async def test_a_user_gets_a_server_and_a_kernel_that_run_and_the_next_one_gets_
 @pytest.mark.browser
 async def test_a_page_shows_the_notebook_with_the_kernel_that_was_started_ahead(pooled: Stack, tmp_path: Path) -> None:
     hub, site = _hub(pooled), Site.registered(pooled)
-    async with site.served(), chromium(tmp_path / "profile", NO_THIRD_PARTY_COOKIES) as browser:
+    async with site.served(), chromium(tmp_path / "profile") as browser:
         _, seat = await _warm(pooled)
         [kernel] = await _kernels(hub, seat, token=await hub.mint_token(seat))
         async with site.client("eve") as service:

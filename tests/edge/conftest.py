@@ -16,7 +16,7 @@ from stack import Stack
 from inset.models import EVERY_CAPABILITY
 from inset_bridge import assets
 from tests.security.conftest import NewNotebook, new_notebook_on
-from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.chromium import chromium
 from tests.support.edge import DOMAIN, SERVICE_NAME, TOKEN, Edge, edge
 from tests.support.real_hub import free_ports
 from tests.support.site import Site, notebook
@@ -77,7 +77,7 @@ def new_notebook(site: Site) -> NewNotebook:
 
 @asynccontextmanager
 async def in_chromium(
-    folder: Path, front: Edge, *, preferences: dict[str, Any] = NO_THIRD_PARTY_COOKIES
+    folder: Path, front: Edge, *, preferences: dict[str, Any] | None = None
 ) -> AsyncIterator[BrowserContext]:
     """A browser that trusts this edge's certificate, and no other that it does not know."""
     pin = f"--ignore-certificate-errors-spki-list={front.certificate_pin}"

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import BrowserContext, Frame, Page
 from stack import Stack
 
-from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.chromium import chromium
 from tests.support.site import Site, notebook
 from tests.support.whole import new_stack
 
@@ -55,7 +55,7 @@ def new_notebook_on(site: Site) -> NewNotebook:
 
 @pytest.fixture
 async def browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
-    async with chromium(tmp_path / "profile", NO_THIRD_PARTY_COOKIES) as context:
+    async with chromium(tmp_path / "profile") as context:
         yield context
 
 

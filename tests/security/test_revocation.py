@@ -15,7 +15,7 @@ from playwright.async_api import BrowserContext, Page
 from inset.db import open_database
 from inset.hosts import remove_host
 from tests.security.conftest import NewNotebook, embed, host_page, iframe_url
-from tests.support.chromium import NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.chromium import chromium
 from tests.support.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -46,7 +46,7 @@ _STATE = """async () => {
 @pytest.fixture
 async def elsewhere(tmp_path: Path) -> AsyncIterator[BrowserContext]:
     """Another browser."""
-    async with chromium(tmp_path / "elsewhere", NO_THIRD_PARTY_COOKIES) as context:
+    async with chromium(tmp_path / "elsewhere") as context:
         yield context
 
 

@@ -16,7 +16,7 @@ from playwright.async_api import Frame, Page, Response
 
 from tests.fakes.fake_service import FakeService
 from tests.singleuser.conftest import Seat
-from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium
+from tests.support.chromium import NO_COOKIES, chromium
 from tests.support.host_page import HostPage, host_page
 from tests.support.notebook_page import run_in_last_cell
 from tests.support.real_hub import RealHub
@@ -110,7 +110,7 @@ async def shown(
     interface: str,
     *,
     data_policy: str = "open",
-    cookies: dict[str, Any] = NO_THIRD_PARTY_COOKIES,
+    cookies: dict[str, Any] | None = None,
     opens: bool = True,
 ) -> AsyncIterator[Shown]:
     """Show the notebook to a user who may do this, in a seat of his own; or the refusal, if it never `opens`."""

@@ -1,4 +1,8 @@
-"""A real browser for tests: Debian's Chromium, driven by Playwright."""
+"""Real browsers for tests: Debian's Chromium and its shell, driven by Playwright.
+
+The shell is the same engine without a browser's windows, menus and settings, and takes half the processor time. Where
+what a user has set matters, it is the whole browser.
+"""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -9,13 +13,19 @@ from typing import Any
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-CHROMIUM = Path(__file__).with_name("chromium.sh")
+CHROMIUM, SHELL = (Path(__file__).with_name(f"{name}.sh") for name in ("chromium", "chromium-headless-shell"))
 
 ARGS = [
     # Containers have no user namespaces for it.
     "--no-sandbox",
     # The last one counts: Playwright's own list turns storage partitioning off, and with it a frame's storage.
     "--disable-features=Translate",
+]
+
+SHELL_ARGS = [
+    *ARGS,
+    # As in a browser whose user has third-party cookies blocked: of those only partitioned ones are left.
+    "--test-third-party-cookie-phaseout",
 ]
 
 ALL_COOKIES = {"profile": {"cookie_controls_mode": 0, "block_third_party_cookies": False}}
@@ -47,7 +57,7 @@ async def fresh_page(browser: Browser) -> AsyncIterator[Page]:
 @asynccontextmanager
 async def _browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        browser = await playwright.chromium.launch(executable_path=SHELL, args=SHELL_ARGS)
         try:
             yield browser
         finally:
@@ -56,16 +66,21 @@ async def _browser() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def chromium(
-    profile: Path, preferences: dict[str, Any], *, arguments: Sequence[str] = (), executable: Path | None = None
+    profile: Path,
+    preferences: dict[str, Any] | None = None,
+    *,
+    arguments: Sequence[str] = (),
+    executable: Path = CHROMIUM,
 ) -> AsyncIterator[BrowserContext]:
-    """A browser whose new profile has these preferences, as its user would have set them."""
-    (profile / "Default").mkdir(parents=True)
-    (profile / "Default" / "Preferences").write_text(json.dumps(preferences))
+    """A browser with a new profile: the shell, or the whole browser if the profile has preferences of its user's."""
+    if preferences is not None:
+        (profile / "Default").mkdir(parents=True)
+        (profile / "Default" / "Preferences").write_text(json.dumps(preferences))
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
             profile,
-            executable_path=executable or CHROMIUM,
-            args=[*ARGS, *arguments],
+            executable_path=SHELL if preferences is None else executable,
+            args=[*(SHELL_ARGS if preferences is None else ARGS), *arguments],
             viewport={"width": 1280, "height": 860},
         )
         try:
