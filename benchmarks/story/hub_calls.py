@@ -8,8 +8,8 @@ from typing import Self
 from benchmarks.story.parts import cpu_of
 from tests.support.real_hub import RealHub
 
-_CALL = re.compile(rb"\] \d{3} ([A-Z]+) (?:/user/[^/ ]+)?/hub/api(\S*) \((?:inset|host)@")
-"""A line of the hub's log about a call with the service's own token: servers call the hub, too, with theirs."""
+_CALL = re.compile(rb"\] \d{3} ([A-Z]+) (?:/user/[^/ ]+)?/hub/api(\S*) \((?:inset-[0-9a-f]{4}|host)@")
+"""A line of the hub's log about a call with the service's own token, after which it is named: servers call, too."""
 _LISTINGS = ("/users", "/groups", "/proxy")
 
 
