@@ -108,6 +108,10 @@ async def api(running: Swarm) -> AsyncIterator[httpx.AsyncClient]:
         event_hooks={"request": [by_name]},
         timeout=60,
     ) as client:
+        # An edge that was there before the service looks for it every three seconds, and says so until then.
+        async with asyncio.timeout(60):
+            while (await client.get("/healthz")).status_code != 200:
+                await asyncio.sleep(0.2)
         yield client
         for session in (await client.get("/v1/sessions", params={"state": "live"})).json()["items"]:
             await client.delete(f"/v1/sessions/{session['id']}")
