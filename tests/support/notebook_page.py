@@ -8,7 +8,9 @@ CONNECTED = r"""async () => {
   const { baseUrl, token } = JSON.parse(document.querySelector('#jupyter-config-data').textContent);
   const xsrf = /_xsrf=([^;]+)/.exec(document.cookie)?.[1];
   const headers = token ? { Authorization: `token ${token}` } : { 'X-XSRFToken': xsrf };
-  const sessions = await (await fetch(`${baseUrl}api/sessions`, { headers })).json();
+  const answer = await fetch(`${baseUrl}api/sessions`, { headers });
+  if (!answer.ok) return false; // The page's way in is over, and it is not let in again yet.
+  const sessions = await answer.json();
   // JupyterLab's address is that of the folder, once it has opened the file.
   const here = (path) => [path, path.replace(/\/[^/]*$/, '')].some((place) => location.pathname.endsWith(place));
   return sessions.some(({ path, kernel }) => here(path) && kernel.connections > 0);
