@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from jupyter_server.serverapp import ServerApp
+from traitlets import TraitError
 
 from inset_bridge.errors import RefusedByService, ServiceUnavailable
 from inset_bridge.service import Service
@@ -56,9 +57,16 @@ def _at_work(app: ServerApp) -> list[float]:
         kernel = kernels.get_kernel(kernel_id)
         if getattr(kernel, "execution_state", "") == "busy":
             moments.append(time.time())
-        elif last := getattr(kernel, "last_activity", None):
-            moments.append(last.timestamp())
+        else:
+            moments += _last_work(kernel)
     for terminal in terminals.terminals.values() if terminals else ():
-        if last := getattr(terminal, "last_activity", None):
-            moments.append(last.timestamp())
+        moments += _last_work(terminal)
     return moments
+
+
+def _last_work(worker: Any) -> list[float]:
+    """When it was last at work. Of a kernel that is just starting nobody knows, and asking for it raises."""
+    try:
+        return [worker.last_activity.timestamp()]
+    except (AttributeError, TraitError):
+        return []

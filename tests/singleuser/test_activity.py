@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
 
 from inset_bridge.activity import LOOK_INTERVAL, Activity
 from tests.singleuser.conftest import Seat, notebook
@@ -104,3 +107,26 @@ async def test_which_requests_of_a_browser_are_work(method: str, path: str, work
     activity._last = 0.0
     activity.requested(method, path)
     assert (activity._last > 0) is work
+
+
+async def test_a_kernel_that_is_just_starting_ends_no_report():
+    """Jupyter has it in its list before it knows when it was last at work."""
+    kernels = AsyncMappingKernelManager()
+    kernels._kernels["starting"] = ServerKernelManager()
+    server, service = SimpleNamespace(kernel_manager=kernels, web_app=SimpleNamespace(settings={})), Heard()
+
+    reporting = asyncio.create_task(Activity().run(service, server, log=logging.getLogger(__name__)))
+    await asyncio.wait_for(service.told.wait(), 5)
+
+    assert not reporting.done()
+    reporting.cancel()
+
+
+class Heard:
+    """A service that hears of it."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+
+    async def active(self, *, idle_for: float) -> None:
+        self.told.set()
