@@ -1,7 +1,10 @@
 """aiosqlite's connection as the service uses it."""
 
 import asyncio
+import sqlite3
 import threading
+
+import pytest
 
 from inset.engines.sqlite_driver import connect
 
@@ -21,10 +24,16 @@ async def test_a_connection_that_is_stopped_while_it_closes_keeps_nobody_waiting
     assert not connection._thread.is_alive()
 
 
-def test_a_thread_that_is_done_after_its_loop_is_closed_ends_in_peace(tmp_path, monkeypatch):
-    """So is one that waits for the writer's lock while the service is stopped."""
+@pytest.fixture
+def failures(monkeypatch):
+    """What threads died of."""
     failures = []
     monkeypatch.setattr(threading, "excepthook", failures.append)
+    return failures
+
+
+def test_a_thread_that_is_done_after_its_loop_is_closed_ends_in_peace(tmp_path, failures):
+    """So is one that waits for the writer's lock while the service is stopped."""
     begun, go_on = threading.Event(), threading.Event()
 
     async def ask_and_leave():
@@ -41,3 +50,34 @@ def test_a_thread_that_is_done_after_its_loop_is_closed_ends_in_peace(tmp_path, 
 
     assert not connection._thread.is_alive()
     assert failures == []
+
+
+def test_a_connection_that_is_open_after_its_loop_is_closed_is_closed_in_peace(tmp_path, failures, monkeypatch):
+    """So is one that a request has asked for just before the service was stopped."""
+    begun, go_on, opened = threading.Event(), threading.Event(), []
+
+    def slowly(*arguments, **options):
+        begun.set()
+        go_on.wait(20)
+        opened.append(_connect(*arguments, **options))
+        return opened[0]
+
+    _connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", slowly)
+
+    async def open_and_leave():
+        connection = connect(str(tmp_path / "a.db"))
+        opening = asyncio.ensure_future(connection)
+        await asyncio.to_thread(begun.wait, 20)
+        opening.cancel()
+        await asyncio.wait([opening])
+        return connection
+
+    connection = asyncio.run(open_and_leave())
+    go_on.set()
+    connection._thread.join(20)
+
+    assert not connection._thread.is_alive()
+    assert failures == []
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")

@@ -169,8 +169,22 @@ class Connection(aiosqlite.Connection):
         if not self._running or not self._connection:
             raise ValueError("Connection closed")
         self._asked += 1
-        future = asyncio.get_running_loop().create_future()
-        self._tx.put_nowait((cast("asyncio.Future[Any]", _Answer(future)), counted))
+        return await self._in_thread(counted)
+
+    async def _connect(self) -> "Connection":
+        def opened() -> None:
+            self._connection = self._connector()  # at once: who has asked may be gone, and `stop` is to close it
+
+        try:
+            await self._in_thread(opened)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    async def _in_thread(self, work: Callable[[], Done]) -> Done:
+        future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((cast("asyncio.Future[Done]", _Answer(future)), work))
         return await future
 
 
