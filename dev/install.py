@@ -134,8 +134,10 @@ def _packages(requirements: Path) -> None:
 
     jsonschema does without, but for checking the format "iri", which nothing asks for.
     """
-    _pip("-r", requirements)
+    # pip would write the byte code with one processor.
+    _pip("--no-compile", "-r", requirements)
     _call([PYTHON, "-m", "pip", "uninstall", "--disable-pip-version-check", "--yes", "rfc3987-syntax", "lark"])
+    _call([PYTHON, "-m", "compileall", "-q", "-j", "0", VENV / "lib"])
 
 
 def _pip(*arguments: object) -> None:
