@@ -96,6 +96,11 @@ class Pooled(Through):
         await super().prepare(user)
         await a_server_waits(self.inset)
 
+    async def end(self, users: list[int]) -> None:
+        await super().end(users)
+        # Else the next one would start beside the server that whoever is measured next waits for.
+        await a_server_waits(self.inset)
+
 
 async def every_way(stack: AsyncExitStack, folder: Path, setting: Setting, origin: str) -> dict[str, Way]:
     """Start what each of them needs, to end with the stack. Nothing is started ahead by a spawner of nothing."""
