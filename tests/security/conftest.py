@@ -10,6 +10,7 @@ from playwright.async_api import BrowserContext, Frame, Page
 from stack import Stack
 
 from tests.support.chromium import chromium
+from tests.support.notebook_page import until_connected
 from tests.support.site import Site, notebook
 from tests.support.whole import new_stack
 
@@ -77,9 +78,7 @@ async def embed(page: Page, user: str, notebook_id: str) -> Frame:
     before = len(page.frames)
     await page.evaluate("([user, id]) => embed(user, id).ready", [user, notebook_id])
     frame = page.frames[before]
-    async with asyncio.timeout(60):
-        while not any(kernel["connections"] for kernel in await get(frame, "api/kernels")):
-            await asyncio.sleep(0.2)
+    await until_connected(frame)
     return frame
 
 

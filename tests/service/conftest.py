@@ -114,12 +114,15 @@ async def settings(
     return settings
 
 
+_TRUSTED = httpx.create_ssl_context()
+"""Of every replica here: no TLS is spoken, and reading whom to trust would take longer than many a test."""
+
+
 @asynccontextmanager
 async def running_service(settings: Settings, hub: FakeHub, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
     """Run a replica of the service, and give a client of it."""
     async with (
-        served(create_app(settings)) as url,
-        # No TLS is spoken, and reading whom to trust would take longer than many a test.
+        served(create_app(settings, trusted=_TRUSTED)) as url,
         httpx.AsyncClient(base_url=url, headers=headers, timeout=60, verify=False) as client,
         httpx.AsyncClient(base_url=url, timeout=60, verify=False) as bridges,
     ):

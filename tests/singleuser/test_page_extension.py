@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Frame, Page, Request, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Frame, Page, Request, expect
 
-from tests.support.chromium import chromium_page
+from tests.support.chromium import fresh_page
 from tests.support.host_page import HostPage, host_page, saved_version
 from tests.support.plain_jupyter import EXTENSION, PlainJupyter, plain_jupyter
 from tests.support.real_hub import ROOT, free_ports
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PATH = "work/n1/story.ipynb"
 
@@ -31,16 +32,16 @@ def jupyter(host_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def host(host_port: int, jupyter: PlainJupyter) -> AsyncIterator[HostPage]:
     jupyter.write(PATH, "1 + 1")
     async with host_page(port=host_port, frame_urls=[jupyter.page(PATH, interface="notebook")]) as host:
         yield host
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with chromium_page() as page:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(chromium_for_all: Browser) -> AsyncIterator[Page]:
+    async with fresh_page(chromium_for_all) as page:
         yield page
 
 

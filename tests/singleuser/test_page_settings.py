@@ -8,12 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Page
+import pytest_asyncio
+from playwright.async_api import Browser, Page
 
-from tests.support.chromium import chromium_page
+from tests.support.chromium import fresh_page
 from tests.support.plain_jupyter import EXTENSION, PlainJupyter, plain_jupyter
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PATH = "work/n1/story.ipynb"
 INTERFACES = pytest.mark.parametrize("interface", ["notebook", "lab"])
@@ -60,9 +61,9 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainJupyter]:
         yield server
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with chromium_page() as page:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(chromium_for_all: Browser) -> AsyncIterator[Page]:
+    async with fresh_page(chromium_for_all) as page:
         yield page
 
 

@@ -9,7 +9,8 @@ CONNECTED = r"""async () => {
   const xsrf = /_xsrf=([^;]+)/.exec(document.cookie)?.[1];
   const headers = token ? { Authorization: `token ${token}` } : { 'X-XSRFToken': xsrf };
   const answer = await fetch(`${baseUrl}api/sessions`, { headers });
-  if (!answer.ok) return false; // The page's way in is over, and it is not let in again yet.
+  // Its way in is over, and it is not let in again yet; or a kernel is just starting, which Jupyter answers with 500.
+  if (!answer.ok) return false;
   const sessions = await answer.json();
   // JupyterLab's address is that of the folder, once it has opened the file.
   const here = (path) => [path, path.replace(/\/[^/]*$/, '')].some((place) => location.pathname.endsWith(place));
@@ -23,11 +24,16 @@ PATIENCE_SECONDS = 60
 async def run_in_last_cell(frame: Frame | FrameLocator, code: str) -> None:
     """Run code once the kernel is connected: Jupyter drops what is run before, and says `idle` too early."""
     await frame.locator(".jp-CodeCell .cm-content").last.wait_for(timeout=1000 * PATIENCE_SECONDS)
+    await until_connected(frame)
+    await type_in_last_cell(frame, code)
+    await frame.locator(".jp-CodeCell .cm-content").last.press("Shift+Enter")
+
+
+async def until_connected(frame: Frame | FrameLocator) -> None:
+    """Wait until the notebook is connected to its kernel."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not await frame.locator("body").evaluate(CONNECTED):
             await asyncio.sleep(0.2)
-    await type_in_last_cell(frame, code)
-    await frame.locator(".jp-CodeCell .cm-content").last.press("Shift+Enter")
 
 
 async def type_in_last_cell(frame: Frame | FrameLocator, text: str) -> None:
