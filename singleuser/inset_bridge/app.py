@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from inset_bridge.authorizer import CapabilityAuthorizer
 from inset_bridge.control import Control
 from inset_bridge.credentials import Credentials, NotebookSessions, private_folder
 from inset_bridge.documents import Documents
+from inset_bridge.duties import kept_up
 from inset_bridge.entries import Entries
 from inset_bridge.entry import Door, EnterHandler, ProbeHandler
 from inset_bridge.exporters import ExportersHandler
@@ -168,9 +170,12 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             app.event_logger.add_listener(schema_id=_CONTENTS_EVENTS, listener=self._contents_changed)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
-        self._sending = asyncio.create_task(self.sender.run())
-        self._following = asyncio.create_task(self.control.run())
-        self._telling = asyncio.create_task(self.activity.run(self.service, serverapp, log=self.log))
+        duties = {
+            "Sending what is owed": self.sender.run,
+            "Following the service": self.control.run,
+            "Telling of activity": partial(self.activity.run, self.service, serverapp, log=self.log),
+        }
+        self._duties = [asyncio.create_task(kept_up(duty, of=of, log=self.log)) for of, duty in duties.items()]
         # Websockets outlive the check they were opened with.
         self._cutting = PeriodicCallback(self.sockets.close_ended, 2000)
         self._cutting.start()
@@ -183,10 +188,9 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.kernel_ahead.cancel()
         await self.sender.finish(within=STOP_WITHIN)
         # Only now: whether a send that is broken off has landed nobody would know.
-        tasks = [self._sending, self._following, self._telling]
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        for duty in self._duties:
+            duty.cancel()
+        await asyncio.wait(self._duties)
         self.credentials.clear()
         await self.http.aclose()
         await super().stop_extension()

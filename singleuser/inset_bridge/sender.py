@@ -168,6 +168,9 @@ class Sender:
         except ServiceUnavailable:
             self._log.warning("The service can't be reached; %s waits in the journal", document.path)
             return False
+        except Exception:
+            # The others are sent all the same, and this one is tried again.
+            self._log.exception("%s could not be sent; it waits in the journal", document.path)
         return True
 
     async def _send_content(self, document: Document, origin: str) -> None:
