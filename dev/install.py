@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import docker_engine
+import documentation
 import node
 from node import ROOT, VENV
 
@@ -67,6 +68,7 @@ def main(purpose: str, *, engine: bool = False) -> None:
         partial(_python_side, purpose),
         partial(_node_side, purpose),
         partial(_machine_side, purpose, engine=engine),
+        partial(_documentation_side, purpose),
     )
     # Not editable: Jupyter finds the page extension and the settings among the environment's shared files.
     bridge = [path for path in (ROOT / "singleuser").rglob("*") if "labextension/node_modules" not in path.as_posix()]
@@ -107,6 +109,12 @@ def _machine_side(purpose: str, *, engine: bool) -> None:
             docker_engine.main()
         except docker_engine.Failed as exc:
             raise Failed(str(exc)) from exc
+
+
+def _documentation_side(purpose: str) -> None:
+    if purpose == "test":
+        command = [sys.executable, ROOT / "dev" / "documentation.py", "environment"]
+        _step("The documentation's environment", "docs", [documentation.REQUIREMENTS], lambda: _call(command))
 
 
 def _requirements(purpose: str) -> Path:

@@ -4,7 +4,6 @@ import tomllib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import documentation
 import pytest
 from playwright.async_api import Page
 from stack import Stack
@@ -18,7 +17,6 @@ from tests.support.whole import new_stack
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    documentation.install()
     stack = new_stack(tmp_path_factory.mktemp("stack"))
     stack.start()
     yield stack
