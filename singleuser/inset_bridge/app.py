@@ -21,7 +21,7 @@ from inset_bridge.authorizer import CapabilityAuthorizer
 from inset_bridge.control import Control
 from inset_bridge.credentials import Credentials, NotebookSessions, private_folder
 from inset_bridge.documents import Documents
-from inset_bridge.duties import kept_up
+from inset_bridge.duties import Duty, kept_up
 from inset_bridge.entries import Entries
 from inset_bridge.entry import Door, EnterHandler, ProbeHandler
 from inset_bridge.exporters import ExportersHandler
@@ -170,7 +170,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             app.event_logger.add_listener(schema_id=_CONTENTS_EVENTS, listener=self._contents_changed)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
-        duties = {
+        duties: dict[str, Duty] = {
             "Sending what is owed": self.sender.run,
             "Following the service": self.control.run,
             "Telling of activity": partial(self.activity.run, self.service, serverapp, log=self.log),

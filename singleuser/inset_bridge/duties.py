@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 AGAIN = 1.0
 """Seconds after which a duty that has ended begins anew."""
 
+Duty = Callable[[], Awaitable[None]]
 
-async def kept_up(duty: Callable[[], Awaitable[None]], *, of: str, log: logging.Logger) -> None:
+
+async def kept_up(duty: Duty, *, of: str, log: logging.Logger) -> None:
     """Do what has no end, and begin it anew where something unforeseen has ended it: nobody else would."""
     while True:
         try:
