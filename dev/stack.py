@@ -101,20 +101,20 @@ class Stack:
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         environment = self._environment()
         try:
-            self.inset("db", "upgrade")
-            self.inset("hosts", "apply", str(self.folder / "hosts.toml"))
             # A notebook's page has its own files where these don't answer yet: nobody waits for them.
             files = [sys.executable, "-m", "inset_bridge.assets", str(self.ports.assets)]
             self._launch("assets", files, environment)
+            self.say("  starting: JupyterHub …")
             config = str(ROOT / "hub" / "jupyterhub_config.py")
-            hub_health = f"http://127.0.0.1:{self.ports.hub_api}/hub/api/"
-            self._start("JupyterHub", [sys.executable, "-m", "jupyterhub", "-f", config], environment, hub_health)
-            service = [sys.executable, "-m", "inset", "serve"]
-            self._start("service", service, environment, f"http://127.0.0.1:{self.ports.service}/readyz")
-            demo = [sys.executable, "-m", "demo"]
-            self._start(
-                "demo", demo, environment, f"http://127.0.0.1:{self.ports.demo}/", cwd=ROOT / "frontend-snippet"
-            )
+            self._launch("JupyterHub", [sys.executable, "-m", "jupyterhub", "-f", config], environment)
+            self.inset("db", "upgrade")
+            self.inset("hosts", "apply", str(self.folder / "hosts.toml"))
+            self._until_it_answers("JupyterHub", f"http://127.0.0.1:{self.ports.hub_api}/hub/api/")
+            self.say("  starting: service and demo …")
+            self._launch("service", [sys.executable, "-m", "inset", "serve"], environment)
+            self._launch("demo", [sys.executable, "-m", "demo"], environment, cwd=ROOT / "frontend-snippet")
+            self._until_it_answers("service", f"http://127.0.0.1:{self.ports.service}/readyz")
+            self._until_it_answers("demo", f"http://127.0.0.1:{self.ports.demo}/")
         except BaseException:
             self.stop()
             raise
@@ -164,11 +164,8 @@ class Stack:
             with suppress(psutil.NoSuchProcess):
                 self._descendants.update(psutil.Process(child.pid).children(recursive=True))
 
-    def _start(
-        self, name: str, command: list[str], environment: dict[str, str], health: str, *, cwd: Path = ROOT
-    ) -> None:
-        self.say(f"  starting: {name} …")
-        child = self._launch(name, command, environment, cwd=cwd)
+    def _until_it_answers(self, name: str, health: str) -> None:
+        child = self._children[name]
         deadline = time.monotonic() + _START_SECONDS
         while not _answers(health):
             if child.poll() is not None:
@@ -177,9 +174,7 @@ class Stack:
                 raise Failed(f"{name} does not answer after {_START_SECONDS} s. Its log: {self.log(name)}")
             time.sleep(0.1)
 
-    def _launch(
-        self, name: str, command: list[str], environment: dict[str, str], *, cwd: Path = ROOT
-    ) -> subprocess.Popen[bytes]:
+    def _launch(self, name: str, command: list[str], environment: dict[str, str], *, cwd: Path = ROOT) -> None:
         with self.log(name).open("wb") as log:
             # A session of its own: Ctrl-C must reach this process alone, which ends the others in order.
             child = subprocess.Popen(
@@ -192,7 +187,6 @@ class Stack:
                 start_new_session=True,
             )
         self._children[name] = child
-        return child
 
     def _run_once(self, command: list[str], environment: dict[str, str]) -> None:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -170,7 +170,7 @@ class Sender:
             return False
         except Exception:
             # The others are sent all the same, and this one is tried again.
-            self._log.exception("%s could not be sent; it waits in the journal", document.path)
+            self._log.exception("%r could not be sent; it waits in the journal", document.path)
         return True
 
     async def _send_content(self, document: Document, origin: str) -> None:
