@@ -3,9 +3,13 @@
 import asyncio
 import sqlite3
 import threading
+from queue import SimpleQueue
 
+import aiosqlite
 import pytest
+from sqlalchemy import make_url, text
 
+from inset.engines.sqlite import new_engine
 from inset.engines.sqlite_driver import connect
 
 
@@ -81,3 +85,24 @@ def test_a_connection_that_is_open_after_its_loop_is_closed_is_closed_in_peace(t
     assert failures == []
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         opened[0].execute("SELECT 1")
+
+
+async def test_an_engine_asks_a_connections_thread_for_nothing_past_the_driver(tmp_path, monkeypatch):
+    """A thread that answers a future of its own accord dies where the loop of who has asked is closed by then."""
+    asked = []
+
+    class Noting(SimpleQueue):
+        def put_nowait(self, item):
+            asked.append(item[0])
+            super().put_nowait(item)
+
+    monkeypatch.setattr(aiosqlite.core, "SimpleQueue", Noting)
+    for streams in (False, True):
+        engine = new_engine(make_url(f"sqlite+aiosqlite:///{tmp_path}/a.db"), streams=streams)
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            await connection.rollback()
+        await engine.dispose()
+
+    assert asked
+    assert not [answer for answer in asked if isinstance(answer, asyncio.Future)]

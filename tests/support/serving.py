@@ -25,6 +25,9 @@ class _Prompt(uvicorn.Server):
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         for server in self.servers:
             server.close()
+        # What was accepted at the last moment is a connection some turns of the loop later.
+        for _ in range(5):
+            await asyncio.sleep(0)
         for connection in list(self.server_state.connections):
             connection.shutdown()
         loop = asyncio.get_running_loop()
@@ -33,6 +36,8 @@ class _Prompt(uvicorn.Server):
             await asyncio.sleep(0.002)
         for task in self.server_state.tasks:
             task.cancel()
+        for connection in self.server_state.connections:
+            connection.transport.close()
         await self.lifespan.shutdown()
 
 

@@ -27,7 +27,12 @@ def new_engine(url: URL, *, streams: bool) -> AsyncEngine:
 
     One that `streams` can give rows one by one; another is faster at giving all at once.
     """
-    driver = {"async_creator_fn": sqlite_driver.connect_streaming if streams else sqlite_driver.connect}
+    driver = {
+        "async_creator_fn": sqlite_driver.connect_streaming if streams else sqlite_driver.connect,
+        # The driver's own BEGIN comes too late. Set afterwards, it would be past `sqlite_driver`: the thread of the
+        # connection does not survive that where the loop is closed meanwhile.
+        "isolation_level": None,
+    }
     pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"]
     pragmas.append(f"busy_timeout={sqlite_driver.WAITS}")
     if streams:
@@ -38,7 +43,6 @@ def new_engine(url: URL, *, streams: bool) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN comes too late
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
