@@ -1,8 +1,8 @@
 # Everything Inset needs is installed into this checkout; Python 3.11 and make are all that must be there.
 PYTHON ?= python3
 BIN := .venv/bin
-# How many tests run at a time, on two processors: they wait for browsers and servers a third of their time.
-WORKERS ?= 3
+# How many tests run at a time: on two processors a third one makes them wait for each other, and gains little.
+WORKERS ?= 2
 
 .PHONY: help run up down test test-sdk check soak bench bench-bridges bench-check bench-requests bench-sessions bench-story bench-users docs lint openapi
 
