@@ -14,6 +14,7 @@ import venv
 from node import ROOT, VENV
 
 ENVIRONMENT = VENV / "docs"
+STAMP = ENVIRONMENT / ".installed"
 REQUIREMENTS = ROOT / "requirements" / "docs.txt"
 
 
@@ -31,16 +32,23 @@ def main(command: str, *arguments: str) -> int:
     ).returncode
 
 
+def installed() -> bool:
+    """Tell whether the environment is what `requirements/docs.txt` says."""
+    return STAMP.exists() and STAMP.read_text() == _digest()
+
+
 def install() -> None:
-    """Make the environment what `requirements/docs.txt` says, unless it is."""
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    stamp = ENVIRONMENT / ".installed"
-    if stamp.exists() and stamp.read_text() == digest:
+    """Make it that, unless it is."""
+    if installed():
         return
     venv.create(ENVIRONMENT, clear=True, symlinks=True, with_pip=True)
     pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", REQUIREMENTS], check=True)
-    stamp.write_text(digest)
+    STAMP.write_text(_digest())
+
+
+def _digest() -> str:
+    return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -112,9 +112,9 @@ def _machine_side(purpose: str, *, engine: bool) -> None:
 
 
 def _documentation_side(purpose: str) -> None:
-    if purpose == "test":
+    if purpose == "test" and not documentation.installed():
         command = [sys.executable, ROOT / "dev" / "documentation.py", "environment"]
-        _step("The documentation's environment", "docs", [documentation.REQUIREMENTS], lambda: _call(command))
+        _step("The documentation's environment", "docs", [], lambda: _call(command), always=True)
 
 
 def _requirements(purpose: str) -> Path:

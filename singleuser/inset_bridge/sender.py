@@ -169,7 +169,7 @@ class Sender:
             self._log.warning("The service can't be reached; %s waits in the journal", document.path)
             return False
         except Exception:
-            # The others are sent all the same, and this one is tried again.
+            # The others are sent all the same, and this one is tried again. %r: no log may be able to hold its name.
             self._log.exception("%r could not be sent; it waits in the journal", document.path)
         return True
 

@@ -50,10 +50,8 @@ def test_a_thread_that_is_done_after_its_loop_is_closed_ends_in_peace(tmp_path, 
 
     connection = asyncio.run(ask_and_leave())
     go_on.set()
-    connection._thread.join(20)
 
-    assert not connection._thread.is_alive()
-    assert failures == []
+    _ended_in_peace(connection, failures)
 
 
 def test_a_connection_that_is_open_after_its_loop_is_closed_is_closed_in_peace(tmp_path, failures, monkeypatch):
@@ -79,12 +77,16 @@ def test_a_connection_that_is_open_after_its_loop_is_closed_is_closed_in_peace(t
 
     connection = asyncio.run(open_and_leave())
     go_on.set()
-    connection._thread.join(20)
 
-    assert not connection._thread.is_alive()
-    assert failures == []
+    _ended_in_peace(connection, failures)
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         opened[0].execute("SELECT 1")
+
+
+def _ended_in_peace(connection, failures):
+    connection._thread.join(20)
+    assert not connection._thread.is_alive()
+    assert failures == []
 
 
 async def test_an_engine_asks_a_connections_thread_for_nothing_past_the_driver(tmp_path, monkeypatch):

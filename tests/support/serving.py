@@ -36,6 +36,7 @@ class _Prompt(uvicorn.Server):
             await asyncio.sleep(0.002)
         for task in self.server_state.tasks:
             task.cancel()
+        # One whose answer was so broken off would never be closed.
         for connection in self.server_state.connections:
             connection.transport.close()
         await self.lifespan.shutdown()
