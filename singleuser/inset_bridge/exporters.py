@@ -2,17 +2,21 @@
 
 import asyncio
 import sys
+from importlib import import_module
 
 from jupyter_server.services.nbconvert.handlers import NbconvertRootHandler
 
+_EXPORTERS = "nbconvert.exporters.base"
 _AFTER_SECONDS = 3.0
 """By then a page is up. Importing nbconvert takes a second, which the notebook itself would wait for."""
 
 
 class ExportersHandler(NbconvertRootHandler):
-    """Jupyter's own, which lets a server's first page open before it imports the exporters."""
+    """Jupyter's own, which imports the exporters once a server's first page is open, and goes on serving meanwhile."""
 
     async def prepare(self) -> None:  # type: ignore[override]
         await super().prepare()
-        if "nbconvert.exporters.base" not in sys.modules:
+        if _EXPORTERS not in sys.modules:
             await asyncio.sleep(_AFTER_SECONDS)
+        # In a thread, whoever else may be importing them: Jupyter's own import would hold the whole server up.
+        await asyncio.to_thread(import_module, _EXPORTERS)

@@ -32,14 +32,25 @@ class Sockets:
         """Cut who is at these kernels: Jupyter leaves the websockets of a kernel that is gone open."""
         for handler, _ in self._open():
             if isinstance(handler, KernelWebsocketHandler) and handler.kernel_id in kernel_ids:
-                handler.close(OVER, "session over")
+                _close(handler)
 
     def close_ended(self) -> None:
         """Cut what belongs to entries that are over."""
         for handler, entry in self._open():
             if entry is not None and not entry.live:
-                handler.close(OVER, "session over")
+                _close(handler)
 
     def _open(self) -> list[tuple[WebSocketHandler, Entry | None]]:
         # A handler is added before its handshake, and has a connection from then until it is closed.
         return [held for held in list(self._holders.items()) if held[0].ws_connection is not None]
+
+
+def _close(handler: WebSocketHandler) -> None:
+    # Until the browser answers, tornado goes on handing over what it sends. Jupyter would have the kernel run that; or
+    # read it by another protocol, which a closed handler no longer knows, and the whole server stand still for seconds.
+    handler.on_message = _ignore  # type: ignore[method-assign]
+    handler.close(OVER, "session over")
+
+
+def _ignore(message: str | bytes) -> None:
+    pass

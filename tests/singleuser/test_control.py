@@ -1,17 +1,22 @@
 """What the service says of sessions reaches their browsers at once, and after an outage."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
 
 from tests.fakes.fake_service import FakeService
-from tests.singleuser.conftest import Seat, notebook
+from tests.singleuser.conftest import SEAT, Seat, notebook
 from tests.singleuser.test_entry import Browser
 from tests.singleuser.test_pages import Page, closed, open_page
+from tests.support.kernels import execution, run_in_kernel
 from tests.support.real_hub import RealHub
+from tests.support.websocket import websocket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -40,6 +45,28 @@ async def test_a_session_that_is_over_has_neither_websockets_nor_api(page: Page)
     assert (page.kernel.close_code, page.events.close_code) == (4401, 4401)
     assert (await page.browser.request("GET", "api/status")).status_code == 403
     assert (await page.browser.page(f"notebooks/{page.path}")).status_code == 401
+
+
+@pytest.mark.parametrize("protocol", [None, "v1.kernel.websocket.jupyter.org"], ids=["json", "v1"])
+async def test_what_a_page_sends_after_it_was_cut_is_not_even_read(page: Page, tmp_path: Path, protocol: str | None):
+    seat, written = page.seat, tmp_path / "written"
+    kernel, cookies = page.kernel_id, page.browser.cookies
+    async with websocket(seat.hub, SEAT, f"api/kernels/{kernel}/channels", cookies=cookies, protocol=protocol) as late:
+        late.transport.pause_reading()  # it does not hear that it is over, or does not care
+        faults = seat.hub.log().count("Uncaught exception")
+        seat.service.end_session(page.notebook_id)
+        assert await closed(page.kernel)
+
+        request = execution(f"open({str(written)!r}, 'w')")
+        in_pieces = serialize_msg_to_ws_v1(request, "shell", pack=lambda piece: json.dumps(piece).encode())
+        await late.send(in_pieces if protocol else json.dumps(request))
+
+        # A kernel runs what it is sent in turn.
+        assert await run_in_kernel(seat.hub, SEAT, seat.token, kernel, "print('later')") == "later\n"
+        late.transport.resume_reading()
+        assert await closed(late)
+    assert not written.exists()
+    assert seat.hub.log().count("Uncaught exception") == faults
 
 
 async def test_only_the_session_that_is_over_goes(page: Page):

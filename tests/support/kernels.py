@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -27,10 +28,8 @@ async def start_kernel(http: httpx.AsyncClient, path: str) -> str:
 
 async def run_in_kernel(hub: RealHub, seat: str, token: str, kernel_id: str, code: str, *, within: float = 60) -> str:
     """Run code to its end; gives what it printed, and the text of its error if it failed."""
-    message_id, printed = uuid4().hex, ""
-    header = {"msg_id": message_id, "username": "", "session": "s", "msg_type": "execute_request", "version": "5.3"}
-    content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
-    request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+    request, printed = execution(code), ""
+    message_id = request["header"]["msg_id"]
     async with (
         asyncio.timeout(within),
         websocket(hub, seat, f"api/kernels/{kernel_id}/channels?session_id=s", token=token) as channels,
@@ -48,3 +47,10 @@ async def run_in_kernel(hub: RealHub, seat: str, token: str, kernel_id: str, cod
                 case "status" if told["content"]["execution_state"] == "idle":
                     return printed
     raise AssertionError(f"the kernel's connection ended: {printed}")
+
+
+def execution(code: str) -> dict[str, Any]:
+    """Give the message that has a kernel run code, as Jupyter's older protocol sends it: in one piece of JSON."""
+    header = {"msg_id": uuid4().hex, "username": "", "session": "s", "msg_type": "execute_request", "version": "5.3"}
+    content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
+    return {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}

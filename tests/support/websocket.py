@@ -19,6 +19,7 @@ async def websocket(
     token: str = "",
     cookies: Mapping[str, str] | None = None,
     origin: str | None = None,
+    protocol: str | None = None,
 ) -> AsyncIterator[ClientConnection]:
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in (cookies or {}).items())} if cookies else {}
     if token:
@@ -30,6 +31,7 @@ async def websocket(
         port=hub.port,
         origin=origin or hub.seat_origin(seat),  # type: ignore[arg-type]
         additional_headers=headers,
+        subprotocols=[protocol] if protocol else None,  # type: ignore[list-item]
         max_size=None,
         proxy=None,
     ) as connection:
