@@ -48,6 +48,9 @@ async def main(given: argparse.Namespace) -> None:
             for users in given.users if spawner == "nothing" else [1]:
                 starts = spawner != "nothing"
                 report.add_stories(await tell_all(spawner, ways, users=users, rounds=given.rounds, with_result=starts))
+            if spawner != "nothing" and given.pairs:
+                two = {name: ways[name] for name in ("direct", "Inset")}
+                report.add_pairs(await tell_all(spawner, two, users=1, rounds=given.pairs, with_result=True))
             if spawner == "local" and given.pages:
                 await _load_pages(report, ways, port, given.pages)
     report.write(given.report, given.plot, load_after=os.getloadavg()[0], minutes=(time.monotonic() - begin) / 60)
@@ -117,6 +120,10 @@ def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.story", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="of each story; one more warms up")
     parser.add_argument("--spawners", type=lambda text: text.split(","), default=list(SPAWNERS), help=str(SPAWNERS))
+    parser.add_argument(
+        "--pairs", type=int, default=24,
+        help="more rounds of the direct client and Inset, with spawners that start servers; 0 for none",
+    )  # fmt: skip
     parser.add_argument(
         "--users", type=lambda text: [int(one) for one in text.split(",")], default=[1, 10],
         help="at a time, with the spawner that starts nothing",

@@ -50,6 +50,11 @@ _RATIOS = """
 As ratios, with what they were to be at most:
 """
 _RATIOS_HEAD = ("story", "users", "Inset / by hand", "Inset / direct", "Inset - direct, ms")
+_PAIRS = """
+Nothing but the cold start, by the direct client and through Inset, {count} times in turns. With quartiles: one start
+differs from the next by more than one way from the other. Until the signed URL, 50 ms were allowed.
+"""
+_PAIRS_HEAD = ("until", "direct, s", "Inset, s", "Inset - direct, ms", "quartiles", "Inset / direct")
 _POOL = """
 What a server that was started ahead makes of the cold start by hand, with what it was to be at most:
 """
@@ -76,10 +81,15 @@ class Report:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._told: list[Told] = []
+        self._pairs: list[Told] = []
         self._loads: dict[tuple[str, str], dict[str, list[Load]]] = {}
 
     def add_stories(self, told: Iterable[Told]) -> None:
         self._told += told
+
+    def add_pairs(self, told: Iterable[Told]) -> None:
+        """Take more rounds of two ways alone."""
+        self._pairs += told
 
     def add_loads(self, line: str, temperature: str, loads: Mapping[str, list[Load]]) -> None:
         self._loads[line, temperature] = dict(loads)
@@ -93,6 +103,10 @@ class Report:
             told = _grouped(one for one in self._told if one.spawner == spawner)
             parts += [f"\n## {_title(spawner)}\n\nSeconds from the click:\n", _table(_PHASES_HEAD, _phases(told))]
             parts += [_RATIOS, _table(_RATIOS_HEAD, _ratios(told, nothing=spawner == "nothing"))]
+            pairs = _grouped(one for one in self._pairs if one.spawner == spawner)
+            if pairs:
+                head = _PAIRS.format(count=len(pairs["cold", 1, "Inset"]))
+                parts += [head, _table(_PAIRS_HEAD, _paired_starts(pairs))]
             if any(way == "pool" for *_, way in told):
                 parts += [_POOL, _table(_POOL_HEAD, _pooled(told))]
             parts += [_HUB, _table(_HUB_HEAD, _asked(told))]
@@ -144,16 +158,27 @@ def _ratios(told: _Group, *, nothing: bool) -> list[tuple[str, ...]]:
     for story, users in dict.fromkeys(key[:2] for key in told):
         inset, direct, hand = (_by_round(told[story, users, way]) for way in ("Inset", "direct", "by hand"))
         longer = _paired(inset, direct, lambda a, b: 1000 * (a - b))
-        most = " (1.15)" if nothing and story == "cold" else "", " (50)" if not nothing and story == "cold" else ""
+        most = " (1.15)" if nothing and story == "cold" else ""
         rows.append(
             (
                 story,
                 f"{users}",
                 f"{_paired(inset, hand, lambda a, b: a / b):.2f}",
-                f"{_paired(inset, direct, lambda a, b: a / b):.2f}{most[0]}",
-                f"{longer:.0f}{most[1]}",
+                f"{_paired(inset, direct, lambda a, b: a / b):.2f}{most}",
+                f"{longer:.0f}",
             )
         )
+    return rows
+
+
+def _paired_starts(told: _Group) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for phase, name in (("signed", "signed URL"), ("result", "first cell's result")):
+        direct, inset = (_by_round(told["cold", 1, way], phase) for way in ("direct", "Inset"))
+        first, median, last = statistics.quantiles((1000 * (inset[one] - direct[one]) for one in inset), n=4)
+        medians = (f"{statistics.median(way.values()):.3f}" for way in (direct, inset))
+        ratio = _paired(inset, direct, lambda a, b: a / b)
+        rows.append((name, *medians, f"{median:.0f}", f"{first:.0f} and {last:.0f}", f"{ratio:.2f}"))
     return rows
 
 
