@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many tests run at a time: on two processors a third one makes them wait for each other, and gains little.
 WORKERS ?= 2
 
-.PHONY: help run up down test test-sdk check soak bench bench-bridges bench-check bench-requests bench-sessions bench-story bench-users docs lint openapi
+.PHONY: help run up down test test-sdk images check soak bench bench-bridges bench-check bench-requests bench-sessions bench-story bench-users docs lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -21,7 +21,7 @@ down:  ## save and stop what make up started; data and secrets stay
 
 test:  ## install, and run all tests against real parts
 	@$(PYTHON) dev/install.py test engine
-	@$(MAKE) --no-print-directory -j 2 lint test-sdk
+	@$(MAKE) --no-print-directory -j 3 lint test-sdk images
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
 check:  ## format, lint, types, imports, fast tests
@@ -69,6 +69,9 @@ bench-users:  ## have users with real servers and kernels work, until the machin
 
 docs:  ## build the documentation's site into .artifacts/site
 	@$(PYTHON) dev/documentation.py build
+
+images:
+	@PYTHONPATH=dev $(BIN)/python -m tests.docker.images
 
 test-sdk:
 	@$(PYTHON) dev/node.py npm frontend-snippet --silent test

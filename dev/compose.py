@@ -47,9 +47,9 @@ class Composed:
     say: Callable[[str], None] = print
 
     def build(self) -> None:
-        """Build all images, those that nothing has changed for from the engine's cache."""
+        """Build all images beside each other, those that nothing has changed for from the engine's cache."""
         self.say("  building the images …")
-        self.compose("build")
+        self.compose("build", "--parallel")
 
     def start(self) -> None:
         """Start all, and return when all that run are healthy. Raises `Failed`."""
@@ -120,6 +120,8 @@ class Composed:
 
     def _run(self, command: list[str], stdin: str = "", **also: str) -> str:
         environment = {**os.environ, **_builder(), **also, **self.environment}
+        # Compose 1.29 is written in Python, too, and would find this very file first.
+        environment.pop("PYTHONPATH", None)
         try:
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, check=False

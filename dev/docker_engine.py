@@ -16,7 +16,7 @@ from pathlib import Path
 PACKAGES = {
     "/usr/bin/docker": "docker.io",
     "/usr/bin/docker-compose": "docker-compose",
-    "/usr/sbin/debootstrap": "debootstrap",
+    "/usr/bin/mmdebstrap": "mmdebstrap",
     "/usr/sbin/iptables": "iptables",
     "/usr/sbin/ip": "iproute2",
 }

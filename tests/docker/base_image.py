@@ -15,9 +15,11 @@ import tempfile
 from pathlib import Path
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
-PACKAGES = "ca-certificates,python3,python3-venv"
+PACKAGES = "ca-certificates,python3,python3-venv,usr-is-merged"
+MERGED = "/usr/share/mmdebstrap/hooks/merged-usr"
+"""As Debian's own installer makes it; a package would do it later, with the whole of Perl."""
 PIP_OPTIONS = ("index-url", "extra-index-url", "trusted-host")
-UNUSED = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale")
+UNUSED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 
 
 def base_image(docker: str) -> str:
@@ -28,36 +30,33 @@ def base_image(docker: str) -> str:
     recipe = Path(__file__).read_bytes() + BUNDLE.read_bytes() + repr(sorted(environment.items())).encode()
     name = f"inset-test-base:{hashlib.sha256(recipe).hexdigest()[:12]}"
     if subprocess.run([docker, "image", "inspect", name], capture_output=True, check=False).returncode:
-        folder = Path(tempfile.mkdtemp(prefix="inset-base-"))
-        try:
-            _debian(folder)
-            _import(docker, folder, name, environment)
-        finally:
-            shutil.rmtree(folder)
+        _make(docker, name, environment)
     return name
 
 
-def _debian(folder: Path) -> None:
-    """Install a minimal Debian of this machine's own release into a folder, from where apt takes it."""
+def _make(docker: str, name: str, environment: dict[str, str]) -> None:
+    """Hand a minimal Debian of this machine's own release, from where apt takes it, to the engine as an image."""
     [release] = re.findall(r"^VERSION_CODENAME=(\w+)$", Path("/etc/os-release").read_text(), re.MULTILINE)
-    _run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, folder, _mirror(release))
-    shutil.copy(BUNDLE, folder / BUNDLE.relative_to("/"))
+    unused = [f"--dpkgopt=path-exclude={files}" for files in UNUSED]
+    bundle = f"--customize-hook=copy-in {BUNDLE} {BUNDLE.parent}"
+    debian = ["mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", f"--hook-dir={MERGED}", *unused, bundle]
+    changes = [f"--change=ENV {key}={shlex.quote(value)}" for key, value in environment.items()]
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen([*debian, release, "-", _mirror(release)], stdout=subprocess.PIPE, stderr=said) as making,
+    ):
+        taken = subprocess.run(
+            [docker, "import", *changes, "-", name], stdin=making.stdout, capture_output=True, text=True, check=False
+        )
+        made = making.wait()
+        said.seek(0)
+        assert taken.returncode == made == 0, f"{taken.stderr}{said.read().decode()[-3000:]}"
 
 
 def _mirror(release: str) -> str:
     fields = "$(CODENAME) $(COMPONENT) $(REPO_URI)"
     told = _run("apt-get", "indextargets", "--format", fields, "Created-By: Packages").split("\n")
     return next(line.split()[2] for line in told if line.startswith(f"{release} main "))
-
-
-def _import(docker: str, folder: Path, name: str, environment: dict[str, str]) -> None:
-    changes = [f"--change=ENV {key}={shlex.quote(value)}" for key, value in environment.items()]
-    unused = [f"--exclude=./{name}/*" for name in UNUSED]
-    with subprocess.Popen(["tar", "-C", folder, "-c", *unused, "."], stdout=subprocess.PIPE) as tar:
-        done = subprocess.run(
-            [docker, "import", *changes, "-", name], stdin=tar.stdout, capture_output=True, text=True, check=False
-        )
-    assert done.returncode == tar.returncode == 0, done.stderr
 
 
 def _package_indexes() -> dict[str, str]:

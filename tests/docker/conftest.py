@@ -1,15 +1,12 @@
 """Inset in containers, built from this checkout on this machine's engine, and the demo's users in a real browser."""
 
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import docker_engine
 import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page
 
-from tests.docker.base_image import base_image
 from tests.docker.deployment import Deployment, deployment
 from tests.docker.sessions import no_session_left
 from tests.support.chromium import chromium
@@ -21,12 +18,7 @@ PASSWORD = "fieldnotes"
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    tool = docker_engine.docker()
-    assert tool, "run `python3 dev/docker_engine.py` first"
-    assert docker_engine.answers(), "run `python3 dev/docker_engine.py` first"
-    began = time.monotonic()
-    base = base_image(tool)
-    with deployment(base, tmp_path_factory.mktemp("deployment"), began) as running:
+    with deployment(tmp_path_factory.mktemp("deployment")) as running:
         yield running
 
 

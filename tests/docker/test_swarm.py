@@ -8,12 +8,11 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import docker_engine
 import httpx
 import pytest
 from compose import Composed
 
-from tests.docker.base_image import base_image
+from tests.docker import images
 from tests.docker.sessions import reached
 from tests.docker.swarm import PORT, Swarm, swarm
 from tests.service.conftest import document
@@ -72,18 +71,14 @@ except urllib.error.HTTPError as exc:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
-    folder, tool, tag = tmp_path_factory.mktemp("swarm"), docker_engine.docker(), os.environ.get("INSET_TAG", "test")
-    assert tool, "run `python3 dev/docker_engine.py` first"
-    assert docker_engine.answers(), "run `python3 dev/docker_engine.py` first"
-    settings = {"INSET_TAG": tag, "INSET_BASE_IMAGE": base_image(tool)}
+    folder, settings = tmp_path_factory.mktemp("swarm"), images.settings()
     empty = folder / "no.env"
     empty.touch()
-    Composed(settings, ("--env-file", str(empty)), (ROOT / "compose.yaml",), say=lambda _: None).compose(
-        "build", *IMAGES
-    )
+    composed = Composed(settings, ("--env-file", str(empty)), (ROOT / "compose.yaml",), say=lambda _: None)
+    composed.compose("build", *IMAGES)
     (folder / "profiles.toml").write_text(PROFILES)
     began = time.monotonic()
-    with swarm(IMAGES, tag, folder) as running:
+    with swarm(IMAGES, images.TAG, folder) as running:
         TIMES.parent.mkdir(exist_ok=True)
         TIMES.write_text(f"Swarm: all well {time.monotonic() - began:.0f} s after its engine was started\n")
         hosts = write_hosts_file(folder / "hosts.toml", DEMO, VAULT).read_text()

@@ -1,0 +1,40 @@
+"""The images that tests run, built from this checkout.
+
+`python -m tests.docker.images` builds them all beside each other, before any test has to wait for one: what tests build
+comes from the engine's cache then.
+"""
+
+import os
+import tempfile
+import time
+
+import docker_engine
+from compose import Composed
+
+from tests.docker.base_image import base_image
+from tests.support.real_hub import ROOT
+
+TAG = os.environ.get("INSET_TAG", "test")
+TIMES = ROOT / ".artifacts" / "images.txt"
+
+
+def settings() -> dict[str, str]:
+    """Tell Compose the images' tag and what they are built on, which is made if it is missing."""
+    tool = docker_engine.docker()
+    assert tool, "run `python3 dev/docker_engine.py` first"
+    assert docker_engine.answers(), "run `python3 dev/docker_engine.py` first"
+    return {"INSET_TAG": TAG, "INSET_BASE_IMAGE": base_image(tool)}
+
+
+def main() -> None:
+    """Build them, and write down how long it took."""
+    began = time.monotonic()
+    with tempfile.NamedTemporaryFile() as no_settings:
+        options = ("--env-file", no_settings.name)
+        Composed(settings(), options, (ROOT / "compose.yaml",), say=lambda _: None).build()
+    TIMES.parent.mkdir(exist_ok=True)
+    TIMES.write_text(f"Images: made in {time.monotonic() - began:.0f} s\n")
+
+
+if __name__ == "__main__":
+    main()
