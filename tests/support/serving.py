@@ -23,14 +23,17 @@ class _Prompt(uvicorn.Server):
                 await asyncio.wait_for(self.leaving.wait(), 1)
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        # What was accepted at the last moment is a connection some turns of the loop later.
+        loop = asyncio.get_running_loop()
+        for listener in (listener for server in self.servers for listener in server.sockets):
+            loop.remove_reader(listener)
+        # What was accepted at the last moment is a connection some turns of the loop later: of a server that is closed
+        # by then it becomes none, and nobody closes its socket.
         for _ in range(5):
             await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        loop = asyncio.get_running_loop()
         until = loop.time() + (self.config.timeout_graceful_shutdown or 0)
         while (self.server_state.connections or self.server_state.tasks) and loop.time() < until:
             await asyncio.sleep(0.002)
@@ -38,7 +41,7 @@ class _Prompt(uvicorn.Server):
             task.cancel()
         # One whose answer was so broken off would never be closed.
         for connection in self.server_state.connections:
-            connection.transport.close()
+            connection.transport.abort()
         await self.lifespan.shutdown()
 
 
