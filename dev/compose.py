@@ -46,10 +46,10 @@ class Composed:
     """Its files. None: what Compose takes by itself, an override file or what `COMPOSE_FILE` names among it."""
     say: Callable[[str], None] = print
 
-    def build(self) -> None:
-        """Build all images beside each other, those that nothing has changed for from the engine's cache."""
+    def build(self, *parts: str) -> None:
+        """Build these parts' images, or all, beside each other; what has not changed comes from the engine's cache."""
         self.say("  building the images …")
-        self.compose("build", "--parallel")
+        self.compose("build", "--parallel", *parts)
 
     def start(self) -> None:
         """Start all, and return when all that run are healthy. Raises `Failed`."""

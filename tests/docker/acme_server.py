@@ -64,7 +64,7 @@ def certified(beside: Deployment, folder: Path) -> Iterator[Certified]:
     files = (ROOT / "compose.yaml", ROOT / "compose.acme.yaml", _with_pebble(folder, settings))
     composed = Composed(settings, options, files, say=lambda _: None)
     try:
-        composed.compose("build", "acme", "pebble")
+        composed.build("acme", "pebble")
         composed.compose("up", "--no-build", "--no-deps", "secrets")
         composed.compose("up", "--detach", "--no-build", "--no-deps", *_PARTS)
         yield Certified(composed, https)

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from compose import Composed
 
 from tests.docker import images
 from tests.docker.sessions import reached
@@ -71,11 +70,8 @@ except urllib.error.HTTPError as exc:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
-    folder, settings = tmp_path_factory.mktemp("swarm"), images.settings()
-    empty = folder / "no.env"
-    empty.touch()
-    composed = Composed(settings, ("--env-file", str(empty)), (ROOT / "compose.yaml",), say=lambda _: None)
-    composed.compose("build", *IMAGES)
+    folder = tmp_path_factory.mktemp("swarm")
+    images.build(*IMAGES)
     (folder / "profiles.toml").write_text(PROFILES)
     began = time.monotonic()
     with swarm(IMAGES, images.TAG, folder) as running:

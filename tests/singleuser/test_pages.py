@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.singleuser.conftest import SEAT, Seat, notebook
 from tests.singleuser.test_entry import Browser
+from tests.support.kernels import execution
 from tests.support.websocket import websocket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -82,15 +83,7 @@ async def page(seat: Seat) -> AsyncIterator[Page]:
 
 
 async def test_a_kernel_runs_code_over_the_page_s_websocket(page: Page):
-    request = {
-        "header": {"msg_id": "m1", "username": "", "session": "s", "msg_type": "execute_request", "version": "5.3"},
-        "parent_header": {},
-        "metadata": {},
-        "content": {"code": "print(6 * 7)", "silent": False},
-        "channel": "shell",
-        "buffers": [],
-    }
-    await page.kernel.send(json.dumps(request))
+    await page.kernel.send(json.dumps(execution("print(6 * 7)")))
     async with asyncio.timeout(20):
         while True:
             message = json.loads(await page.kernel.recv())

@@ -24,8 +24,9 @@ class _Prompt(uvicorn.Server):
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         loop = asyncio.get_running_loop()
-        for listener in (listener for server in self.servers for listener in server.sockets):
-            loop.remove_reader(listener)
+        for server in self.servers:
+            for listener in server.sockets:
+                loop.remove_reader(listener)
         # What was accepted at the last moment is a connection some turns of the loop later: of a server that is closed
         # by then it becomes none, and nobody closes its socket.
         for _ in range(5):
