@@ -97,7 +97,8 @@ class LeaveHandler(_Handler):
         """A page went away with edits: the browser delivers them, and nobody waits for the answer."""
         body = self.body()
         content = await asyncio.to_thread(notebook_bytes, body.get("content"))
-        await self.documents.leave(notebook_path(body.get("path")), content, based_on=_text(body, "hash"))
+        save = _text(body, "save") if "save" in body else ""
+        await self.documents.leave(notebook_path(body.get("path")), content, based_on=_text(body, "hash"), save=save)
         self.set_status(204)
 
 

@@ -119,16 +119,18 @@ class Documents:
         await self._send_file(document)
         return await self._sender.keep(document, content, base=document.versions[based_on])
 
-    async def leave(self, path: str, content: bytes, *, based_on: str) -> None:
+    async def leave(self, path: str, content: bytes, *, based_on: str, save: str = "") -> None:
         """Take the last edits of a page that is gone: into the file, or beside it if the file is another by now.
 
-        `based_on` is the hash of what the page began with. Raises UnknownDocument where nobody knows that here.
+        `based_on` is the hash of what the page began with. Its own `save` that was under way may have replaced that.
+        Raises UnknownDocument where nobody knows that here.
         """
         document = self._journal.at(path)
         if document is None or not document.attached:
             raise UnknownDocument
         held = await self._files.read(path)
-        if held is not None and hashlib.sha256(held).hexdigest() == based_on:
+        its_own = save != "" and document.last_save == save
+        if held is not None and (its_own or hashlib.sha256(held).hexdigest() == based_on):
             try:
                 self._files.write(path, content)
             except DiskFull:
@@ -158,8 +160,11 @@ class Documents:
         self._sockets.close_kernels(await self._kernels.shut_down(document.path))
         return _flushed(document, answered)
 
-    async def saved(self, path: str, origin: str) -> None:
-        """Note a save and give it to the service, if it is there; a notebook that is new here becomes a stored one."""
+    async def saved(self, path: str, origin: str, save: str = "") -> None:
+        """Note a save and give it to the service, if it is there; a notebook that is new here becomes a stored one.
+
+        `save` is what its page calls it.
+        """
         document = self._journal.at(path)
         if document is None:
             if not is_notebook(path):
@@ -169,6 +174,7 @@ class Documents:
         document.saved = True
         document.unwritten, document.disk_full = None, False
         document.saves += 1
+        document.last_save = save
         self._journal.write()
         await self._sender.deliver(document, origin)
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from inset_bridge.full_disk import RoomForFiles
 
-Saved = Callable[[str, str], Awaitable[None]]
-"""Is told the path of a file that was saved, and the save's origin. Never fails; takes its time, within bounds."""
+Saved = Callable[[str, str, str], Awaitable[None]]
+"""Is told the path of a file that was saved, the save's origin, and what its page calls it, if it calls it anything.
+Never fails; takes its time, within bounds."""
 _LAST = (None, -1)
 """The chunks after which a file is whole: of one that was not cut up, and the last of one that was."""
 
@@ -14,7 +15,8 @@ _LAST = (None, -1)
 class WrittenThrough(RoomForFiles):
     """Jupyter's own files, each save of which the bridge hears of before it is answered.
 
-    A page of ours says what a save is by one member more (`inset_origin`); all others are autosaves.
+    A page of ours says by two members more what a save is (`inset_origin`) and which (`inset_save`); all others are
+    autosaves.
     """
 
     saved: Saved | None = None
@@ -25,5 +27,5 @@ class WrittenThrough(RoomForFiles):
         origin = "save" if model.get("inset_origin") == "save" else "autosave"
         saved = await super().save(model, path)
         if whole and self.saved is not None:
-            await self.saved(path.strip("/"), origin)
+            await self.saved(path.strip("/"), origin, str(model.get("inset_save", "")))
         return saved

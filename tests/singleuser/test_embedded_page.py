@@ -137,6 +137,28 @@ async def test_a_save_inside_the_frame_is_sent_once_and_as_what_it_is(origin: st
     assert embedded.sent_more_than_once == 0
 
 
+async def test_a_page_that_is_taken_away_during_its_save_leaves_one_line_of_versions(embedded: Embedded):
+    await embedded.open(embedded.way_in())
+    await embedded.type("typed_before = 1")
+    stored = embedded.seat.service.notebooks[embedded.notebook_id]
+
+    embedded.seat.service.taking.clear()
+    try:
+        await embedded.page.keyboard.press("Control+s")
+        await embedded.seat.service.until(lambda: stored.sent)
+        await embedded.page.keyboard.type("\ntyped_during = 1")
+        await embedded.page.evaluate("notebook.destroy()")
+        # Into the file, not beside it.
+        async with asyncio.timeout(10):
+            while "typed_during" not in await embedded.seat.text(embedded.path):
+                await asyncio.sleep(0.1)
+    finally:
+        embedded.seat.service.taking.set()
+
+    await embedded.seat.service.until(lambda: b"typed_during" in stored.newest.content)
+    assert [version.parent for version in stored.versions] == [None, 1, 2]
+
+
 async def test_a_frame_can_be_reloaded(embedded: Embedded):
     frame = await embedded.open(embedded.way_in())
 

@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Frame, Page, Request, expect
+from playwright.async_api import Browser, Frame, Page, Request, Route, expect
 
 from tests.support.chromium import fresh_page
 from tests.support.host_page import HostPage, host_page, saved_version
@@ -91,6 +93,60 @@ async def test_an_autosave_reaches_the_host_as_one(page: Page, host: HostPage, j
 
     await told(page, "saved", origin="autosave")
     assert "by_itself" in jupyter.text(PATH)
+
+
+async def test_the_hosts_save_beside_an_autosave_is_no_conflict_with_it(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "saved_twice = 1")
+
+    async with held_save(page) as held:
+        await frame.evaluate("void jupyterapp.shell.currentWidget.context.save()")
+        await held.written.wait()
+        await page.evaluate("void (window.saved = notebook.save())")
+        await told(page, "saving")
+        # Time enough to look at the file, which is another one already than the page knows of.
+        await asyncio.sleep(0.5)
+
+    saved = await page.evaluate("saved")
+    assert saved["sha256"] == hashlib.sha256(jupyter.text(PATH).encode()).hexdigest()
+    assert not await page.evaluate("told.some(({ event }) => event === 'saveFailed')")
+
+
+async def test_saves_that_wait_for_one_are_one(page: Page, host: HostPage, jupyter: PlainJupyter) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "typed_first = 1")
+
+    async with held_save(page) as held:
+        await page.evaluate("void (window.saved = [notebook.save()])")
+        await held.written.wait()
+        await type_into(frame, "typed_meanwhile = 1")
+        await page.evaluate("void saved.push(notebook.save(), notebook.save(), notebook.save())")
+
+    versions = await page.evaluate("Promise.all(saved)")
+    assert versions[1] == versions[2] == versions[3]
+    assert "typed_meanwhile" in jupyter.text(PATH)
+    assert held.count == 2
+    assert await page.evaluate("notebook.saveState") == "saved"
+
+
+async def test_what_is_typed_during_a_save_is_not_taken_for_saved(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "typed_before = 1")
+
+    async with held_save(page) as held:
+        await page.evaluate("void (window.saved = notebook.save())")
+        await held.written.wait()
+        await type_into(frame, "typed_during = 1")
+
+    await page.evaluate("saved")
+    assert "typed_during" not in jupyter.text(PATH)
+    await page.wait_for_function("notebook.saveState === 'unsaved'")
+    await page.evaluate("notebook.destroy()")
+    await until(lambda: "typed_during" in jupyter.text(PATH), patience=30)
 
 
 async def test_a_save_that_does_not_reach_the_database_is_an_error(
@@ -286,6 +342,36 @@ async def type_into(frame: Frame, text: str) -> None:
     await frame.locator(".jp-Notebook .cm-content").first.click()
     await frame.page.keyboard.press("Control+End")
     await frame.page.keyboard.type(f"\n{text}")
+
+
+@dataclass
+class HeldSave:
+    """A save that the server has written into the file, and whose page does not know that yet."""
+
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    count: int = 0
+    """Of the saves that the server was sent, later ones included."""
+
+    async def handle(self, route: Route) -> None:
+        if route.request.method == "PUT":
+            self.count += 1
+        elif self.count and not self.written.is_set():
+            # Jupyter's page asks what it has written before it takes the save for done.
+            self.written.set()
+            await self.over.wait()
+        await route.continue_()
+
+
+@asynccontextmanager
+async def held_save(page: Page) -> AsyncIterator[HeldSave]:
+    """Hold the first save that is made meanwhile."""
+    save = HeldSave()
+    await page.route("**/api/contents/**", save.handle)
+    try:
+        yield save
+    finally:
+        save.over.set()
 
 
 async def told(page: Page, event: str, **detail: Any) -> None:

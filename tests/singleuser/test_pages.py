@@ -50,9 +50,10 @@ class Page:
         digest = hashlib.sha256(based_on).hexdigest()
         return await self._post("keep", {"path": self.path, "content": json.loads(notebook(source)), "hash": digest})
 
-    async def leave(self, source: str, *, based_on: bytes) -> httpx.Response:
+    async def leave(self, source: str, *, based_on: bytes, **more: Any) -> httpx.Response:
         digest = hashlib.sha256(based_on).hexdigest()
-        return await self._post("leave", {"path": self.path, "content": json.loads(notebook(source)), "hash": digest})
+        body = {"path": self.path, "content": json.loads(notebook(source)), "hash": digest, **more}
+        return await self._post("leave", body)
 
     async def _post(self, endpoint: str, body: dict[str, Any]) -> httpx.Response:
         xsrf = {"X-XSRFToken": self.browser.cookies["_xsrf"]}
@@ -273,12 +274,39 @@ async def test_a_page_that_goes_away_overwrites_nothing_that_another_saved(page:
     assert contents[1:] == [notebook("another page's"), notebook("typed at last")]
 
 
+async def test_a_page_that_goes_away_during_its_own_save_is_not_taken_for_another(page: Page):
+    await page.seat.save(page.path, "saved a moment ago", inset_save="its own")
+
+    answer = await page.leave("typed at last", based_on=notebook("1"), save="its own")
+
+    assert answer.status_code == 204
+    assert await page.seat.text(page.path) == notebook("typed at last").decode()
+    versions = page.seat.service.notebooks[page.notebook_id].versions
+    assert [(version.content, version.parent) for version in versions[1:]] == [
+        (notebook("saved a moment ago"), 1),
+        (notebook("typed at last"), 2),
+    ]
+
+
+@pytest.mark.parametrize("save", ["another page's", ""])
+async def test_a_page_that_goes_away_during_a_save_that_another_overtook_overwrites_nothing(page: Page, save: str):
+    await page.seat.save(page.path, "saved a moment ago", inset_save="its own")
+    await page.seat.save(page.path, "another page's", inset_save=save)
+
+    await page.leave("typed at last", based_on=notebook("1"), save="its own")
+
+    assert await page.seat.text(page.path) == notebook("another page's").decode()
+    assert page.seat.service.notebooks[page.notebook_id].newest.content == notebook("typed at last")
+
+
 async def test_what_nobody_knows_the_beginning_of_is_left_to_jupyters_own_question(page: Page):
     answers = [
         await page.keep("mine", based_on=b"something else"),
         await page._post("keep", {"path": page.path, "content": 7, "hash": "x"}),
+        await page.leave("mine", based_on=b"something else", save=""),
+        await page.leave("mine", based_on=notebook("1"), save=7),
         await page._post("keep", {"path": "work/other.ipynb", "content": json.loads(notebook("x")), "hash": "x"}),
     ]
 
-    assert [answer.status_code for answer in answers] == [404, 400, 404]
+    assert [answer.status_code for answer in answers] == [404, 400, 404, 400, 404]
     assert len(page.seat.service.notebooks[page.notebook_id].versions) == 1

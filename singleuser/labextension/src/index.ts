@@ -12,6 +12,7 @@ import { Notebook, save } from './notebook.js';
 import { PageAround } from './page-around.js';
 import { askQuietly, saveQuietly } from './quiet.js';
 import { Renewal } from './renewal.js';
+import { saveInTurn } from './saves-in-turn.js';
 import { obeyServer } from './server-events.js';
 import { REPLACED, settings } from './settings.js';
 import { keepBeside } from './two-pages.js';
@@ -32,8 +33,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const may = readMay();
     restrict(app, tracker, menus, may);
     if (may.has('edit')) {
-      tracker.forEach(({ context }) => { keepBeside(context, bridge); });
-      tracker.widgetAdded.connect((_, { context }) => { keepBeside(context, bridge); });
+      const care = ({ context }: NotebookPanel): void => {
+        saveInTurn(context);
+        keepBeside(context, bridge);
+      };
+      tracker.forEach(care);
+      tracker.widgetAdded.connect((_, panel) => { care(panel); });
     }
     const embedded = window.parent === window ? undefined : embed(app, tracker, bridge, may);
     obeyServer(app.serviceManager, tracker, bridge, may, (path) => { embedded?.loaded(path); });

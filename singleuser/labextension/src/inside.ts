@@ -3,6 +3,8 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 
 export interface Inside {
   contentsModel: { hash?: string | null } | null;
+  /** Saves, whoever asked for it: what it sends is made before it returns. */
+  _save?: () => Promise<void>;
   /** What a save sends to the contents API. */
   _createSaveOptions?: () => object;
   /** Opens a dialog about a file that could not be saved or loaded. */

@@ -186,6 +186,7 @@ declare module '@jupyterlab/docregistry' {
     interface IModel {
       dirty: boolean;
       toJSON(): unknown;
+      readonly contentChanged: Signal<this, void>;
       readonly stateChanged: Signal<this, { name: string }>;
     }
     interface IContext<T extends IModel> {

@@ -27,6 +27,8 @@ export class Notebook {
   /** Saves under way by the user's own command, and by the page around. */
   #explicit = 0;
   #requested = 0;
+  /** Names the save under way, if there is one: a page that goes away meanwhile does not know what it has become. */
+  #underWay: string | undefined;
 
   /** Takes an opened document; `report` is told what happens to it. */
   constructor(context: Context, bridge: Bridge, standing: Standing, report: Report) {
@@ -40,7 +42,7 @@ export class Notebook {
     });
     context.saveState.connect((_, state) => { this.#saveState(state); });
     context.disposed.connect(() => { clearTimeout(this.#timer); });
-    this.#sayOrigin();
+    this.#sayWhichSave();
   }
 
   /** Say that the notebook is open. */
@@ -71,7 +73,7 @@ export class Notebook {
   leave(): void {
     const { model, path } = this.#context;
     const { hash } = insideOf(this.#context).contentsModel ?? {};
-    if (model.dirty && hash && this.#standing.may.has('edit')) this.#bridge.leave(path, model.toJSON(), hash);
+    if (model.dirty && hash && this.#standing.may.has('edit')) this.#bridge.leave(path, model.toJSON(), hash, this.#underWay);
   }
 
   /** Say that the editor holds what the server's file does: a version was restored, or a conflict settled. */
@@ -92,11 +94,15 @@ export class Notebook {
     return this.#explicit + this.#requested > 0 ? 'save' : 'autosave';
   }
 
-  /** The server hands a save on to the database before it answers, and has to know then what it is. */
-  #sayOrigin(): void {
+  /** The server hands a save on to the database before it answers, and has to know then what it is, and which. */
+  #sayWhichSave(): void {
     const inside = insideOf(this.#context);
     const options = inside._createSaveOptions?.bind(this.#context);
-    if (options) inside._createSaveOptions = () => ({ ...options(), inset_origin: this.#origin });
+    if (!options) return;
+    inside._createSaveOptions = () => {
+      this.#underWay = String(Math.random());
+      return { ...options(), inset_origin: this.#origin, inset_save: this.#underWay };
+    };
   }
 
   #settle(): void {
@@ -110,6 +116,7 @@ export class Notebook {
   }
 
   #saveState(state: DocumentRegistry.SaveState): void {
+    if (state === 'completed') this.#underWay = undefined;
     if (this.#requested > 0) return;
     if (state === 'started') {
       this.#report({ type: 'saving' });
