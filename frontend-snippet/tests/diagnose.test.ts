@@ -56,7 +56,7 @@ test('a good set-up is found good, and the frame is not checked while no noteboo
 
 test('a frame that speaks is alive, and what it was opened with holds no ticket', async () => {
   open();
-  const examined = examine();
+  const examined = examine({ timeout: 5_000 });
   const element = await until(() => document.querySelector('iframe'));
   assert.equal(element.src, `${SEAT}/user/seat-001/inset/enter`);
   new FakeFrame(element).post({ type: 'entry-failed', reason: 'ticket-invalid' });

@@ -29,7 +29,7 @@ export async function settled(): Promise<void> {
 }
 
 /** Wait for something that takes its time. */
-export async function until<T>(fact: () => T | undefined | false | null, patience = 3_000): Promise<T> {
+export async function until<T>(fact: () => T | undefined | false | null, patience = 20_000): Promise<T> {
   for (const start = Date.now(); ; ) {
     const value = fact();
     if (value) return value;

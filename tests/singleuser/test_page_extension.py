@@ -131,6 +131,37 @@ async def test_saves_that_wait_for_one_are_one(page: Page, host: HostPage, jupyt
     assert await page.evaluate("notebook.saveState") == "saved"
 
 
+async def test_a_save_while_the_file_is_renamed_makes_no_second_one(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "typed_before = 1")
+    new = PATH.replace("story", "renamed")
+    renamed, told_of = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if route.request.method != "PATCH":
+            return await route.fallback()
+        # By its address: the public name is known to browsers only.
+        url = route.request.url.replace(jupyter.origin, f"http://127.0.0.1:{jupyter.port}")
+        answer = await route.fetch(url=url, headers={"Content-Type": "application/json"})
+        renamed.set()
+        await told_of.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/api/contents/**", hold)
+    await frame.evaluate("void jupyterapp.shell.currentWidget.context.rename('renamed.ipynb')")
+    await renamed.wait()
+    await page.evaluate("void (window.saved = notebook.save())")
+    await asyncio.sleep(0.5)  # time enough to look for the file
+    told_of.set()
+    await page.evaluate("saved")
+
+    assert "typed_before" in jupyter.text(new)
+    assert not (jupyter.root / PATH).exists()
+    (jupyter.root / new).unlink()
+
+
 async def test_what_is_typed_during_a_save_is_not_taken_for_saved(
     page: Page, host: HostPage, jupyter: PlainJupyter
 ) -> None:

@@ -198,6 +198,7 @@ declare module '@jupyterlab/docregistry' {
       readonly disposed: Signal<this, void>;
       save(): Promise<void>;
       revert(): Promise<void>;
+      rename(name: string): Promise<void>;
     }
   }
 }

@@ -4,23 +4,29 @@ import { insideOf } from './inside.js';
 
 /**
  * Two saves at once, as the user's own beside an autosave, would take the file that the other has just written for
- * somebody else's. One that finds another under way waits for it, and all that wait are one: it saves the newest.
+ * somebody else's, and a save while the file is renamed would make a new one of the old name. So each waits for those
+ * before it. Saves that wait are one: it saves the newest.
  */
 export function saveInTurn(context: DocumentRegistry.IContext<DocumentRegistry.IModel>): void {
   const inside = insideOf(context);
-  const saveNow = inside._save?.bind(context);
-  if (!saveNow) return;
-  let underWay: Promise<void> | undefined;
+  const save = inside._save?.bind(context);
+  const rename = context.rename.bind(context);
+  if (!save) return;
+  let last: Promise<unknown> = Promise.resolve();
   let next: Promise<void> | undefined;
 
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
   const begin = (): Promise<void> => {
     next = undefined;
-    const save = keepingDirty(context.model, saveNow).finally(() => { underWay = undefined; });
-    return (underWay = save);
+    return keepingDirty(context.model, save);
   };
 
-  // `next` first: until it has begun, it is what is under way.
-  inside._save = () => next ?? (underWay ? (next = underWay.then(begin, begin)) : begin());
+  inside._save = () => (next ??= inTurn(begin));
+  context.rename = (name) => inTurn(() => rename(name));
 }
 
 /** Save, and know afterwards of what came too late for it. */
