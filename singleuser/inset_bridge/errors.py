@@ -8,6 +8,7 @@ BridgeError
 ├── Verdict              what the service says of a content whenever it is asked
 │   ├── VersionConflict  409
 │   └── NotebookTooLarge 413
+├── FileChanged          412
 ├── UnreadableFile       500
 ├── RefusedByService     502
 ├── ServiceUnavailable   503
@@ -91,6 +92,15 @@ class NotebookTooLarge(Verdict):
 
     def __init__(self) -> None:
         super().__init__("The notebook is too large to be stored.")
+
+
+class FileChanged(BridgeError):
+    """The file is not what the page would replace: another page has saved it, or a kernel has written it."""
+
+    code, status = "file-changed", 412
+
+    def __init__(self) -> None:
+        super().__init__("The notebook's file is not the one that this page has opened or saved.")
 
 
 class UnreadableFile(BridgeError):

@@ -101,9 +101,9 @@ async def test_the_hosts_save_beside_an_autosave_is_no_conflict_with_it(
     frame = await open_notebook(page, host)
     await type_into(frame, "saved_twice = 1")
 
-    async with held_save(page) as held:
+    async with held_answer(page, jupyter, "PUT") as held:
         await frame.evaluate("void jupyterapp.shell.currentWidget.context.save()")
-        await held.written.wait()
+        await held.done.wait()
         await page.evaluate("void (window.saved = notebook.save())")
         await told(page, "saving")
         # Time enough to look at the file, which is another one already than the page knows of.
@@ -118,9 +118,9 @@ async def test_saves_that_wait_for_one_are_one(page: Page, host: HostPage, jupyt
     frame = await open_notebook(page, host)
     await type_into(frame, "typed_first = 1")
 
-    async with held_save(page) as held:
+    async with held_answer(page, jupyter, "PUT") as held:
         await page.evaluate("void (window.saved = [notebook.save()])")
-        await held.written.wait()
+        await held.done.wait()
         await type_into(frame, "typed_meanwhile = 1")
         await page.evaluate("void saved.push(notebook.save(), notebook.save(), notebook.save())")
 
@@ -137,24 +137,12 @@ async def test_a_save_while_the_file_is_renamed_makes_no_second_one(
     frame = await open_notebook(page, host)
     await type_into(frame, "typed_before = 1")
     new = PATH.replace("story", "renamed")
-    renamed, told_of = asyncio.Event(), asyncio.Event()
 
-    async def hold(route: Route) -> None:
-        if route.request.method != "PATCH":
-            return await route.fallback()
-        # By its address: the public name is known to browsers only.
-        url = route.request.url.replace(jupyter.origin, f"http://127.0.0.1:{jupyter.port}")
-        answer = await route.fetch(url=url, headers={"Content-Type": "application/json"})
-        renamed.set()
-        await told_of.wait()
-        await route.fulfill(response=answer)
-
-    await page.route("**/api/contents/**", hold)
-    await frame.evaluate("void jupyterapp.shell.currentWidget.context.rename('renamed.ipynb')")
-    await renamed.wait()
-    await page.evaluate("void (window.saved = notebook.save())")
-    await asyncio.sleep(0.5)  # time enough to look for the file
-    told_of.set()
+    async with held_answer(page, jupyter, "PATCH") as held:
+        await frame.evaluate("void jupyterapp.shell.currentWidget.context.rename('renamed.ipynb')")
+        await held.done.wait()
+        await page.evaluate("void (window.saved = notebook.save())")
+        await asyncio.sleep(0.5)  # time enough to look for the file
     await page.evaluate("saved")
 
     assert "typed_before" in jupyter.text(new)
@@ -168,9 +156,9 @@ async def test_what_is_typed_during_a_save_is_not_taken_for_saved(
     frame = await open_notebook(page, host)
     await type_into(frame, "typed_before = 1")
 
-    async with held_save(page) as held:
+    async with held_answer(page, jupyter, "PUT") as held:
         await page.evaluate("void (window.saved = notebook.save())")
-        await held.written.wait()
+        await held.done.wait()
         await type_into(frame, "typed_during = 1")
 
     await page.evaluate("saved")
@@ -376,33 +364,37 @@ async def type_into(frame: Frame, text: str) -> None:
 
 
 @dataclass
-class HeldSave:
-    """A save that the server has written into the file, and whose page does not know that yet."""
+class HeldAnswer:
+    """What the server has done, and what the page does not know yet."""
 
-    written: asyncio.Event = field(default_factory=asyncio.Event)
+    jupyter: PlainJupyter
+    method: str
+    done: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     count: int = 0
-    """Of the saves that the server was sent, later ones included."""
+    """Of the calls that the server was sent, later ones included."""
 
     async def handle(self, route: Route) -> None:
-        if route.request.method == "PUT":
-            self.count += 1
-        elif self.count and not self.written.is_set():
-            # Jupyter's page asks what it has written before it takes the save for done.
-            self.written.set()
-            await self.over.wait()
-        await route.continue_()
+        if route.request.method != self.method:
+            return await route.fallback()
+        self.count += 1
+        # By its address: the public name is known to browsers only.
+        url = route.request.url.replace(self.jupyter.origin, f"http://127.0.0.1:{self.jupyter.port}")
+        answer = await route.fetch(url=url, headers={"Content-Type": "application/json"})
+        self.done.set()
+        await self.over.wait()
+        await route.fulfill(response=answer)
 
 
 @asynccontextmanager
-async def held_save(page: Page) -> AsyncIterator[HeldSave]:
-    """Hold the first save that is made meanwhile."""
-    save = HeldSave()
-    await page.route("**/api/contents/**", save.handle)
+async def held_answer(page: Page, jupyter: PlainJupyter, method: str) -> AsyncIterator[HeldAnswer]:
+    """Hold the answers to what is saved (`PUT`) or renamed (`PATCH`) meanwhile."""
+    held = HeldAnswer(jupyter, method)
+    await page.route("**/api/contents/**", held.handle)
     try:
-        yield save
+        yield held
     finally:
-        save.over.set()
+        held.over.set()
 
 
 async def told(page: Page, event: str, **detail: Any) -> None:

@@ -45,6 +45,36 @@ async def test_a_save_that_says_that_it_is_meant_is_sent_once(seat: Seat):
     assert stored.sent == 1
 
 
+async def test_a_save_that_names_what_it_replaces_replaces_nothing_else(seat: Seat):
+    notebook_id, path = await seat.load("1")
+    opened = hashlib.sha256(notebook("1")).hexdigest()
+
+    answers = [await seat.put(path, f"page {n}", inset_replaces=opened) for n in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 412]
+    assert await seat.text(path) == notebook("page 0").decode()
+    assert answers[0].json()["hash"] == hashlib.sha256(notebook("page 0")).hexdigest()
+    assert [version.content for version in seat.service.notebooks[notebook_id].versions[1:]] == [notebook("page 0")]
+
+
+async def test_of_two_pages_that_save_at_once_one_is_told_of_the_other(seat: Seat):
+    _, path = await seat.load("1")
+    for turn in range(10):
+        opened = hashlib.sha256((await seat.text(path)).encode()).hexdigest()
+        saves = (seat.put(path, f"page {n}, {turn}", inset_replaces=opened) for n in range(2))
+        assert sorted(answer.status_code for answer in await asyncio.gather(*saves)) == [200, 412]
+
+
+async def test_a_file_that_was_deleted_meanwhile_is_there_again(seat: Seat):
+    _, path = await seat.load("1")
+    await seat.http.delete(f"api/contents/{path}")
+
+    answer = await seat.put(path, "2", inset_replaces=hashlib.sha256(notebook("1")).hexdigest())
+
+    assert answer.status_code == 201
+    assert await seat.text(path) == notebook("2").decode()
+
+
 async def test_saves_at_the_same_time_are_sent_one_after_the_other_and_none_twice(seat: Seat):
     notebook_id, path = await seat.load("1")
     stored = seat.service.notebooks[notebook_id]

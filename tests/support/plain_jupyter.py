@@ -103,6 +103,7 @@ def plain_jupyter(folder: Path, *, origins: list[str]) -> Iterator[PlainJupyter]
             "allow_remote_access": True,
             # The frame is on another site, so its cookies would not count; and entering is not the subject here.
             "disable_check_xsrf": True,
+            "contents_manager_class": "inset_bridge.write_through.WrittenThrough",
             "jpserver_extensions": {"jupyterlab": True, "notebook": True, "tests.fakes.fake_bridge": True},
             "tornado_settings": {
                 "headers": {"Content-Security-Policy": f"frame-ancestors {' '.join(origins)}"},

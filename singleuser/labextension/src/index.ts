@@ -12,6 +12,7 @@ import { Notebook, save } from './notebook.js';
 import { PageAround } from './page-around.js';
 import { askQuietly, saveQuietly } from './quiet.js';
 import { Renewal } from './renewal.js';
+import { replaceWhatWasOpened } from './replacing.js';
 import { saveInTurn } from './saves-in-turn.js';
 import { obeyServer } from './server-events.js';
 import { REPLACED, settings } from './settings.js';
@@ -35,6 +36,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     if (may.has('edit')) {
       const care = ({ context }: NotebookPanel): void => {
         saveInTurn(context);
+        replaceWhatWasOpened(context);
         keepBeside(context, bridge);
       };
       tracker.forEach(care);

@@ -5,6 +5,14 @@ export interface Inside {
   contentsModel: { hash?: string | null } | null;
   /** Saves, whoever asked for it: what it sends is made before it returns. */
   _save?: () => Promise<void>;
+  /** Saves what it is given, unless the file has changed; gives what the server says of the file. */
+  _maybeSave?: (options: { content: unknown }) => Promise<object>;
+  _manager?: {
+    readonly contents: {
+      get(path: string, options: object): Promise<object>;
+      save(path: string, options: object): Promise<object>;
+    };
+  };
   /** What a save sends to the contents API. */
   _createSaveOptions?: () => object;
   /** Opens a dialog about a file that could not be saved or loaded. */
