@@ -19,7 +19,7 @@ class WrittenThrough(RoomForFiles):
     """Jupyter's own files, each save of which the bridge hears of before it is answered.
 
     A page of ours says by three members more what a save is (`inset_origin`), which (`inset_save`), and the hash of the
-    bytes that it replaces (`inset_replaces`); it is told the hash of the new ones. All others are autosaves, and replace
+    bytes that it replaces (`inset_replaces`); it is told the hash of the new ones. All others are autosaves, over
     whatever is there.
     """
 
