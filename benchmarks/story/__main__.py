@@ -23,7 +23,7 @@ from benchmarks.story.opening import Watch, first_result
 from benchmarks.story.parts import Setting
 from benchmarks.story.report import Facts, Report
 from benchmarks.story.stories import tell_all
-from benchmarks.story.ways import Through, Way, every_way
+from benchmarks.story.ways import Through, Way, direct_and_inset, every_way
 from inset import __version__
 from tests.support.real_hub import ROOT, free_ports
 from tests.support.serving import served
@@ -41,19 +41,24 @@ async def main(given: argparse.Namespace) -> None:
             if setting is None:
                 print(f"{spawner}: not here", flush=True)
                 continue
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             [port] = free_ports(1)
             await stack.enter_async_context(served(Starlette(routes=[Route("/", _host_page)]), port))
-            ways = await every_way(stack, folder, setting, f"http://host.localhost:{port}")
+            origin = f"http://host.localhost:{port}"
+            if spawner != "nothing" and given.pairs:
+                async with AsyncExitStack() as alone:
+                    two = await direct_and_inset(alone, _folder(alone), setting, origin)
+                    report.add_pairs(await tell_all(spawner, two, users=1, rounds=given.pairs, with_result=True))
+            ways = await every_way(stack, _folder(stack), setting, origin)
             for users in given.users if spawner == "nothing" else [1]:
                 starts = spawner != "nothing"
                 report.add_stories(await tell_all(spawner, ways, users=users, rounds=given.rounds, with_result=starts))
-            if spawner != "nothing" and given.pairs:
-                two = {name: ways[name] for name in ("direct", "Inset")}
-                report.add_pairs(await tell_all(spawner, two, users=1, rounds=given.pairs, with_result=True))
             if spawner == "local" and given.pages:
                 await _load_pages(report, ways, port, given.pages)
     report.write(given.report, given.plot, load_after=os.getloadavg()[0], minutes=(time.monotonic() - begin) / 60)
+
+
+def _folder(stack: AsyncExitStack) -> Path:
+    return Path(stack.enter_context(tempfile.TemporaryDirectory()))
 
 
 async def _setting(stack: AsyncExitStack, spawner: str) -> Setting | None:

@@ -51,8 +51,9 @@ As ratios, with what they were to be at most:
 """
 _RATIOS_HEAD = ("story", "users", "Inset / by hand", "Inset / direct", "Inset - direct, ms")
 _PAIRS = """
-Nothing but the cold start, by the direct client and through Inset, {count} times in turns. With quartiles: one start
-differs from the next by more than one way from the other. Until the signed URL, 50 ms were allowed.
+Nothing but the cold start, by the direct client and through Inset, {count} times in turns, with nothing else deployed.
+With quartiles: one start differs from the next by more than one way from the other. Until the signed URL, 50 ms were
+allowed.
 """
 _PAIRS_HEAD = ("until", "direct, s", "Inset, s", "Inset - direct, ms", "quartiles", "Inset / direct")
 _POOL = """

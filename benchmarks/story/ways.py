@@ -104,19 +104,26 @@ class Pooled(Through):
 
 async def every_way(stack: AsyncExitStack, folder: Path, setting: Setting, origin: str) -> dict[str, Way]:
     """Start what each of them needs, to end with the stack. Nothing is started ahead by a spawner of nothing."""
-    for name in ("stock", "tuned", "inset", "pool"):
+    for name in ("stock", "pool"):
         (folder / name).mkdir()
     stock = await stack.enter_async_context(stock_hub(folder / "stock", setting))
-    tuned = await stack.enter_async_context(tuned_hub(folder / "tuned", setting, seats=SEATS))
-    inset = await stack.enter_async_context(inset_with_its_hub(folder / "inset", setting, origin))
-    client = DirectClient(tuned, origin)
-    stack.push_async_callback(client.aclose)
-    ways: dict[str, Way] = {"by hand": ByHand(stock), "direct": Direct(tuned, client), "Inset": Through(inset)}
+    ways: dict[str, Way] = {"by hand": ByHand(stock), **await direct_and_inset(stack, folder, setting, origin)}
     if setting.spawner != "nothing":
         one_ahead = {"INSET_POOL": '{"default": 1}', "INSET_METRICS_TOKEN": METRICS_TOKEN}
         pooled = await stack.enter_async_context(inset_with_its_hub(folder / "pool", setting, origin, **one_ahead))
         ways["pool"] = Pooled(pooled)
     return ways
+
+
+async def direct_and_inset(stack: AsyncExitStack, folder: Path, setting: Setting, origin: str) -> dict[str, Way]:
+    """Start what these two need, and nothing beside them."""
+    for name in ("tuned", "inset"):
+        (folder / name).mkdir()
+    tuned = await stack.enter_async_context(tuned_hub(folder / "tuned", setting, seats=SEATS))
+    inset = await stack.enter_async_context(inset_with_its_hub(folder / "inset", setting, origin))
+    client = DirectClient(tuned, origin)
+    stack.push_async_callback(client.aclose)
+    return {"direct": Direct(tuned, client), "Inset": Through(inset)}
 
 
 def _seat(user: int) -> str:
