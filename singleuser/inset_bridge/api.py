@@ -97,8 +97,10 @@ class LeaveHandler(_Handler):
         """A page went away with edits: the browser delivers them, and nobody waits for the answer."""
         body = self.body()
         content = await asyncio.to_thread(notebook_bytes, body.get("content"))
-        save = _text(body, "save") if "save" in body else ""
-        await self.documents.leave(notebook_path(body.get("path")), content, based_on=_text(body, "hash"), save=save)
+        path, based_on, unanswered = notebook_path(body.get("path")), _text(body, "hash"), body.get("unanswered", [])
+        if not isinstance(unanswered, list):
+            raise BadRequest("unanswered is no list")
+        await self.documents.leave(path, content, based_on=based_on, unanswered=unanswered)
         self.set_status(204)
 
 

@@ -36,6 +36,7 @@ from inset_bridge.kernel_ahead import KernelAhead
 from inset_bridge.kernels import Kernels
 from inset_bridge.notebook_page import notebook_page
 from inset_bridge.origins import Origins
+from inset_bridge.page_saves import PageSaves
 from inset_bridge.pages import Pages
 from inset_bridge.read_only import ReadOnlyFiles
 from inset_bridge.sender import Sender
@@ -130,12 +131,22 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.credentials = Credentials(service, private_folder(self.inset.server_id), journal, log=self.log)
         app.session_manager.credentials = self.credentials
         self.kernel_ahead = KernelAhead(app, self.credentials, log=self.log)
+        contents = app.contents_manager
         self.documents = Documents(
-            journal, files, self.sender, pages, kernels, self.sockets, frames, self.credentials, self.kernel_ahead
+            journal,
+            files,
+            self.sender,
+            pages,
+            kernels,
+            self.sockets,
+            frames,
+            self.credentials,
+            self.kernel_ahead,
+            contents.page_saves if isinstance(contents, WrittenThrough) else PageSaves(),
         )
-        if isinstance(app.contents_manager, WrittenThrough):
-            app.contents_manager.unwritten = self.documents.unwritten
-            app.contents_manager.saved = self.documents.saved
+        if isinstance(contents, WrittenThrough):
+            contents.unwritten = self.documents.unwritten
+            contents.saved = self.documents.saved
         self.control = Control(service, frames, self.origins, self.credentials, log=self.log)
 
         api = {"documents": self.documents, "pages": pages, "origins": self.origins}

@@ -1,6 +1,7 @@
 """The verbs: what happens to a notebook when the service, a page or Jupyter itself asks."""
 
 import hashlib
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from inset_bridge.frames import Frames
 from inset_bridge.journal import Document, Journal
 from inset_bridge.kernel_ahead import KernelAhead
 from inset_bridge.kernels import Kernels
+from inset_bridge.page_saves import PageSaves
 from inset_bridge.pages import Pages
 from inset_bridge.sender import Sender
 from inset_bridge.sockets import Sockets
@@ -45,6 +47,7 @@ class Documents:
         frames: Frames,
         credentials: Credentials,
         kernel_ahead: KernelAhead,
+        page_saves: PageSaves,
     ) -> None:
         self._journal = journal
         self._files = files
@@ -55,6 +58,7 @@ class Documents:
         self._frames = frames
         self._credentials = credentials
         self._kernel_ahead = kernel_ahead
+        self._page_saves = page_saves
 
     async def load(self, notebook_id: str, *, path: str, version: int, sha256: str, content: bytes) -> str:
         """Put a stored version into its file, and tell open pages if they show another one.
@@ -119,18 +123,18 @@ class Documents:
         await self._send_file(document)
         return await self._sender.keep(document, content, base=document.versions[based_on])
 
-    async def leave(self, path: str, content: bytes, *, based_on: str, save: str = "") -> None:
+    async def leave(self, path: str, content: bytes, *, based_on: str, unanswered: Collection[str] = ()) -> None:
         """Take the last edits of a page that is gone: into the file, or beside it if the file is another by now.
 
-        `based_on` is the hash of what the page began with. Its own `save` that was under way may have replaced that.
-        Raises UnknownDocument where nobody knows that here.
+        `based_on` is the hash of what the page began with; one of its saves that were `unanswered` may have replaced
+        that. Raises UnknownDocument where nobody knows that here.
         """
         document = self._journal.at(path)
         if document is None or not document.attached:
             raise UnknownDocument
         held = await self._files.read(path)
-        its_own = save != "" and document.last_save == save
-        if held is not None and (its_own or hashlib.sha256(held).hexdigest() == based_on):
+        digest = "" if held is None else hashlib.sha256(held).hexdigest()
+        if digest == based_on or self._page_saves.wrote(path, digest, unanswered):
             try:
                 self._files.write(path, content)
             except DiskFull:
@@ -160,11 +164,8 @@ class Documents:
         self._sockets.close_kernels(await self._kernels.shut_down(document.path))
         return _flushed(document, answered)
 
-    async def saved(self, path: str, origin: str, save: str = "") -> None:
-        """Note a save and give it to the service, if it is there; a notebook that is new here becomes a stored one.
-
-        `save` is what its page calls it.
-        """
+    async def saved(self, path: str, origin: str) -> None:
+        """Note a save and give it to the service, if it is there; a notebook that is new here becomes a stored one."""
         document = self._journal.at(path)
         if document is None:
             if not is_notebook(path):
@@ -174,7 +175,6 @@ class Documents:
         document.saved = True
         document.unwritten, document.disk_full = None, False
         document.saves += 1
-        document.last_save = save
         self._journal.write()
         await self._sender.deliver(document, origin)
 

@@ -54,8 +54,6 @@ class Document:
     """What the service said of a content that it was given before anybody asked: told to who asks next for the same."""
     saves: int = 0
     """Counts saves in this process: tells a sender that another came while it was sending."""
-    last_save: str = ""
-    """What the page that saved last calls that save."""
     versions: dict[str, int] = field(default_factory=dict)
     """By the hash of the file's bytes, the versions that they were here: what a page shows is one of these."""
     apart: bool = False
@@ -91,7 +89,7 @@ class Document:
 
 _UNANSWERED = 50
 """With the sender's back-off, those of the last three quarters of an hour."""
-_OF_THIS_PROCESS = ("saves", "last_save", "lock", "unwritten", "disk_full", "untold")
+_OF_THIS_PROCESS = ("saves", "lock", "unwritten", "disk_full", "untold")
 _KEPT = tuple(each.name for each in fields(Document) if each.name not in _OF_THIS_PROCESS)
 
 

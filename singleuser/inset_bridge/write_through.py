@@ -7,10 +7,10 @@ from weakref import WeakValueDictionary
 
 from inset_bridge.errors import FileChanged
 from inset_bridge.full_disk import RoomForFiles
+from inset_bridge.page_saves import PageSaves
 
-Saved = Callable[[str, str, str], Awaitable[None]]
-"""Is told the path of a file that was saved, the save's origin, and what its page calls it, if it calls it anything.
-Never fails; takes its time, within bounds."""
+Saved = Callable[[str, str], Awaitable[None]]
+"""Is told the path of a file that was saved, and the save's origin. Never fails; takes its time, within bounds."""
 _LAST = (None, -1)
 """The chunks after which a file is whole: of one that was not cut up, and the last of one that was."""
 
@@ -18,9 +18,9 @@ _LAST = (None, -1)
 class WrittenThrough(RoomForFiles):
     """Jupyter's own files, each save of which the bridge hears of before it is answered.
 
-    A page of ours says by three members more what a save is (`inset_origin`), which (`inset_save`), and the hash of the
-    bytes that it replaces (`inset_replaces`); it is told the hash of the new ones. All others are autosaves, over
-    whatever is there.
+    A page of ours says by more members what a save is (`inset_origin`) and the hash of the bytes that it replaces
+    (`inset_replaces`), and is told the hash of the new ones. It names each save (`inset_save`), and those that nobody
+    answered (`inset_unanswered`): one of them may be what it replaces. Others are autosaves, over whatever is there.
     """
 
     saved: Saved | None = None
@@ -28,6 +28,7 @@ class WrittenThrough(RoomForFiles):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.page_saves = PageSaves()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By path, held from the look at a file until it is another."""
 
@@ -38,13 +39,17 @@ class WrittenThrough(RoomForFiles):
         origin = "save" if model.get("inset_origin") == "save" else "autosave"
         replaces = model.get("inset_replaces")
         async with self._turns.setdefault(path, asyncio.Lock()):
-            if replaces is not None and await self.file_exists(path) and (await self._hash(path))["hash"] != replaces:
-                raise FileChanged
+            if replaces is not None and await self.file_exists(path):
+                held = (await self._hash(path))["hash"]
+                unanswered = model.get("inset_unanswered", [])
+                if held != replaces and not self.page_saves.wrote(path, held, unanswered):
+                    raise FileChanged
             saved = await super().save(model, path)
             if replaces is not None:
                 saved.update(await self._hash(path))
+                self.page_saves.note(path, model.get("inset_save", ""), saved["hash"])
         if whole and self.saved is not None:
-            await self.saved(path, origin, str(model.get("inset_save", "")))
+            await self.saved(path, origin)
         return saved
 
     async def _hash(self, path: str) -> dict[str, Any]:

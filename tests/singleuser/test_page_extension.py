@@ -131,6 +131,23 @@ async def test_saves_that_wait_for_one_are_one(page: Page, host: HostPage, jupyt
     assert await page.evaluate("notebook.saveState") == "saved"
 
 
+async def test_a_save_after_one_whose_answer_got_lost_is_no_conflict_with_it(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "typed_before = 1")
+
+    async with held_answer(page, jupyter, "PUT", lost=True):
+        await page.evaluate("void notebook.save().catch(() => undefined)")
+        await until(lambda: "typed_before" in jupyter.text(PATH))
+    await told(page, "saveFailed")
+    await page.unroute_all()
+    await type_into(frame, "typed_after = 1")
+    await page.evaluate("notebook.save()")
+
+    assert "typed_after" in jupyter.text(PATH)
+
+
 async def test_a_save_while_the_file_is_renamed_makes_no_second_one(
     page: Page, host: HostPage, jupyter: PlainJupyter
 ) -> None:
@@ -369,6 +386,8 @@ class HeldAnswer:
 
     jupyter: PlainJupyter
     method: str
+    lost: bool
+    """Whether it never will."""
     done: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     count: int = 0
@@ -383,13 +402,15 @@ class HeldAnswer:
         answer = await route.fetch(url=url, headers={"Content-Type": "application/json"})
         self.done.set()
         await self.over.wait()
-        await route.fulfill(response=answer)
+        await (route.abort() if self.lost else route.fulfill(response=answer))
 
 
 @asynccontextmanager
-async def held_answer(page: Page, jupyter: PlainJupyter, method: str) -> AsyncIterator[HeldAnswer]:
+async def held_answer(
+    page: Page, jupyter: PlainJupyter, method: str, *, lost: bool = False
+) -> AsyncIterator[HeldAnswer]:
     """Hold the answers to what is saved (`PUT`) or renamed (`PATCH`) meanwhile."""
-    held = HeldAnswer(jupyter, method)
+    held = HeldAnswer(jupyter, method, lost)
     await page.route("**/api/contents/**", held.handle)
     try:
         yield held

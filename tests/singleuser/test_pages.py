@@ -275,9 +275,10 @@ async def test_a_page_that_goes_away_overwrites_nothing_that_another_saved(page:
 
 
 async def test_a_page_that_goes_away_during_its_own_save_is_not_taken_for_another(page: Page):
-    await page.seat.save(page.path, "saved a moment ago", inset_save="its own")
+    opened = hashlib.sha256(notebook("1")).hexdigest()
+    await page.seat.save(page.path, "saved a moment ago", inset_save="its own", inset_replaces=opened)
 
-    answer = await page.leave("typed at last", based_on=notebook("1"), save="its own")
+    answer = await page.leave("typed at last", based_on=notebook("1"), unanswered=["its own"])
 
     assert answer.status_code == 204
     assert await page.seat.text(page.path) == notebook("typed at last").decode()
@@ -288,12 +289,13 @@ async def test_a_page_that_goes_away_during_its_own_save_is_not_taken_for_anothe
     ]
 
 
-@pytest.mark.parametrize("save", ["another page's", ""])
-async def test_a_page_that_goes_away_during_a_save_that_another_overtook_overwrites_nothing(page: Page, save: str):
-    await page.seat.save(page.path, "saved a moment ago", inset_save="its own")
-    await page.seat.save(page.path, "another page's", inset_save=save)
+@pytest.mark.parametrize("more", [{"inset_save": "another's"}, {}])
+async def test_a_page_that_goes_away_during_a_save_that_another_overtook_overwrites_nothing(page: Page, more: dict):
+    opened, saved = (hashlib.sha256(notebook(source)).hexdigest() for source in ("1", "saved a moment ago"))
+    await page.seat.save(page.path, "saved a moment ago", inset_save="its own", inset_replaces=opened)
+    await page.seat.save(page.path, "another page's", **more, **({"inset_replaces": saved} if more else {}))
 
-    await page.leave("typed at last", based_on=notebook("1"), save="its own")
+    await page.leave("typed at last", based_on=notebook("1"), unanswered=["its own"])
 
     assert await page.seat.text(page.path) == notebook("another page's").decode()
     assert page.seat.service.notebooks[page.notebook_id].newest.content == notebook("typed at last")
@@ -303,8 +305,8 @@ async def test_what_nobody_knows_the_beginning_of_is_left_to_jupyters_own_questi
     answers = [
         await page.keep("mine", based_on=b"something else"),
         await page._post("keep", {"path": page.path, "content": 7, "hash": "x"}),
-        await page.leave("mine", based_on=b"something else", save=""),
-        await page.leave("mine", based_on=notebook("1"), save=7),
+        await page.leave("mine", based_on=b"something else"),
+        await page.leave("mine", based_on=notebook("1"), unanswered=7),
         await page._post("keep", {"path": "work/other.ipynb", "content": json.loads(notebook("x")), "hash": "x"}),
     ]
 

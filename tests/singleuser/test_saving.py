@@ -65,6 +65,18 @@ async def test_of_two_pages_that_save_at_once_one_is_told_of_the_other(seat: Sea
         assert sorted(answer.status_code for answer in await asyncio.gather(*saves)) == [200, 412]
 
 
+async def test_a_save_after_one_that_its_page_had_no_answer_to_is_no_conflict_with_it(seat: Seat):
+    _, path = await seat.load("1")
+    opened = hashlib.sha256(notebook("1")).hexdigest()
+    await seat.put(path, "answered to nobody", inset_replaces=opened, inset_save="a")
+
+    again = {"inset_replaces": opened, "inset_save": "c", "inset_unanswered": ["a", "b"]}
+    answers = [await seat.put(path, "saved again", **again), await seat.put(path, "too late", **again)]
+
+    assert [answer.status_code for answer in answers] == [200, 412]
+    assert await seat.text(path) == notebook("saved again").decode()
+
+
 async def test_a_file_that_was_deleted_meanwhile_is_there_again(seat: Seat):
     _, path = await seat.load("1")
     await seat.http.delete(f"api/contents/{path}")

@@ -60,12 +60,12 @@ export class Bridge {
   }
 
   /**
-   * Hand over what a page holds that goes away, with nobody left to hear the answer. `save` is the one under way, which
-   * may have replaced the bytes of this hash. Browsers take no more than 64 KiB along from a page that is gone: more than
+   * Hand over what a page holds that goes away, with nobody left to hear the answer. One of the saves that are
+   * `unanswered` may have replaced the bytes of this hash. Browsers take no more than 64 KiB along from a page that is gone: more than
    * that arrives only if the page lives long enough.
    */
-  leave(path: string, content: unknown, hash: string, save?: string): void {
-    const body = JSON.stringify({ path, content, hash, save });
+  leave(path: string, content: unknown, hash: string, unanswered: readonly string[]): void {
+    const body = JSON.stringify({ path, content, hash, unanswered });
     const init = { method: 'POST', body, keepalive: new Blob([body]).size < TAKEN_ALONG };
     ServerConnection.makeRequest(`${this.#url}leave`, init, this.#settings).catch(() => undefined);
   }

@@ -15,6 +15,8 @@ type Report = (message: Untagged<FrameMessage>) => void;
 
 /** How long the dirty state must last before it is reported: saving right after an edit is one change, not two. */
 const SETTLE = 250;
+/** How many saves without an answer are named: as many as are tried in some minutes without a network. */
+const REMEMBERED = 50;
 const DISK_FULL = 'The disk of this notebook’s server is full. What you see is stored as a version all the same. Delete files there, and save again.';
 
 export class Notebook {
@@ -27,8 +29,8 @@ export class Notebook {
   /** Saves under way by the user's own command, and by the page around. */
   #explicit = 0;
   #requested = 0;
-  /** Names the save under way, if there is one: a page that goes away meanwhile does not know what it has become. */
-  #underWay: string | undefined;
+  /** The names of the saves that no answer has come to since the last one that was answered: nobody here knows whether they were done. */
+  #unanswered: readonly string[] = [];
 
   /** Takes an opened document; `report` is told what happens to it. */
   constructor(context: Context, bridge: Bridge, standing: Standing, report: Report) {
@@ -73,7 +75,7 @@ export class Notebook {
   leave(): void {
     const { model, path } = this.#context;
     const { hash } = insideOf(this.#context).contentsModel ?? {};
-    if (model.dirty && hash && this.#standing.may.has('edit')) this.#bridge.leave(path, model.toJSON(), hash, this.#underWay);
+    if (model.dirty && hash && this.#standing.may.has('edit')) this.#bridge.leave(path, model.toJSON(), hash, this.#unanswered);
   }
 
   /** Say that the editor holds what the server's file does: a version was restored, or a conflict settled. */
@@ -100,8 +102,10 @@ export class Notebook {
     const options = inside._createSaveOptions?.bind(this.#context);
     if (!options) return;
     inside._createSaveOptions = () => {
-      this.#underWay = String(Math.random());
-      return { ...options(), inset_origin: this.#origin, inset_save: this.#underWay };
+      const name = String(Math.random());
+      const unanswered = this.#unanswered;
+      this.#unanswered = [...unanswered, name].slice(-REMEMBERED);
+      return { ...options(), inset_origin: this.#origin, inset_save: name, inset_unanswered: unanswered };
     };
   }
 
@@ -116,7 +120,7 @@ export class Notebook {
   }
 
   #saveState(state: DocumentRegistry.SaveState): void {
-    if (state === 'completed') this.#underWay = undefined;
+    if (state === 'completed') this.#unanswered = [];
     if (this.#requested > 0) return;
     if (state === 'started') {
       this.#report({ type: 'saving' });
