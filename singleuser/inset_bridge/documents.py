@@ -132,15 +132,13 @@ class Documents:
         document = self._journal.at(path)
         if document is None or not document.attached:
             raise UnknownDocument
-        held = await self._files.read(path)
-        digest = "" if held is None else hashlib.sha256(held).hexdigest()
-        if digest == based_on or self._page_saves.wrote(path, digest, unanswered):
-            try:
-                self._files.write(path, content)
-            except DiskFull:
-                await self.unwritten(path, content)
-            else:
-                await self.saved(path, "autosave")
+        try:
+            replaced = await self._replace(path, content, based_on, unanswered)
+        except DiskFull:
+            await self.unwritten(path, content)
+            return
+        if replaced:
+            await self.saved(path, "autosave")
         else:
             await self.keep(path, content, based_on=based_on)
 
@@ -186,6 +184,16 @@ class Documents:
                 document.renamed = True
         self._journal.write()
         self._sender.wake()
+
+    async def _replace(self, path: str, content: bytes, based_on: str, unanswered: Collection[str]) -> bool:
+        """Write what a page holds into its file if that is still the page's own. Raises DiskFull."""
+        async with self._page_saves.turn(path):
+            held = await self._files.read(path)
+            digest = "" if held is None else hashlib.sha256(held).hexdigest()
+            its_own = digest == based_on or self._page_saves.wrote(path, digest, unanswered)
+            if its_own:
+                self._files.write(path, content)
+            return its_own
 
     async def _send_file(self, document: Document) -> None:
         """What was saved here is kept by the service before something else takes its place, on the side if it must."""

@@ -106,8 +106,9 @@ async def test_the_hosts_save_beside_an_autosave_is_no_conflict_with_it(
         await held.done.wait()
         await page.evaluate("void (window.saved = notebook.save())")
         await told(page, "saving")
-        # Time enough to look at the file, which is another one already than the page knows of.
+        # Time enough to meet the file, which is another one already than the page knows of.
         await asyncio.sleep(0.5)
+        assert held.count == 1
 
     saved = await page.evaluate("saved")
     assert saved["sha256"] == hashlib.sha256(jupyter.text(PATH).encode()).hexdigest()
@@ -123,6 +124,7 @@ async def test_saves_that_wait_for_one_are_one(page: Page, host: HostPage, jupyt
         await held.done.wait()
         await type_into(frame, "typed_meanwhile = 1")
         await page.evaluate("void saved.push(notebook.save(), notebook.save(), notebook.save())")
+        await asyncio.sleep(0.5)
 
     versions = await page.evaluate("Promise.all(saved)")
     assert versions[1] == versions[2] == versions[3]
@@ -146,6 +148,36 @@ async def test_a_save_after_one_whose_answer_got_lost_is_no_conflict_with_it(
     await page.evaluate("notebook.save()")
 
     assert "typed_after" in jupyter.text(PATH)
+
+
+async def test_a_save_that_nobody_answers_holds_up_the_next_for_a_while(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    await type_into(frame, "typed_before = 1")
+
+    async with held_answer(page, jupyter, "PUT") as held:
+        await frame.evaluate("void jupyterapp.shell.currentWidget.context.save().catch(() => undefined)")
+        await held.done.wait()
+        held.method = ""  # the next one is answered
+        await type_into(frame, "typed_after = 1")
+        await page.evaluate("notebook.save()")
+        assert "typed_after" in jupyter.text(PATH)
+
+
+async def test_edits_of_a_notebook_that_was_just_renamed_are_delivered_too(
+    page: Page, host: HostPage, jupyter: PlainJupyter
+) -> None:
+    frame = await open_notebook(page, host)
+    new = PATH.replace("story", "renamed")
+
+    await frame.evaluate("jupyterapp.shell.currentWidget.context.rename('renamed.ipynb')")
+    await type_into(frame, "typed_at_last = 1")
+    await told(page, "dirty", dirty=True)
+    await page.evaluate("notebook.destroy()")
+
+    await until(lambda: "typed_at_last" in jupyter.text(new), patience=30)
+    (jupyter.root / new).unlink()
 
 
 async def test_a_save_while_the_file_is_renamed_makes_no_second_one(

@@ -49,7 +49,7 @@ async def test_a_save_that_names_what_it_replaces_replaces_nothing_else(seat: Se
     notebook_id, path = await seat.load("1")
     opened = hashlib.sha256(notebook("1")).hexdigest()
 
-    answers = [await seat.put(path, f"page {n}", inset_replaces=opened) for n in range(2)]
+    answers = [await seat.put(path, f"page {n}", inset_replaces=opened, inset_save=str(n)) for n in range(2)]
 
     assert [answer.status_code for answer in answers] == [200, 412]
     assert await seat.text(path) == notebook("page 0").decode()
@@ -61,7 +61,7 @@ async def test_of_two_pages_that_save_at_once_one_is_told_of_the_other(seat: Sea
     _, path = await seat.load("1")
     for turn in range(10):
         opened = hashlib.sha256((await seat.text(path)).encode()).hexdigest()
-        saves = (seat.put(path, f"page {n}, {turn}", inset_replaces=opened) for n in range(2))
+        saves = (seat.put(path, f"page {n}, {turn}", inset_replaces=opened, inset_save=f"{turn}.{n}") for n in range(2))
         assert sorted(answer.status_code for answer in await asyncio.gather(*saves)) == [200, 412]
 
 
@@ -71,9 +71,10 @@ async def test_a_save_after_one_that_its_page_had_no_answer_to_is_no_conflict_wi
     await seat.put(path, "answered to nobody", inset_replaces=opened, inset_save="a")
 
     again = {"inset_replaces": opened, "inset_save": "c", "inset_unanswered": ["a", "b"]}
-    answers = [await seat.put(path, "saved again", **again), await seat.put(path, "too late", **again)]
+    answers = [await seat.put(path, "saved again", **again) for _ in range(2)]
+    answers.append(await seat.put(path, "too late", **{**again, "inset_save": "d"}))
 
-    assert [answer.status_code for answer in answers] == [200, 412]
+    assert [answer.status_code for answer in answers] == [200, 200, 412]
     assert await seat.text(path) == notebook("saved again").decode()
 
 

@@ -3,7 +3,7 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 
 export interface Inside {
   contentsModel: { hash?: string | null } | null;
-  /** Saves, whoever asked for it: what it sends is made before it returns. */
+  /** Saves, whoever asked for it. */
   _save?: () => Promise<void>;
   /** Saves what it is given, unless the file has changed; gives what the server says of the file. */
   _maybeSave?: (options: { content: unknown }) => Promise<object>;

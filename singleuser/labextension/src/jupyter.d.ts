@@ -195,6 +195,7 @@ declare module '@jupyterlab/docregistry' {
       readonly ready: Promise<void>;
       readonly saveState: Signal<this, SaveState>;
       readonly sessionContext: { readonly session: { readonly kernel: Kernel.IKernelConnection | null } | null };
+      readonly isDisposed: boolean;
       readonly disposed: Signal<this, void>;
       save(): Promise<void>;
       revert(): Promise<void>;

@@ -15,7 +15,7 @@ type Report = (message: Untagged<FrameMessage>) => void;
 
 /** How long the dirty state must last before it is reported: saving right after an edit is one change, not two. */
 const SETTLE = 250;
-/** How many saves without an answer are named: as many as are tried in some minutes without a network. */
+/** How many saves without an answer are named: those of eight minutes at the least, with an autosave every ten seconds. */
 const REMEMBERED = 50;
 const DISK_FULL = 'The disk of this notebook’s server is full. What you see is stored as a version all the same. Delete files there, and save again.';
 

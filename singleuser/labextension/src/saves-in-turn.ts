@@ -2,10 +2,14 @@
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import { insideOf } from './inside.js';
 
+/** How long a save that nobody answers, as over a network that has died, holds up the next. */
+const PATIENCE = 20_000;
+
 /**
  * Two saves at once, as the user's own beside an autosave, would take the file that the other has just written for
- * somebody else's, and a save while the file is renamed would make a new one of the old name. So each waits for those
- * before it. Saves that wait are one: it saves the newest.
+ * somebody else's, and a save while its page renames the file would make a new one of the old name. So each waits for
+ * those before it, though not for ever: the server takes one that overtakes another for what it is. Saves that wait are
+ * one: it saves the newest.
  */
 export function saveInTurn(context: DocumentRegistry.IContext<DocumentRegistry.IModel>): void {
   const inside = insideOf(context);
@@ -17,12 +21,13 @@ export function saveInTurn(context: DocumentRegistry.IContext<DocumentRegistry.I
 
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const done = last.then(work);
-    last = done.catch(() => undefined);
+    const patience = new Promise((resolve) => { setTimeout(resolve, PATIENCE); });
+    last = Promise.race([done.catch(() => undefined), patience]);
     return done;
   };
   const begin = (): Promise<void> => {
     next = undefined;
-    return keepingDirty(context.model, save);
+    return context.isDisposed ? Promise.resolve() : keepingDirty(context.model, save);
   };
 
   inside._save = () => (next ??= inTurn(begin));
