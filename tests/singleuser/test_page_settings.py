@@ -4,12 +4,14 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from tests.support.chromium import fresh_page
 from tests.support.plain_jupyter import EXTENSION, PlainJupyter, plain_jupyter
@@ -21,6 +23,12 @@ INTERFACES = pytest.mark.parametrize("interface", ["notebook", "lab"])
 JUPYTERLABS = "@jupyterlab/apputils-extension:settings"
 DOCUMENTS = "@jupyterlab/docmanager-extension:plugin"
 SHORTCUTS = "@jupyterlab/shortcuts-extension:shortcuts"
+
+TO_THE_FRONT = """(node) => {
+  for (const widget of jupyterapp.shell.widgets('main')) {
+    if (widget.node.contains(node)) jupyterapp.shell.activateById(widget.id);
+  }
+}"""
 
 REGISTRY = """async () => {
   const { pluginRegistry } = jupyterapp;
@@ -296,14 +304,17 @@ async def test_what_a_user_sets_is_checked_and_kept(page: Page, jupyter: PlainJu
 
 async def test_the_editor_of_settings_shows_them_and_writes_what_is_chosen(page: Page, jupyter: PlainJupyter) -> None:
     await open_page(page, jupyter, "lab")
-    # Until then the page brings the notebook of its address to the front.
     await page.evaluate("jupyterapp.restored.then(() => undefined)")
-
     await page.evaluate("jupyterapp.commands.execute('settingeditor:open', { query: 'Document Manager' })")
     choice = page.get_by_role("checkbox", name="Autosave Documents")
     assert await choice.is_checked()
     try:
-        await choice.uncheck()
+        async with asyncio.timeout(60):
+            while await choice.is_checked():
+                # The page brings the notebook of its address to the front, and once more after that is there.
+                await choice.evaluate(TO_THE_FRONT)
+                with suppress(PlaywrightTimeout):
+                    await choice.uncheck(timeout=5_000)
         await page.wait_for_function(f"registry.plugins['{DOCUMENTS}'].data.user.autosave === false")
     finally:
         jupyter.set(DOCUMENTS, UNTOUCHED)
