@@ -306,7 +306,8 @@ async def test_the_editor_of_settings_shows_them_and_writes_what_is_chosen(page:
     await open_page(page, jupyter, "lab")
     await page.evaluate("jupyterapp.restored.then(() => undefined)")
     await page.evaluate("jupyterapp.commands.execute('settingeditor:open', { query: 'Document Manager' })")
-    choice = page.get_by_role("checkbox", name="Autosave Documents")
+    # Not by its role, which what is behind another tab has not.
+    choice = page.locator(f"[id='jp-SettingsEditor-{DOCUMENTS}_autosave']")
     assert await choice.is_checked()
     try:
         async with asyncio.timeout(60):
