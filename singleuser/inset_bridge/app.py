@@ -131,7 +131,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         self.credentials = Credentials(service, private_folder(self.inset.server_id), journal, log=self.log)
         app.session_manager.credentials = self.credentials
         self.kernel_ahead = KernelAhead(app, self.credentials, log=self.log)
-        contents = app.contents_manager
+        page_saves = PageSaves()
         self.documents = Documents(
             journal,
             files,
@@ -142,11 +142,12 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             frames,
             self.credentials,
             self.kernel_ahead,
-            contents.page_saves if isinstance(contents, WrittenThrough) else PageSaves(),
+            page_saves,
         )
-        if isinstance(contents, WrittenThrough):
-            contents.unwritten = self.documents.unwritten
-            contents.saved = self.documents.saved
+        if isinstance(app.contents_manager, WrittenThrough):
+            app.contents_manager.unwritten = self.documents.unwritten
+            app.contents_manager.saved = self.documents.saved
+            app.contents_manager.page_saves = page_saves
         self.control = Control(service, frames, self.origins, self.credentials, log=self.log)
 
         api = {"documents": self.documents, "pages": pages, "origins": self.origins}

@@ -28,6 +28,7 @@ class WrittenThrough(RoomForFiles):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.page_saves = PageSaves()
+        """The bridge's own once it is there."""
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
         """Raises FileChanged, having written nothing, where the file is not what the page says that it replaces."""
