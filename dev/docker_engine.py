@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+import debian
+
 PACKAGES = {
     "/usr/bin/docker": "docker.io",
     "/usr/bin/docker-compose": "docker-compose",
@@ -35,11 +37,12 @@ class Failed(Exception):
 def main() -> None:
     """Install what is missing, start the engine if none runs, and return when it answers."""
     LOG.parent.mkdir(exist_ok=True)
-    on_debian = bool(shutil.which("apt-get")) and os.geteuid() == 0
+    on_debian = debian.can_install()
     missing = sorted(package for file, package in PACKAGES.items() if not Path(file).exists())
     if on_debian and missing:
         _say(f"installing {', '.join(missing)}")
-        _install(missing)
+        # Services are not started by the packages' scripts where there is no systemd; `_start` does it.
+        debian.install(missing, _call)
     if not docker():
         raise Failed("The image tests need Docker. Install it and start it, or run this as root on Debian.")
     if not answers():
@@ -77,14 +80,6 @@ def answers() -> bool:
     return bool(command) and _succeeds([str(command), "info", "--format", "{{.ServerVersion}}"])
 
 
-def _install(packages: list[str]) -> None:
-    # Services are not started by the packages' scripts where there is no systemd; `_start` does it.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    _call(["apt-get", "update"], environment)
-    wait = "DPkg::Lock::Timeout=120"
-    _call(["apt-get", "install", "-o", wait, "-y", "--no-install-recommends", *packages], environment)
-
-
 def _mount_cgroups() -> None:
     """Do what systemd or an init script would have done at boot: the second version if this kernel has it, bare."""
     if any(line.split()[1].startswith(str(CGROUPS)) for line in Path("/proc/mounts").read_text().splitlines()):
@@ -111,12 +106,10 @@ def _succeeds(command: list[str]) -> bool:
         return False
 
 
-def _call(command: list[str], environment: dict[str, str] | None = None) -> None:
+def _call(command: list[str]) -> None:
     with LOG.open("ab") as log:
         try:
-            subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=600, check=True
-            )
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=600, check=True)
         except (OSError, subprocess.SubprocessError) as exc:
             raise Failed(f"`{' '.join(command[:2])}` failed: {_last_word()}") from exc
 

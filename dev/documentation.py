@@ -11,6 +11,7 @@ import subprocess
 import sys
 import venv
 
+import packages
 from node import ROOT, VENV
 
 ENVIRONMENT = VENV / "docs"
@@ -42,8 +43,7 @@ def install() -> None:
     if installed():
         return
     venv.create(ENVIRONMENT, clear=True, symlinks=True, with_pip=True)
-    pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", REQUIREMENTS], check=True)
+    packages.install(ENVIRONMENT / "bin" / "python", REQUIREMENTS)
     STAMP.write_text(_digest())
 
 

@@ -1,9 +1,9 @@
 """Installs into the checkout what `make run` or `make test` needs, and only what has changed since the last time.
 
-    python3 dev/install.py run|test [engine]
+    python3 dev/install.py run|test
 
-With `engine` it also sees to a running Docker engine. Parts that need nothing of each other are installed beside each
-other. Uses nothing but Python itself: it runs before anything is installed.
+Parts that need nothing of each other are installed beside each other. Uses nothing but Python itself: it runs before
+anything is installed.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import docker_engine
+import debian
 import documentation
 import node
 from node import ROOT, VENV
@@ -54,20 +54,22 @@ class Failed(Exception):
     """What could not be done, in one line."""
 
 
-def main(purpose: str, *, engine: bool = False) -> None:
-    """Install for `run` or for `test`; with `engine`, also what builds and runs the images."""
+def main(purpose: str) -> None:
+    """Install for `run` or for `test`."""
     if sys.version_info < OLDEST_PYTHON:
         raise Failed(f"Inset needs Python 3.11 or newer, and this is {sys.version.split()[0]}. Set PYTHON=… for make.")
     LOG.parent.mkdir(exist_ok=True)
     LOG.write_bytes(b"")
     _step("Python environment", "venv", [], _make_venv)
+    build = ROOT / "requirements" / "build.txt"
+    _step("uv", "uv", [build], lambda: _packages(build))
     if not node.machine_node():
         wheel = ROOT / "requirements" / "node.txt"
-        _step("Node", "node", [wheel], lambda: _pip("-r", wheel))
+        _step("Node", "node", [wheel], lambda: _packages(wheel))
     _beside_each_other(
         partial(_python_side, purpose),
         partial(_node_side, purpose),
-        partial(_machine_side, purpose, engine=engine),
+        partial(_machine_side, purpose),
         partial(_documentation_side, purpose),
     )
     # Not editable: Jupyter finds the page extension and the settings among the environment's shared files.
@@ -86,7 +88,7 @@ def _beside_each_other(*parts: Callable[[], None]) -> None:
 def _python_side(purpose: str) -> None:
     requirements = _requirements(purpose)
     if purpose == "test" or not _done("requirements-test", [_requirements("test")]):
-        _step("Python packages", f"requirements-{purpose}", [requirements], lambda: _packages(requirements))
+        _step("Python packages", f"requirements-{purpose}", [requirements], lambda: _environment(requirements))
     own = [*ROOT.glob("*/pyproject.toml"), ROOT / "pyproject.toml"]
     _step("Inset's service and hub", "own", own, lambda: _pip_own("-e", ROOT, "-e", ROOT / "hub"))
     if purpose == "test":
@@ -101,14 +103,9 @@ def _node_side(purpose: str) -> None:
     _step("SDK and page extension", "build", _front_end_sources(), partial(_npm, "frontend-snippet", "run", "build"))
 
 
-def _machine_side(purpose: str, *, engine: bool) -> None:
+def _machine_side(purpose: str) -> None:
     if purpose == "test":
         _debian_packages()
-    if engine:
-        try:
-            docker_engine.main()
-        except docker_engine.Failed as exc:
-            raise Failed(str(exc)) from exc
 
 
 def _documentation_side(purpose: str) -> None:
@@ -138,19 +135,16 @@ def _npm(folder: str, *arguments: str) -> None:
 
 
 def _packages(requirements: Path) -> None:
-    """Install them, but for what compiles a grammar for two seconds at every start of everything here.
+    _call([sys.executable, ROOT / "dev" / "packages.py", PYTHON, requirements])
+
+
+def _environment(requirements: Path) -> None:
+    """Install all of them, but for what compiles a grammar for two seconds at every start of everything here.
 
     jsonschema does without, but for checking the format "iri", which nothing asks for.
     """
-    # pip would write the byte code with one processor.
-    _pip("--no-compile", "-r", requirements)
+    _packages(requirements)
     _call([PYTHON, "-m", "pip", "uninstall", "--disable-pip-version-check", "--yes", "rfc3987-syntax", "lark"])
-    _call([PYTHON, "-m", "compileall", "-q", "-j", "0", VENV / "lib"])
-
-
-def _pip(*arguments: object) -> None:
-    # What is required is compiled whole: that pip need not look for more spares a quarter of its time.
-    _call([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--require-hashes", *arguments])
 
 
 def _pip_own(*arguments: object) -> None:
@@ -169,14 +163,13 @@ def _debian_packages() -> None:
     missing = [package for package, command in DEBIAN_PACKAGES.items() if not shutil.which(command, path=where)]
     if not missing:
         return
-    packages = " ".join(missing)
-    if not shutil.which("apt-get") or os.geteuid() != 0:
+    if not debian.can_install():
+        packages = " ".join(missing)
         raise Failed(f"The tests need Debian's packages: `apt-get install {packages}` as root, and run this again.")
 
     def install() -> None:
-        _call(["apt-get", "update"])
         with _no_service_starts():
-            _call(["apt-get", "install", "-y", "--no-install-recommends", *missing, "fonts-dejavu-core"])
+            debian.install([*missing, "fonts-dejavu-core"], _call)
 
     _step("Debian packages", "debian", [], install, always=True)
 
@@ -260,7 +253,7 @@ def _call(command: Sequence[object], *, cwd: Path = ROOT, env: dict[str, str] | 
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], engine="engine" in sys.argv[2:])
+        main(sys.argv[1])
     except Failed as exc:
         print(f"\n{exc}", file=sys.stderr)
         sys.exit(1)

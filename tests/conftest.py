@@ -9,6 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.chromium import chromium_for_all
 from tests.support.databases import database_kind, databases, run_on_each
+from tests.support.scratch import keep_files_in_memory
 
 __all__ = ["chromium_for_all", "database_kind", "databases"]
 
@@ -19,6 +20,11 @@ pytest_generate_tests = run_on_each
 
 # Other tests take the processors too: what a page shall show is waited for longer than Playwright's five seconds.
 expect.set_options(timeout=20_000)
+
+
+def pytest_configure() -> None:
+    """Choose where files go before the first test, and the first worker, asks for some."""
+    keep_files_in_memory()
 
 
 class _ByParts(LoadScopeScheduling):

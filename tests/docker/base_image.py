@@ -10,15 +10,15 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+import packages
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 PACKAGES = "ca-certificates,python3,python3-venv,usr-is-merged"
 MERGED = "/usr/share/mmdebstrap/hooks/merged-usr"
 """As Debian's own installer makes it; a package would do it later, with the whole of Perl."""
-PIP_OPTIONS = ("index-url", "extra-index-url", "trusted-host")
 UNUSED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 
 
@@ -60,14 +60,9 @@ def _mirror(release: str) -> str:
 
 
 def _package_indexes() -> dict[str, str]:
-    """Where this machine has pip and npm look instead of the public indexes, as environment for both."""
-    found = {}
-    for line in _run(sys.executable, "-m", "pip", "config", "list").splitlines():
-        # `global.index-url='…'`, `:env:.index-url='…'`; folders of this machine do not exist in the image.
-        option, _, value = line.partition("=")
-        name, value = option.rpartition(".")[2], value.strip("'\"")
-        if name in PIP_OPTIONS and "file:" not in value and not value.startswith("/"):
-            found[f"PIP_{name.upper().replace('-', '_')}"] = value
+    """Where this machine has pip, uv and npm look instead of the public indexes, as environment for all of them."""
+    found = {f"PIP_{option.upper().replace('-', '_')}": value for option, value in packages.indexes().items()}
+    found |= packages.uv_settings()
     if npm := shutil.which("npm"):
         found["NPM_CONFIG_REGISTRY"] = _run(npm, "config", "get", "registry").strip()
     return found

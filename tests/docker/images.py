@@ -9,10 +9,9 @@ import tempfile
 import time
 
 import docker_engine
-from compose import Composed
+from compose import ROOT, Composed
 
 from tests.docker.base_image import base_image
-from tests.support.real_hub import ROOT
 
 TAG = os.environ.get("INSET_TAG", "test")
 TIMES = ROOT / ".artifacts" / "images.txt"
