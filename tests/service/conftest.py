@@ -121,11 +121,13 @@ _TRUSTED = httpx.create_ssl_context()
 @asynccontextmanager
 async def running_service(settings: Settings, hub: FakeHub, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
     """Run a replica of the service, and give a client of it."""
+    # The bridges' client goes last: a connection that it was just making while it went would never be closed.
     async with (
+        httpx.AsyncClient(timeout=60, verify=False) as bridges,
         served(create_app(settings, trusted=_TRUSTED)) as url,
         httpx.AsyncClient(base_url=url, headers=headers, timeout=60, verify=False) as client,
-        httpx.AsyncClient(base_url=url, timeout=60, verify=False) as bridges,
     ):
+        bridges.base_url = url
         hub.service = bridges
         yield client
 
