@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many tests run at a time: on two processors a third one makes them wait for each other, and gains little.
 WORKERS ?= 2
 
-.PHONY: help run up down test test-sdk installed images check soak bench bench-bridges bench-check bench-requests bench-sessions bench-story bench-users docs lint openapi
+.PHONY: help run up down test test-sdk checked images check soak bench bench-bridges bench-check bench-requests bench-sessions bench-story bench-users docs lint openapi
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -20,7 +20,8 @@ down:  ## save and stop what make up started; data and secrets stay
 	@$(PYTHON) dev/compose.py down
 
 test:  ## install, and run all tests against real parts
-	@$(MAKE) --no-print-directory -j 3 lint test-sdk images
+	@$(PYTHON) dev/install.py environment
+	@$(MAKE) --no-print-directory -j 2 checked images
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
 check:  ## format, lint, types, imports, fast tests
@@ -69,17 +70,18 @@ bench-users:  ## have users with real servers and kernels work, until the machin
 docs:  ## build the documentation's site into .artifacts/site
 	@$(PYTHON) dev/documentation.py build
 
-installed:
+checked:
 	@$(PYTHON) dev/install.py test
+	@$(MAKE) --no-print-directory -j 2 lint test-sdk
 
 images:
 	@$(PYTHON) dev/docker_engine.py
-	@PYTHONPATH=dev $(PYTHON) -m tests.docker.images
+	@PYTHONPATH=dev $(BIN)/python -m tests.docker.images
 
-test-sdk: installed
+test-sdk:
 	@$(PYTHON) dev/node.py npm frontend-snippet --silent test
 
-lint: installed
+lint:
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make check: it formats."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy

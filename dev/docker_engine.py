@@ -42,7 +42,7 @@ def main() -> None:
     if on_debian and missing:
         _say(f"installing {', '.join(missing)}")
         # Services are not started by the packages' scripts where there is no systemd; `_start` does it.
-        debian.install(missing, _call)
+        debian.install(missing, _call, services=True)
     if not docker():
         raise Failed("The image tests need Docker. Install it and start it, or run this as root on Debian.")
     if not answers():

@@ -1,9 +1,9 @@
 """Installs into the checkout what `make run` or `make test` needs, and only what has changed since the last time.
 
-    python3 dev/install.py run|test
+    python3 dev/install.py run|test|environment
 
-Parts that need nothing of each other are installed beside each other. Uses nothing but Python itself: it runs before
-anything is installed.
+`environment` makes the Python environment, and puts nothing into it. Parts that need nothing of each other are
+installed beside each other. Uses nothing but Python itself: it runs before anything is installed.
 """
 
 import hashlib
@@ -14,9 +14,8 @@ import sys
 import threading
 import time
 import venv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -44,9 +43,6 @@ DEBIAN_PACKAGES = {
 Debian's packages, by their commands.
 """
 
-POLICY = Path("/usr/sbin/policy-rc.d")
-"""What Debian asks before a package starts its service."""
-
 OLDEST_PYTHON = (3, 11)
 
 
@@ -55,14 +51,15 @@ class Failed(Exception):
 
 
 def main(purpose: str) -> None:
-    """Install for `run` or for `test`."""
+    """Install for `run` or for `test`, or nothing yet: `environment`."""
     if sys.version_info < OLDEST_PYTHON:
         raise Failed(f"Inset needs Python 3.11 or newer, and this is {sys.version.split()[0]}. Set PYTHON=… for make.")
     LOG.parent.mkdir(exist_ok=True)
     LOG.write_bytes(b"")
     _step("Python environment", "venv", [], _make_venv)
-    build = ROOT / "requirements" / "build.txt"
-    _step("uv", "uv", [build], lambda: _packages(build))
+    if purpose == "environment":
+        return
+    _uv()
     if not node.machine_node():
         wheel = ROOT / "requirements" / "node.txt"
         _step("Node", "node", [wheel], lambda: _packages(wheel))
@@ -134,6 +131,14 @@ def _npm(folder: str, *arguments: str) -> None:
     _call(command, cwd=ROOT / folder, env=node.npm_environment())
 
 
+def _uv() -> None:
+    build = ROOT / "requirements" / "build.txt"
+    try:
+        _step("uv", "uv", [build], lambda: _packages(build))
+    except Failed as exc:
+        print(f"  uv can't be installed here, so pip does it all, which takes minutes longer. {exc}", flush=True)
+
+
 def _packages(requirements: Path) -> None:
     _call([sys.executable, ROOT / "dev" / "packages.py", PYTHON, requirements])
 
@@ -167,31 +172,15 @@ def _debian_packages() -> None:
         packages = " ".join(missing)
         raise Failed(f"The tests need Debian's packages: `apt-get install {packages}` as root, and run this again.")
 
-    def install() -> None:
-        with _no_service_starts():
-            debian.install([*missing, "fonts-dejavu-core"], _call)
-
-    _step("Debian packages", "debian", [], install, always=True)
+    # nginx would listen on port 80 at once, PostgreSQL on 5432.
+    work = partial(debian.install, [*missing, "fonts-dejavu-core"], _call, services=False)
+    _step("Debian packages", "debian", [], work, always=True)
 
 
 def _where() -> str:
     """Say where commands are: Debian keeps nginx where only root looks, and PostgreSQL where nobody does."""
     servers = map(str, Path("/usr/lib/postgresql").glob("*/bin"))
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", *servers])
-
-
-@contextmanager
-def _no_service_starts() -> Iterator[None]:
-    """Keep packages from starting what they install: nginx would listen on port 80, PostgreSQL on 5432."""
-    if POLICY.exists():
-        yield
-        return
-    POLICY.write_text("#!/bin/sh\nexit 101\n")
-    POLICY.chmod(0o755)
-    try:
-        yield
-    finally:
-        POLICY.unlink()
 
 
 def _front_end_sources() -> list[Path]:

@@ -16,6 +16,9 @@ from node import VENV
 _OPTIONS = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "trusted-host": "UV_INSECURE_HOST"}
 """pip's options that say where packages are, and uv's name for each: it does not read pip's settings."""
 
+_LEVELS = ("global.", "install.", ":env:.")
+"""Where pip's settings are, the last of which counts."""
+
 
 def install(python: Path, requirements: Path) -> None:
     """Install them into an environment. Raises `CalledProcessError`, having tried both."""
@@ -24,31 +27,30 @@ def install(python: Path, requirements: Path) -> None:
     uv = VENV / "bin" / "uv"
     if uv.exists():
         by_uv = [uv, "pip", *exactly, "--compile-bytecode", "--python", python]
-        if subprocess.run(by_uv, env={**os.environ, **uv_settings()}, check=False).returncode == 0:
+        if subprocess.run(by_uv, env={**uv_settings(python), **os.environ}, check=False).returncode == 0:
             return
     subprocess.run([python, "-m", "pip", "--disable-pip-version-check", *exactly], check=True)
 
 
-def uv_settings() -> dict[str, str]:
-    """Give uv's environment: it looks where this machine's pip looks, and trusts whom this machine trusts."""
+def uv_settings(python: Path) -> dict[str, str]:
+    """Give uv's environment: it looks where the pip of an environment looks, and trusts whom this machine trusts."""
     # A package may be in one index in one version, and in another in another: its hash says which is meant.
-    named = {_OPTIONS[option]: value for option, value in indexes().items()}
+    named = {_OPTIONS[option]: value for option, value in indexes(python).items()}
     return {"UV_SYSTEM_CERTS": "1", "UV_INDEX_STRATEGY": "unsafe-best-match", **named}
 
 
-def indexes() -> dict[str, str]:
-    """Give where this machine's pip looks instead of the public index, by pip's options; folders do not count."""
-    # A Python that has no pip says nothing.
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+def indexes(python: Path) -> dict[str, str]:
+    """Give where an environment's pip looks instead of the public index, by pip's options; folders do not count."""
+    command: list[str | Path] = [python, "-m", "pip", "config", "list"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    settings = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
     found: dict[str, str] = {}
-    for line in told.splitlines():
-        # `global.index-url='…'`, `:env:.extra-index-url='…\n…'`: the environment's come first, and count.
-        name, _, value = line.partition("=")
-        option = name.rpartition(".")[2]
-        named = [word for word in value.strip("'\"").replace("\\n", " ").split() if "file:" not in word]
-        if option in _OPTIONS and named:
-            found.setdefault(option, " ".join(named))
+    for level in _LEVELS:
+        for option in _OPTIONS:
+            # 'https://…\nhttps://…'
+            words = settings.get(level + option, "").strip("'\"").replace("\\n", " ").split()
+            if named := [word for word in words if not word.startswith(("file:", "/", "."))]:
+                found[option] = " ".join(named)
     return found
 
 

@@ -10,9 +10,11 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
+import debian
 import packages
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -55,14 +57,19 @@ def _make(docker: str, name: str, environment: dict[str, str]) -> None:
 
 def _mirror(release: str) -> str:
     fields = "$(CODENAME) $(COMPONENT) $(REPO_URI)"
-    told = _run("apt-get", "indextargets", "--format", fields, "Created-By: Packages").split("\n")
-    return next(line.split()[2] for line in told if line.startswith(f"{release} main "))
+    asked = ("apt-get", "indextargets", "--format", fields, "Created-By: Packages")
+    told = _run(*asked)
+    if not told:  # apt has no lists yet
+        debian.update(lambda command: print(_run(*command), end=""))
+        told = _run(*asked)
+    return next(line.split()[2] for line in told.split("\n") if line.startswith(f"{release} main "))
 
 
 def _package_indexes() -> dict[str, str]:
     """Where this machine has pip, uv and npm look instead of the public indexes, as environment for all of them."""
-    found = {f"PIP_{option.upper().replace('-', '_')}": value for option, value in packages.indexes().items()}
-    found |= packages.uv_settings()
+    python = Path(sys.executable)
+    found = {f"PIP_{option.upper().replace('-', '_')}": value for option, value in packages.indexes(python).items()}
+    found |= packages.uv_settings(python)
     if npm := shutil.which("npm"):
         found["NPM_CONFIG_REGISTRY"] = _run(npm, "config", "get", "registry").strip()
     return found

@@ -1,7 +1,7 @@
 """The images that tests run, built from this checkout.
 
 `python -m tests.docker.images` builds them all beside each other, before any test has to wait for one: what tests build
-comes from the engine's cache then.
+comes from the engine's cache then. It runs beside the installation, and so uses nothing but Python itself.
 """
 
 import os

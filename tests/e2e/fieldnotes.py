@@ -38,7 +38,7 @@ async def run_cell(frame: FrameLocator, code: str, shown: str) -> None:
 async def save(page: Page) -> None:
     """Press the host's own Save, and wait until it is done. It can't be pressed where an autosave was faster."""
     with suppress(NotInTime):
-        await page.locator("#save").click(timeout=3_000)
+        await page.locator("#save").click(timeout=10_000)
     await saved(page)
 
 

@@ -1,7 +1,7 @@
 """Where the tests keep their files: in memory where there is room, since many thousands of them are made and removed.
 
-ext4 looks at each file number that was freed in the last minutes before it gives out one: a test's database with its
-four hundred files took 0.15 s of a processor there, and 0.03 in memory.
+ext4 looks at each file number that was freed in the last minutes before it gives out one: to make and remove a test's
+database of four hundred files took 0.18 s there, and takes 0.05 in memory.
 """
 
 import os
