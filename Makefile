@@ -21,7 +21,7 @@ down:  ## save and stop what make up started; data and secrets stay
 
 test:  ## install, and run all tests against real parts
 	@$(PYTHON) dev/install.py environment
-	@$(MAKE) --no-print-directory -j 2 checked images
+	@$(MAKE) --no-print-directory -j 3 checked images
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
 check:  ## format, lint, types, imports, fast tests
@@ -72,7 +72,7 @@ docs:  ## build the documentation's site into .artifacts/site
 
 checked:
 	@$(PYTHON) dev/install.py test
-	@$(MAKE) --no-print-directory -j 2 lint test-sdk
+	@$(MAKE) --no-print-directory lint test-sdk
 
 images:
 	@$(PYTHON) dev/docker_engine.py
