@@ -9,6 +9,7 @@ installed.
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from node import VENV
@@ -27,15 +28,15 @@ def install(python: Path, requirements: Path) -> None:
     uv = VENV / "bin" / "uv"
     if uv.exists():
         by_uv = [uv, "pip", *exactly, "--compile-bytecode", "--python", python]
-        if subprocess.run(by_uv, env={**uv_settings(python), **os.environ}, check=False).returncode == 0:
+        if subprocess.run(by_uv, env={**uv_settings(indexes(python)), **os.environ}, check=False).returncode == 0:
             return
     subprocess.run([python, "-m", "pip", "--disable-pip-version-check", *exactly], check=True)
 
 
-def uv_settings(python: Path) -> dict[str, str]:
-    """Give uv's environment: it looks where the pip of an environment looks, and trusts whom this machine trusts."""
+def uv_settings(of_pip: Mapping[str, str]) -> dict[str, str]:
+    """Give uv's environment: it looks in the `indexes` of a pip, and trusts whom this machine trusts."""
     # A package may be in one index in one version, and in another in another: its hash says which is meant.
-    named = {_OPTIONS[option]: value for option, value in indexes(python).items()}
+    named = {_OPTIONS[option]: value for option, value in of_pip.items()}
     return {"UV_SYSTEM_CERTS": "1", "UV_INDEX_STRATEGY": "unsafe-best-match", **named}
 
 

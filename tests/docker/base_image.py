@@ -67,9 +67,9 @@ def _mirror(release: str) -> str:
 
 def _package_indexes() -> dict[str, str]:
     """Where this machine has pip, uv and npm look instead of the public indexes, as environment for all of them."""
-    python = Path(sys.executable)
-    found = {f"PIP_{option.upper().replace('-', '_')}": value for option, value in packages.indexes(python).items()}
-    found |= packages.uv_settings(python)
+    told = packages.indexes(Path(sys.executable))
+    found = {f"PIP_{option.upper().replace('-', '_')}": value for option, value in told.items()}
+    found |= packages.uv_settings(told)
     if npm := shutil.which("npm"):
         found["NPM_CONFIG_REGISTRY"] = _run(npm, "config", "get", "registry").strip()
     return found
