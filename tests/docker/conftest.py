@@ -7,10 +7,10 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page
 
+from tests.docker.by_edge import by_edge
 from tests.docker.deployment import Deployment, deployment
 from tests.docker.sessions import no_session_left
 from tests.support.chromium import chromium
-from tests.support.edge import SERVICE_NAME
 from tests.support.hosts import TestHost
 
 PASSWORD = "fieldnotes"
@@ -32,19 +32,7 @@ def host(running: Deployment) -> TestHost:
 @pytest.fixture
 async def api(running: Deployment, host: TestHost) -> AsyncIterator[httpx.AsyncClient]:
     """The service by the edge, called with the token of the host's user ada; no session is left open at the end."""
-
-    async def by_name(request: httpx.Request) -> None:
-        # Python does not resolve such a name.
-        request.headers["Host"] = f"{SERVICE_NAME}:{running.port}"
-        request.extensions["sni_hostname"] = SERVICE_NAME
-
-    async with httpx.AsyncClient(
-        base_url=f"https://127.0.0.1:{running.port}",
-        headers=host.bearer("ada"),
-        verify=running.front.trust(),
-        event_hooks={"request": [by_name]},
-        timeout=60,
-    ) as client:
+    async with by_edge(running.port, running.front.trust(), headers=host.bearer("ada")) as client:
         yield client
         await no_session_left(running, client)
 

@@ -79,8 +79,7 @@ async def follow(
     """Note a session's events up to its end, across as many streams as that takes; none may be refused or cut."""
     while not heard or heard[-1][0] != "ended":
         after = heard[-1][1]["id"] if heard else 0
-        headers = {**host.bearer("ada"), "Connection": "close"}
-        async for event in events(api, session_id, after=after, headers=headers):
+        async for event in events(api, session_id, after=after, headers=host.bearer("ada")):
             heard.append(event)
             if event[0] == "ended":
                 return

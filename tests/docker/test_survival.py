@@ -12,14 +12,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 
-import httpx
 import pytest
 
 from tests.docker import failing
+from tests.docker.by_edge import by_edge
 from tests.docker.deployment import Deployment
 from tests.docker.traffic import Traffic, traffic
 from tests.service.conftest import document, problem
-from tests.support.edge import SERVICE_NAME
 from tests.support.hosts import TestHost
 from tests.support.real_hub import ROOT
 
@@ -159,14 +158,7 @@ async def nothing_lost(running: Deployment, host: TestHost, people: Traffic) -> 
     await people.end()
     acknowledged = sum(len(author.ledger.acknowledged) for author in people.authors)
     written = sum(typist.written for typist in people.typists)
-
-    async def by_name(request: httpx.Request) -> None:
-        # Python does not resolve such a name.
-        request.headers["Host"] = f"{SERVICE_NAME}:{running.port}"
-        request.extensions["sni_hostname"] = SERVICE_NAME
-
-    base, hooks = f"https://127.0.0.1:{running.port}", {"request": [by_name]}
-    async with httpx.AsyncClient(base_url=base, verify=running.front.trust(), event_hooks=hooks, timeout=60) as http:
+    async with by_edge(running.port, running.front.trust()) as http:
         versions = await people.audit(http, host)
     note(f"  {acknowledged} saves acknowledged by the API, {written} by Jupyter; {versions} versions there, lost: 0")
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.docker import images
+from tests.docker.by_edge import by_edge
 from tests.docker.sessions import reached
 from tests.docker.swarm import PORT, Swarm, swarm
 from tests.service.conftest import document
@@ -86,19 +87,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
 async def api(running: Swarm) -> AsyncIterator[httpx.AsyncClient]:
     """The service by the edge, called with the token of the demo's user ada; nothing is left open at the end."""
 
-    async def by_name(request: httpx.Request) -> None:
-        # Python does not resolve such a name.
-        request.headers["Host"] = f"{SERVICE_NAME}:{PORT}"
-        request.extensions["sni_hostname"] = SERVICE_NAME
+    async def signed(request: httpx.Request) -> None:
         # A token lasts five minutes, and on a slow machine a test lasts longer.
         request.headers.update(DEMO.bearer("ada"))
 
-    async with httpx.AsyncClient(
-        base_url=f"https://{running.address}:{PORT}",
-        verify=running.trust(),
-        event_hooks={"request": [by_name]},
-        timeout=60,
-    ) as client:
+    async with by_edge(PORT, running.trust(), address=running.address) as client:
+        client.event_hooks["request"].append(signed)
         # An edge that was there before the service looks for it every three seconds, and says so until then.
         async with asyncio.timeout(60):
             while (await client.get("/healthz")).status_code != 200:
