@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # How many tests run at a time: on two processors a third one makes them wait for each other, and gains little.
 WORKERS ?= 2
+# Where it is set, as in many images of Python, each of the processes that are started compiles all of Inset anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run up down test test-sdk checked images check soak bench bench-bridges bench-check bench-requests bench-sessions bench-story bench-users docs lint openapi
 
