@@ -2,13 +2,12 @@
 
 import sys
 
-from inset.uncollected import uncollected
+from inset.importing import uncollected, without_the_unneeded
 
 
 def main() -> int:
     """Run one command, and give its exit code."""
-    # httpx takes itself for one without a command line, whose libraries nothing here uses.
-    sys.modules["httpx._main"] = None  # type: ignore[assignment]
+    without_the_unneeded()
     with uncollected():
         from inset.cli import main as run
     return run()

@@ -29,6 +29,7 @@ from inset.errors import Problem, Upstream
 from inset.hosts import add_key, apply_hosts, list_hosts, remove_host, retire_key
 from inset.hubs import Hubs
 from inset.hubs_command import add_hubs_command
+from inset.importing import import_fastapi, uncollected
 from inset.logs import install_logs
 from inset.models import Algorithm
 from inset.models.capabilities import read
@@ -42,7 +43,6 @@ from inset.settings import Settings
 from inset.signing import Signer
 from inset.store.sealing import require_keys
 from inset.sweeping import sweep
-from inset.uncollected import uncollected
 from inset.users import revoke_user
 from inset.webhook_commands import add_webhook_commands
 
@@ -147,6 +147,7 @@ def _serve(settings: Settings) -> None:
     asyncio.run(_require_isolation(settings, trusted))
     install_logs(settings.log_format, settings.log_level)
     with uncollected():
+        import_fastapi()
         from inset.serving import serve  # here: FastAPI and the routes are half of all imports, and no other command's
 
     serve(settings, trusted)

@@ -40,7 +40,7 @@ LAYERS = [
     ["models"],
     ["errors", "settings", "clock"],
     ["logs", "traces"],
-    ["acting", "metrics", "departure", "uncollected"],
+    ["acting", "metrics", "departure", "importing"],
     [""],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

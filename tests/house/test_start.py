@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.serving import Inset
+from tests.support.real_hub import ROOT
 
 LATER = [
     "alembic",
@@ -16,6 +17,7 @@ LATER = [
     "nbdime",
     "nbformat",
     "opentelemetry.sdk",
+    "pydantic.v1.main",
     "rich",
     "websockets.asyncio.client",
 ]
@@ -31,7 +33,7 @@ def test_serving_on_sqlite_imports_only_what_its_first_answers_need(tmp_path: Pa
         environment = {**inset.environment, "INSET_LISTEN_PORT": str(taken.getsockname()[1])}
         imported = _imported("serve", environment=environment)
 
-    assert {"fastapi", "sqlalchemy", "inset.routes.sessions"} <= imported
+    assert {"fastapi.routing", "sqlalchemy", "inset.routes.sessions"} <= imported
     assert imported.isdisjoint(LATER), sorted(imported.intersection(LATER))
 
 
@@ -40,6 +42,25 @@ def test_other_commands_import_no_web_framework(tmp_path: Path) -> None:
 
     assert "inset.cli" in imported
     assert imported.isdisjoint({*LATER, "fastapi", "starlette", "uvicorn"})
+
+
+def test_fastapis_models_of_a_description_are_built_when_one_is_asked_for() -> None:
+    program = """
+from inset.importing import import_fastapi, without_the_unneeded
+without_the_unneeded()
+import_fastapi()
+
+from fastapi.openapi.models import OpenAPI
+from pydantic import BaseModel
+assert not OpenAPI.__pydantic_complete__
+assert "defer_build" not in BaseModel.model_config
+
+from inset.cli import main
+main(["openapi"])
+assert OpenAPI.__pydantic_complete__
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said == (ROOT / "docs" / "openapi.json").read_text()
 
 
 def _imported(*arguments: str, environment: dict[str, str]) -> set[str]:
