@@ -1,8 +1,8 @@
 # Everything Inset needs is installed into this checkout; Python 3.11 and make are all that must be there.
 PYTHON ?= python3
 BIN := .venv/bin
-# How many tests run at a time: on two processors a third one makes them wait for each other, and gains little.
-WORKERS ?= 2
+# How many tests run at a time: on two processors two that compute, and one that mostly waits (tests/support/scheduler.py).
+WORKERS ?= 3
 # Where it is set, as in many images of Python, each of the processes that are started compiles all of Inset anew.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -115,6 +115,8 @@ class Stack:
             self._launch("demo", [sys.executable, "-m", "demo"], environment, cwd=ROOT / "frontend-snippet")
             self._until_it_answers("service", f"http://127.0.0.1:{self.ports.service}/readyz")
             self._until_it_answers("demo", f"http://127.0.0.1:{self.ports.demo}/")
+            # Before a hub that dies at once has left its proxy to nobody.
+            self._note_descendants()
         except BaseException:
             self.stop()
             raise
