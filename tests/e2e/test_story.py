@@ -13,7 +13,7 @@ from playwright.async_api import Page, Route, expect
 from tests.e2e import fieldnotes
 from tests.e2e.conftest import log_in
 from tests.service.conftest import document, events, problem, until
-from tests.support.notebook_page import type_in_last_cell
+from tests.support.notebook_page import type_in_last_cell, until_connected
 from tests.support.serving import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -27,7 +27,6 @@ async def test_write_run_save_end_and_find_the_work_again(page: Page, stack, api
 
     frame = await fieldnotes.opened(page)
     await fieldnotes.run_cell(frame, "print(6 * 7)", "42")
-    await expect(page.locator("#save")).to_have_text("Save")
     await page.screenshot(path=pictures / "unsaved.png")
     await fieldnotes.save(page)
     await page.screenshot(path=pictures / "saved.png")
@@ -239,7 +238,9 @@ async def test_a_framing_page_on_another_origin_is_refused(page: Page, browser, 
         other.on("console", lambda message: refused.append(message.text))
         await other.goto(hostile_url.replace("127.0.0.1", "localhost"))
         await expect(other).to_have_title("1")
-        assert any("frame-ancestors" in text for text in refused), refused
+        async with asyncio.timeout(20):
+            while not any("frame-ancestors" in text for text in refused):
+                await asyncio.sleep(0.1)
     # The stolen URL was not even spent.
     assert (await api.get(f"/v1/sessions/{session['id']}")).json()["state"] == "ready"
 
@@ -249,7 +250,6 @@ async def test_a_save_from_inside_the_notebook_reaches_the_database_and_the_host
     await fieldnotes.create(page, f"Saved by {how}")
     frame = await fieldnotes.opened(page)
     await fieldnotes.run_cell(frame, "print('inside')", "inside")
-    await expect(page.locator("#save")).to_have_text("Save")
 
     match how:
         case "button":
@@ -280,7 +280,6 @@ async def test_the_hosts_save_never_stores_stale_content(page: Page, api):
 
     for word in ("first", "second", "third"):
         await type_in_last_cell(frame, f"# {word}\n")
-        await expect(page.locator("#save")).to_have_text("Save")
         await fieldnotes.save(page)
         content = (await api.get(f"/v1/notebooks/{await fieldnotes.notebook_id(page)}/content")).text
         assert f"# {word}" in content
@@ -289,6 +288,7 @@ async def test_the_hosts_save_never_stores_stale_content(page: Page, api):
 async def test_a_save_over_rest_asks_the_open_page_for_its_edits(page: Page, api):
     await fieldnotes.create(page, "Saved by the backend")
     frame = await fieldnotes.opened(page)
+    await until_connected(frame)
     await type_in_last_cell(frame, "# only in the browser")
     notebook = await fieldnotes.notebook_id(page)
     live = (await api.get("/v1/sessions", params={"state": "live"})).json()["items"]
@@ -305,6 +305,7 @@ async def test_a_save_over_rest_asks_the_open_page_for_its_edits(page: Page, api
 async def test_ending_the_session_keeps_edits_that_were_never_saved(page: Page, api):
     await fieldnotes.create(page, "Ended in a hurry")
     frame = await fieldnotes.opened(page)
+    await until_connected(frame)
     await type_in_last_cell(frame, "# not saved by anybody")
 
     await fieldnotes.end_session(page)

@@ -31,7 +31,8 @@ class Balancer:
     async def watch(self) -> None:
         """Ask the replicas again and again, as a balancer's health checks do."""
         while True:
-            self._ready = [url for url in self._urls if await self._is_ready(url)]
+            ready = await asyncio.gather(*map(self._is_ready, self._urls))
+            self._ready = [url for url, is_ready in zip(self._urls, ready, strict=True) if is_ready]
             await asyncio.sleep(_ASKS_EVERY)
 
     async def until_ready(self, url: str) -> None:

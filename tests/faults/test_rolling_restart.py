@@ -82,7 +82,7 @@ class Load:
 
 
 async def test_a_rolling_restart_drops_no_call_no_event_and_no_save(new_replica, hub, host, capsys):
-    replicas = [new_replica(INSET_SHUTDOWN_DELAY="3"), new_replica(INSET_SHUTDOWN_DELAY="3")]
+    replicas = [new_replica(INSET_SHUTDOWN_DELAY="8"), new_replica(INSET_SHUTDOWN_DELAY="8")]
     await asyncio.gather(*[replica.start() for replica in replicas])
     async with (
         balanced([replica.url for replica in replicas]) as (url, balancer),

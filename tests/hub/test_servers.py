@@ -24,7 +24,7 @@ async def test_a_start_is_answered_at_once(stock_hub: RealHub):
         options = {"server_id": "11111111-2222", "origins": []}
         answer = await api.post("/users/seat-001/server", json={"user_options": options})
         assert answer.status_code == 202
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 5  # by itself JupyterHub holds it for ten
     await stock_hub.stop_server("seat-001")
 
 

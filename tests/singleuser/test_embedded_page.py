@@ -16,7 +16,7 @@ from tests.fakes.fake_service import FakeService, FakeVersion
 from tests.singleuser.conftest import Seat, notebook
 from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium, fresh_page
 from tests.support.host_page import HostPage, host_page
-from tests.support.notebook_page import run_in_last_cell
+from tests.support.notebook_page import run_in_last_cell, until_connected
 from tests.support.real_hub import RealHub
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -221,7 +221,7 @@ async def _minted(host: HostPage, count: int) -> None:
 
 
 async def test_the_service_gets_unsaved_edits_when_it_asks(embedded: Embedded):
-    await embedded.open(embedded.way_in())
+    await until_connected(await embedded.open(embedded.way_in()))
     await embedded.type("not_saved_yet = 1")
 
     answer = await embedded.seat.flush(embedded.path, ask_page=True)

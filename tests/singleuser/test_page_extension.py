@@ -20,6 +20,7 @@ from tests.support.real_hub import ROOT, free_ports
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PATH = "work/n1/story.ipynb"
+DOCUMENTS = "@jupyterlab/docmanager-extension:plugin"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,14 @@ async def host(host_port: int, jupyter: PlainJupyter) -> AsyncIterator[HostPage]
     jupyter.write(PATH, "1 + 1")
     async with host_page(port=host_port, frame_urls=[jupyter.page(PATH, interface="notebook")]) as host:
         yield host
+
+
+@pytest.fixture
+def no_autosave(jupyter: PlainJupyter) -> Iterator[None]:
+    """None that a test could take two minutes to meet."""
+    jupyter.set(DOCUMENTS, '{"autosaveInterval": 120}')
+    yield
+    jupyter.set(DOCUMENTS, "{}")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -199,6 +208,7 @@ async def test_a_save_while_the_file_is_renamed_makes_no_second_one(
     (jupyter.root / new).unlink()
 
 
+@pytest.mark.usefixtures("no_autosave")
 async def test_what_is_typed_during_a_save_is_not_taken_for_saved(
     page: Page, host: HostPage, jupyter: PlainJupyter
 ) -> None:
@@ -714,9 +724,8 @@ AT = """(cell) => {
 """How far a cell is from the top, in pixels."""
 
 
-async def test_jupyters_own_save_is_followed_from_its_beginning(
-    page: Page, host: HostPage, jupyter: PlainJupyter
-) -> None:
+@pytest.mark.usefixtures("no_autosave")
+async def test_jupyters_own_save_is_followed_from_its_beginning(page: Page, host: HostPage) -> None:
     frame = await open_notebook(page, host)
     await type_into(frame, "followed = 1")
     await told(page, "saveState", state="unsaved")

@@ -111,14 +111,14 @@ async def test_a_page_that_is_silent_is_waited_for_and_told_of(page: Page):
     begun = time.monotonic()
     answer = (await page.seat.flush(page.path, ask_page=True)).json()
     assert answer["flushed"] is False
-    assert 2.5 < time.monotonic() - begun < 4
+    assert 2.5 < time.monotonic() - begun < 8
 
 
 async def test_without_a_page_the_file_is_all_there_is(seat: Seat):
     _, path = await seat.load("1")
     begun = time.monotonic()
     assert (await seat.flush(path, ask_page=True)).json()["flushed"] is True
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 2.5  # a page is waited for longer
 
 
 async def test_a_page_of_another_notebook_says_so_and_is_not_waited_for(page: Page):
@@ -129,7 +129,7 @@ async def test_a_page_of_another_notebook_says_so_and_is_not_waited_for(page: Pa
     await page.absent(request=(await page.event())["request"])
 
     assert (await flushing).json()["flushed"] is True
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 2.5  # a page is waited for longer
 
 
 async def test_loading_another_version_tells_the_page_to_read_the_file_again(page: Page):

@@ -145,9 +145,8 @@ async def shown(
             await page.goto(host.url)
             if opens:
                 await page.evaluate("notebook.ready")
-            else:
-                await page.locator("#mount iframe").wait_for(state="attached")
-            yield Shown(page, page.frames[1], seat, notebook_id, path, refused)
+            # A frame that does not open is taken away again.
+            yield Shown(page, page.frames[1] if opens else page.main_frame, seat, notebook_id, path, refused)
     finally:
         await hub.stop_server(name)
 

@@ -9,6 +9,7 @@ Nothing in it belongs to an event loop, so a fixture of any scope can hold it.
 """
 
 import asyncio
+import itertools
 import os
 import shlex
 import signal
@@ -17,8 +18,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,29 @@ HUB_CONFIG = ROOT / "hub" / "jupyterhub_config.py"
 
 
 def free_ports(count: int) -> list[int]:
-    """All are held until the last is found, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Find ports that nobody has, for whoever listens on them later.
+
+    They lie below those that the system gives to who asks for any, and each worker has its own: nobody else takes them.
+    """
+    return list(itertools.islice(filter(_is_free, _OWN_PORTS), count))
+
+
+def _own_ports() -> Iterator[int]:
+    count = 20_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    begin = 12_000 + count * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    # A test may run tests of its own, which would begin with the same ones.
+    first = begin + os.getpid() % count
+    return itertools.cycle([*range(first, begin + count), *range(begin, first)])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as one, suppress(OSError):
+        one.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+_OWN_PORTS = _own_ports()
 
 
 def proxy_command() -> str:
