@@ -39,8 +39,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def _own_ports() -> Iterator[int]:
-    count = 20_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    begin = 12_000 + count * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = 20_000 // workers
+    begin = 12_000 + count * (worker % workers)  # one that takes a dead one's place has a number of its own
     # A test may run tests of its own, which would begin with the same ones.
     first = begin + os.getpid() % count
     return itertools.cycle([*range(first, begin + count), *range(begin, first)])
