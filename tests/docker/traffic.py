@@ -46,10 +46,8 @@ class Caller:
         self._answers = answers
         limits = httpx.Limits(keepalive_expiry=2, max_keepalive_connections=None if reuse else 0)
         self._http = httpx.AsyncClient(verify=running.front.trust(), timeout=LONGEST_ANSWER, limits=limits)
-        self._sending: set[asyncio.Task[httpx.Response]] = set()
 
     async def aclose(self) -> None:
-        await asyncio.gather(*self._sending, return_exceptions=True)
         await self._http.aclose()
 
     async def call(self, name: str, method: str, path: str, **call: Any) -> httpx.Response | None:
@@ -62,10 +60,12 @@ class Caller:
             sending = asyncio.create_task(
                 self._http.request(method, url, headers=headers, extensions=extensions, **call)
             )
-            self._sending.add(sending)
-            sending.add_done_callback(self._sent)
-            # Who is stopped leaves it: httpx closes no connection on which it is stopped while TLS begins.
-            answer = await asyncio.shield(sending)
+            try:
+                answer = await asyncio.shield(sending)
+            except asyncio.CancelledError:
+                # httpx closes no connection on which it is stopped while TLS begins.
+                await asyncio.gather(sending, return_exceptions=True)
+                raise
         except httpx.TimeoutException as exc:
             raise AssertionError(f"no answer within {LONGEST_ANSWER} s: {method} {path}") from exc
         except httpx.TransportError:
@@ -77,11 +77,6 @@ class Caller:
             told = _refusal(answer)
             self._answers.refused[told] = self._answers.refused.get(told, 0) + 1
         return answer
-
-    def _sent(self, sending: asyncio.Task[httpx.Response]) -> None:
-        self._sending.discard(sending)
-        if not sending.cancelled():
-            sending.exception()  # nobody may be left who asks for it
 
 
 def _refusal(answer: httpx.Response) -> str:

@@ -1,7 +1,9 @@
 """The demo as a person uses it: what to click, and what to wait for."""
 
+import asyncio
 import re
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from playwright.async_api import FrameLocator, Page, expect
 from playwright.async_api import TimeoutError as NotInTime
@@ -33,6 +35,14 @@ async def run_cell(frame: FrameLocator, code: str, shown: str) -> None:
     """Type into the last cell, run it, and wait for what it prints."""
     await run_in_last_cell(frame, code)
     await expect(frame.locator(".jp-OutputArea-output", has_text=shown).last).to_be_visible(timeout=READY_MS)
+
+
+@asynccontextmanager
+async def unsaved(page: Page) -> AsyncIterator[None]:
+    """See the host's button offer to save what is changed in this block: an autosave soon takes that back."""
+    async with asyncio.TaskGroup() as seeing:
+        seeing.create_task(expect(page.locator("#save")).to_have_text("Save", timeout=READY_MS))
+        yield
 
 
 async def save(page: Page) -> None:

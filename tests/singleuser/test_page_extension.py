@@ -14,13 +14,12 @@ from playwright.async_api import Browser, Frame, Page, Request, Route, expect
 
 from tests.support.chromium import fresh_page
 from tests.support.host_page import HostPage, host_page, saved_version
-from tests.support.plain_jupyter import EXTENSION, PlainJupyter, plain_jupyter
+from tests.support.plain_jupyter import DOCUMENTS, EXTENSION, PlainJupyter, plain_jupyter
 from tests.support.real_hub import ROOT, free_ports
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PATH = "work/n1/story.ipynb"
-DOCUMENTS = "@jupyterlab/docmanager-extension:plugin"
 
 
 @pytest.fixture(scope="module")

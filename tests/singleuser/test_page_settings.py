@@ -14,14 +14,13 @@ from playwright.async_api import Browser, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from tests.support.chromium import fresh_page
-from tests.support.plain_jupyter import EXTENSION, PlainJupyter, plain_jupyter
+from tests.support.plain_jupyter import DOCUMENTS, EXTENSION, PlainJupyter, plain_jupyter
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PATH = "work/n1/story.ipynb"
 INTERFACES = pytest.mark.parametrize("interface", ["notebook", "lab"])
 JUPYTERLABS = "@jupyterlab/apputils-extension:settings"
-DOCUMENTS = "@jupyterlab/docmanager-extension:plugin"
 SHORTCUTS = "@jupyterlab/shortcuts-extension:shortcuts"
 
 TO_THE_FRONT = """(node) => {

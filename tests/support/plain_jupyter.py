@@ -16,6 +16,8 @@ import httpx
 
 from tests.support.real_hub import ROOT, free_ports
 
+DOCUMENTS = "@jupyterlab/docmanager-extension:plugin"
+"""What keeps the settings of saving, among JupyterLab's plugins."""
 EXTENSION = ROOT / "singleuser" / "inset_bridge" / "labextension"
 
 
