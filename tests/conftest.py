@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import hypothesis
 import pytest
 from playwright.async_api import expect
 
@@ -16,6 +17,13 @@ pytest_generate_tests = run_on_each
 
 # Other tests take the processors too: what a page shall show is waited for longer than Playwright's five seconds.
 expect.set_options(timeout=20_000)
+
+
+# The same examples in each run, however long one of them takes beside other tests.
+hypothesis.settings.register_profile(
+    "inset", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("inset")
 
 
 def pytest_configure() -> None:

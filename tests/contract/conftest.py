@@ -81,7 +81,7 @@ class FullHub:
 
     hub: Hub
     finish_spawning: Callable[[], None]
-    """Let seat-001's server come up: a real one does so by itself."""
+    """Let seat-001's server come up, and those after it."""
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -92,11 +92,27 @@ async def full_hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         async with _fake(fake) as hub:
             yield FullHub(hub, fake.finish_spawning)
         return
-    config = tmp_path / "full.py"
-    limits = "c.JupyterHub.concurrent_spawn_limit, c.JupyterHub.active_server_limit = 1, 2"
-    config.write_text(f"load_subconfig({str(HUB_CONFIG)!r})\n{limits}\n")
+    config, may_spawn = tmp_path / "full.py", tmp_path / "may-spawn"
+    config.write_text(_FULL.format(config=str(HUB_CONFIG), may_spawn=str(may_spawn)))
     async with _real(tmp_path, {}, config) as hub:
-        yield FullHub(hub, lambda: None)
+        yield FullHub(hub, may_spawn.touch)
+
+
+_FULL = """\
+import asyncio
+from pathlib import Path
+
+load_subconfig({config!r})
+c.JupyterHub.concurrent_spawn_limit, c.JupyterHub.active_server_limit = 1, 2
+
+
+async def hold(_):
+    while not Path({may_spawn!r}).exists():
+        await asyncio.sleep(0.05)
+
+
+c.Spawner.pre_spawn_hook = hold
+"""
 
 
 @pytest.fixture(params=["fake", "real"])

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, Page, Response
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Error, Page, Response
 from stack import Stack
 
-from tests.support.chromium import chromium
+from tests.support.chromium import fresh_context
 from tests.support.hosts import TestHost
 from tests.support.real_hub import ROOT
 from tests.support.whole import new_stack
@@ -35,7 +37,7 @@ def host(stack: Stack) -> TestHost:
     return TestHost.of(stack)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def api(stack: Stack, host: TestHost) -> AsyncIterator[httpx.AsyncClient]:
     """The service, called by the host's backend for ada."""
     base = f"http://127.0.0.1:{stack.ports.service}"
@@ -53,14 +55,12 @@ class Heard:
 
     async def listen(self, response: Response) -> None:
         self.urls.append(response.url)
-        headers = json.dumps(await response.all_headers())
-        body = ""
-        if any(kind in headers for kind in _TEXT):
-            try:
+        headers = body = ""
+        # Of a stream, a redirect or a page that was left there is no body to be had.
+        with suppress(Error):
+            headers = json.dumps(await response.all_headers())
+            if any(kind in headers for kind in _TEXT):
                 body = await response.text()
-            except Exception:
-                # A stream, a redirect or a page that was left: there is no body to be had.
-                body = ""
         self.answers.append((response.url, headers + body))
 
 
@@ -69,17 +69,17 @@ def heard() -> Heard:
     return Heard()
 
 
-@pytest.fixture
-async def browser(tmp_path: Path, heard: Heard) -> AsyncIterator[BrowserContext]:
-    async with chromium(tmp_path / "profile") as context:
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(chromium_for_all: Browser, heard: Heard) -> AsyncIterator[BrowserContext]:
+    async with fresh_context(chromium_for_all) as context:
         context.on("response", heard.listen)
         yield context
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: BrowserContext, stack: Stack) -> Page:
     """Ada's page, logged in."""
-    page = browser.pages[0]
+    page = await browser.new_page()
     await log_in(page, stack, "ada")
     return page
 

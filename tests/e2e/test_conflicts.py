@@ -9,7 +9,7 @@ from playwright.async_api import TimeoutError as NotInTime
 from tests.e2e import fieldnotes
 from tests.service.conftest import document
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 
 
 async def replace_cell(frame: FrameLocator, index: int, text: str) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
 from tests.e2e import fieldnotes
@@ -16,7 +17,7 @@ from tests.service.conftest import document, events, problem, until
 from tests.support.notebook_page import type_in_last_cell, until_connected
 from tests.support.serving import served
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_write_run_save_end_and_find_the_work_again(page: Page, stack, api, pictures):
@@ -441,7 +442,7 @@ def new_notebook(api):
     return create
 
 
-@pytest.fixture(autouse=True)
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def all_sessions_over(api):
     """Let each test start with no server running, as the first one does."""
     yield

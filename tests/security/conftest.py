@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, Frame, Page
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Frame, Page
 from stack import Stack
 
-from tests.support.chromium import chromium
+from tests.support.chromium import fresh_context
 from tests.support.notebook_page import until_connected
 from tests.support.site import Site, notebook
 from tests.support.whole import new_stack
@@ -30,7 +30,7 @@ def registered(stack: Stack) -> Site:
     return Site.registered(stack)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(registered: Site) -> AsyncIterator[Site]:
     """Its users' servers run on from test to test."""
     registered.pages.clear()
@@ -54,13 +54,13 @@ def new_notebook_on(site: Site) -> NewNotebook:
     return create
 
 
-@pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[BrowserContext]:
-    async with chromium(tmp_path / "profile") as context:
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(chromium_for_all: Browser) -> AsyncIterator[BrowserContext]:
+    async with fresh_context(chromium_for_all) as context:
         yield context
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: BrowserContext, site: Site) -> Page:
     """The host's page, with nothing in it yet."""
     return await host_page(browser, site)

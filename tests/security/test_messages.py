@@ -9,7 +9,7 @@ from tests.security.conftest import embed, host_page, iframe_url
 from tests.support.notebook_page import run_in_last_cell
 from tests.support.site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 
 FORGED = """const forged = [
   { protocol: 'notebook-embed/1', type: 'entry-failed', reason: 'session-over' },

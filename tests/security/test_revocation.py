@@ -4,21 +4,21 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, Page
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page
 
 from inset.db import open_database
 from inset.hosts import remove_host
 from tests.security.conftest import NewNotebook, embed, host_page, iframe_url
-from tests.support.chromium import chromium
+from tests.support.chromium import fresh_context
 from tests.support.site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="session")]
 
 PROMISED_SECONDS = 5
 
@@ -43,10 +43,10 @@ _STATE = """async () => {
 }"""
 
 
-@pytest.fixture
-async def elsewhere(tmp_path: Path) -> AsyncIterator[BrowserContext]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def elsewhere(chromium_for_all: Browser) -> AsyncIterator[BrowserContext]:
     """Another browser."""
-    async with chromium(tmp_path / "elsewhere") as context:
+    async with fresh_context(chromium_for_all) as context:
         yield context
 
 

@@ -14,7 +14,7 @@ from tests.security.conftest import embed, host_page, iframe_url
 from tests.support.chromium import ALL_COOKIES, chromium
 from tests.support.site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 
 
 async def _refusal(page: Page, url: str) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import BrowserContext, Frame, Page
 
 from tests.security.conftest import embed, get, host_page, new_notebook_on
@@ -15,7 +16,7 @@ from tests.support.notebook_page import run_in_last_cell
 from tests.support.site import Site
 from tests.support.whole import new_stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
 
 ROUNDS = int(os.environ.get("INSET_FRAME_ROUNDS", "6"))
 
@@ -101,14 +102,14 @@ async def site_of_its_own(folder: Path, **settings: str) -> AsyncIterator[Site]:
         stack.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def shared(tmp_path: Path) -> AsyncIterator[Site]:
     """A site on a stack whose seats share one origin."""
     async with site_of_its_own(tmp_path / "shared", INSET_ISOLATION="off", INSET_ALLOW_SHARED_ORIGIN="1") as site:
         yield site
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def one_seat(tmp_path: Path) -> AsyncIterator[Site]:
     """A site on a stack with one seat, which every user gets in turn."""
     async with site_of_its_own(tmp_path / "one-seat", INSET_SEATS="1", INSET_HUB__SEATS="1") as site:
@@ -198,7 +199,7 @@ async def test_three_frames_of_one_user_open_at_once_again_and_again(browser: Br
         window.all = ids.map((id) => embed('ada', id));
         await Promise.all(all.map((one) => one.ready));
     }"""
-    page = browser.pages[0]
+    page = await browser.new_page()
     for _ in range(ROUNDS):
         await page.close()
         await browser.clear_cookies()

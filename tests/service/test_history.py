@@ -247,7 +247,7 @@ CELLS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300)
 @given(CELLS, CELLS)
 def test_a_diff_applied_to_the_cells_before_gives_the_cells_after(before, after):
     diff = _compared(_notebook(*before), _notebook(*after))

@@ -212,7 +212,7 @@ def edits(draw):
     return cells, *sides, [(id, expected.get(id, cell)) for id, cell in zip(ids, cells, strict=True)], set(added)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(edits())
 def test_changes_of_different_cells_are_all_in_the_merge(three):
     base, mine, theirs, expected, added = three
@@ -229,7 +229,7 @@ def _anything():
     return st.builds(lambda cells: notebook(*cells), cells)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_anything(), _anything(), _anything())
 def test_every_merge_is_a_notebook_with_what_each_side_wrote_or_names_a_conflict(base, mine, theirs):
     outcome = merge(base, mine, theirs)

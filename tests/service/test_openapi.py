@@ -52,9 +52,7 @@ async def test_no_input_makes_a_server_error_or_an_answer_that_is_not_documented
 
     def fuzz(operation) -> None:
         @given(case=operation.as_strategy())
-        @settings(
-            max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True
-        )
+        @settings(max_examples=20, suppress_health_check=list(HealthCheck))
         def every_answer_is_documented(case: Case) -> None:
             # Every other case is of something that exists, so that more than a 404 is met.
             if "id" in case.path_parameters and len(str(case.path_parameters["id"])) % 2:

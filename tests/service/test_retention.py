@@ -93,7 +93,7 @@ def histories(draw):
     return versions, draw(numbers), draw(st.sets(numbers, max_size=2))
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=400)
 @given(histories(), st.integers(0, 40 * 86400))
 def test_what_is_protected_never_goes_and_what_has_gone_was_one_of_many(history, later):
     versions, current, bases = history

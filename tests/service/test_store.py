@@ -78,7 +78,7 @@ _ANYTHING = (
     | st.binary(max_size=9000)
     | _NOTEBOOKS.map(lambda text: json.dumps(json.loads(text)).encode())
 )
-_THOROUGH = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+_THOROUGH = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @_THOROUGH

@@ -42,7 +42,6 @@ STEPS = 40
 THOROUGH = hypothesis.settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
-    deadline=None,
     derandomize="INSET_MODEL_EXAMPLES" not in os.environ,
     database=None,
     # Without looking for a shorter example: that takes minutes, and the long one says what was done.

@@ -48,9 +48,16 @@ async def chromium_for_all() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
+async def fresh_context(browser: Browser, *, width: int = 1280, height: int = 860) -> AsyncIterator[BrowserContext]:
+    """What is a browser of its own for its pages: they share no cookies, no storage and no cache with others."""
+    async with await browser.new_context(viewport={"width": width, "height": height}) as context:
+        yield context
+
+
+@asynccontextmanager
 async def fresh_page(browser: Browser) -> AsyncIterator[Page]:
-    """A page that shares nothing with other pages of its browser: no cookies, no storage, no cache."""
-    async with await browser.new_context(viewport={"width": 1100, "height": 800}) as context:
+    """A page that shares nothing with other pages of its browser."""
+    async with fresh_context(browser, width=1100, height=800) as context:
         yield await context.new_page()
 
 

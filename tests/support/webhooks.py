@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,8 @@ class Receiver:
     answers: list[int] = field(default_factory=list)
     """The statuses of the next answers; then `answer`."""
     answer: int = 204
+    refuses: Callable[[Received], bool] = lambda _: False
+    """Tells of one that has come whether it is answered with 500, whatever else is set."""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """What its answers carry."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,7 +60,10 @@ class Receiver:
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         status = self.answers.pop(0) if self.answers else self.answer
-        self.received.append(Received({**headers, "path": scope["path"]}, body))
+        received = Received({**headers, "path": scope["path"]}, body)
+        if self.refuses(received):
+            status = 500
+        self.received.append(received)
         await self.open.wait()
         await send({"type": "http.response.start", "status": status, "headers": self.headers})
         await send({"type": "http.response.body", "body": b""})
