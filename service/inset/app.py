@@ -102,7 +102,7 @@ def create_app(
             # Not the hub's client: hosts' addresses get no connection of its, and nothing that it sends.
             jwks = JwksCache(await stack.enter_async_context(httpx.AsyncClient(verify=tls)))
             traced = tracer or (otlp_tracer(settings.otlp_endpoint) if settings.otlp_endpoint else Tracer())
-            stack.callback(traced.close)
+            stack.push_async_callback(traced.aclose)
             hubs = Hubs(settings.every_hub, http, traced)
             servers = ServerDialler(http, hubs)
             feed = EventFeed(database)

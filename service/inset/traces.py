@@ -1,5 +1,6 @@
 """Traces: which one a request belongs to, handed on to the hub, and exported where an operator wants that."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ class Tracer:
         """Do what is in this block as one piece of work, part of the present one."""
         yield _NOWHERE
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Export what is left."""
 
 
@@ -82,9 +83,10 @@ class ExportingTracer(Tracer):
             span.set_attributes({key: value for key, value in known.items() if value})
             span.end()
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Export what is left."""
-        self._provider.shutdown()
+        # Not on the loop, where all stands still meanwhile: a collector may take its time, or be served there itself.
+        await asyncio.to_thread(self._provider.shutdown)
 
 
 class _Exported(Span):

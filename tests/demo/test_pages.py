@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from inset_client.testkit import FakeInset, FakeProblem
 from tests.demo.conftest import FRONTEND, KEY
@@ -209,6 +209,15 @@ async def test_the_page_shows_what_webhooks_have_told_its_back_end(page: Page, s
     await log_in(page, stack)
     await create(page, "Malaria grants")
     await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved")
+
+    async def when_delivered(route: Route) -> None:
+        async with asyncio.timeout(20):
+            while any(delivery.state == "waiting" for delivery in stack.inset.deliveries):
+                await asyncio.sleep(0.05)
+        await route.continue_()
+
+    # The page asks once, two seconds after a save: webhooks that take longer than usual are not too late for it.
+    await page.route("**/told", when_delivered)
     await page.get_by_role("button", name="Tools").click()
     told = page.get_by_test_id("told").get_by_role("listitem")
 
@@ -396,13 +405,15 @@ async def test_a_conflict_that_cannot_be_resolved_just_now_says_so_and_stays(pag
 
 
 async def test_the_last_saved_version_is_shown_while_the_server_starts(page: Page, stack: Stack) -> None:
-    stack.inset.step = 2
+    stack.inset.waits_for = "image"
     await log_in(page, stack)
     await create(page, "Malaria grants")
 
     await expect(page.frame_locator(".inset-preview").get_by_text("Preview of version 1")).to_be_visible()
-    await expect(page.get_by_test_id("save-state")).to_contain_text("%")
+    await expect(page.get_by_test_id("save-state")).to_have_text(re.compile(r"^Downloading .* \(\d+ %\)$"))
 
+    [session] = stack.inset.sessions.values()
+    session.waits_for = None
     await expect(page.get_by_test_id("save-state")).to_have_text("All changes saved", timeout=20_000)
     await expect(page.locator(".inset-preview")).to_have_count(0)
 

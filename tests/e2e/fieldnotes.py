@@ -32,9 +32,11 @@ async def opened(page: Page) -> FrameLocator:
 
 
 async def run_cell(frame: FrameLocator, code: str, shown: str) -> None:
-    """Type into the last cell, run it, and wait for what it prints."""
+    """Type into the last cell, run it, and wait for what it prints, and for its number: that is a change as well."""
     await run_in_last_cell(frame, code)
-    await expect(frame.locator(".jp-OutputArea-output", has_text=shown).last).to_be_visible(timeout=READY_MS)
+    cell = frame.locator(".jp-CodeCell", has_text=shown).last
+    await expect(cell.locator(".jp-OutputArea-output", has_text=shown).last).to_be_visible(timeout=READY_MS)
+    await expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"^\[\d+\]:$"), timeout=READY_MS)
 
 
 @asynccontextmanager
@@ -52,9 +54,9 @@ async def save(page: Page) -> None:
     await saved(page)
 
 
-async def saved(page: Page) -> None:
+async def saved(page: Page, *, patience: float = 20_000) -> None:
     """Wait until the host's button says that all is saved."""
-    await expect(page.locator("#save")).to_have_text("Saved", timeout=20_000)
+    await expect(page.locator("#save")).to_have_text("Saved", timeout=patience)
 
 
 async def end_session(page: Page) -> None:

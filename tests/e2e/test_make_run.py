@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -91,7 +91,7 @@ def test_ctrl_c_ends_everything_and_a_second_run_has_the_data(tmp_path: Path) ->
         code, rest = first.ended()
         assert code == 0
         assert "Traceback" not in rest
-        assert not [part for part in parts if part.is_running() and part.status() != psutil.STATUS_ZOMBIE]
+        assert not [part for part in parts if _alive(part)]
 
     with run(tmp_path, ports) as second:
         second.until_up()
@@ -108,7 +108,7 @@ def test_sigterm_ends_a_stack_in_the_background_too(tmp_path: Path) -> None:
         started.process.terminate()
 
         assert started.ended()[0] == 0
-        assert not [part for part in everything if part.is_running() and part.status() != psutil.STATUS_ZOMBIE]
+        assert not [part for part in everything if _alive(part)]
 
 
 def test_a_taken_port_is_told_in_one_line(tmp_path: Path) -> None:
@@ -143,6 +143,13 @@ def test_a_part_that_dies_is_told_and_ends_the_rest(tmp_path: Path, part: str) -
         while [other for other in everything if other.is_running()] and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not [other for other in everything if other.is_running()]
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Tell whether a process lives; it may be gone between one look and the next."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _host(folder: Path, ports: list[int]) -> TestHost:

@@ -144,6 +144,8 @@ async def test_the_notebook_opens_at_the_cell_that_was_being_read(page: Page):
         await route.continue_()
 
     await page.route("**/iframe-url", when_read)
+    # What is hidden still has no height, and scrolls nowhere.
+    await expect(page.locator(".inset-preview")).to_be_visible()
     await static.locator(".nb-cell").nth(1).evaluate("(cell) => cell.scrollIntoView()")
     # A policy of the page that keeps the rendering's own style sheet out shows on it.
     await expect(static.locator(".nb-input").first).to_have_css("border-top-style", "solid")
@@ -257,7 +259,8 @@ async def test_a_save_from_inside_the_notebook_reaches_the_database_and_the_host
             await frame.locator(".jp-CodeCell .cm-content").last.click()
             await page.keyboard.press("Control+s")
 
-    await fieldnotes.saved(page)
+    # Jupyter saves by itself every ten seconds, or after ten times as long as its last save took.
+    await fieldnotes.saved(page, patience=60_000)
     notebook = await fieldnotes.notebook_id(page)
     wanted = "autosave" if how == "autosave" else "save"
     # An autosave may have come before the user's save, which then makes that version a save instead of another one.

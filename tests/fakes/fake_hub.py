@@ -85,6 +85,7 @@ class FakeHub:
         self.notes: dict[str, str] = {}
         """What each token is for, as its maker said."""
         self.trouble: Trouble | None = None
+        self._comes_back = False
         self.public_url = "http://nb.localhost:8000"
         self.isolated = True
         """Whether each seat is a subdomain of the public URL."""
@@ -155,6 +156,14 @@ class FakeHub:
         """Have the hub lose all that it knows of a server, which runs on."""
         self.forgotten[seat] = self.servers.pop(seat)
 
+    def come_back(self) -> None:
+        """End the trouble as soon as it has kept somebody from looking at a seat.
+
+        A start that it refuses is followed by such a look. One that found all well, and nothing started, would tell of
+        a spawn that failed.
+        """
+        self._comes_back = True
+
     async def save_in_jupyter(
         self, path: str, text: str, *, seat: str = "seat-001", origin: str = "autosave"
     ) -> httpx.Response:
@@ -203,8 +212,12 @@ class FakeHub:
         return JSONResponse({"status": 403, "message": "Missing or invalid credentials."}, 403)
 
     async def _user(self, request: Request) -> Response:
-        if refused := await self._refused(request):
-            return refused
+        try:
+            if refused := await self._refused(request):
+                return refused
+        finally:
+            if self._comes_back:
+                self.trouble, self._comes_back = None, False
         seat = request.path_params["seat"]
         server = self.servers.get(seat)
         return JSONResponse({"name": seat, "kind": "user", "servers": {"": self._model(server)} if server else {}})

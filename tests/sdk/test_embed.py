@@ -33,7 +33,8 @@ NOTEBOOK = """<!doctype html>A notebook<script>
 @pytest_asyncio.fixture(loop_scope="session")
 async def host() -> AsyncIterator[HostPage]:
     assert SDK.exists(), "build it first: npm ci && npm run build, in frontend-snippet/"
-    async with host_page(patience=1_000) as host:
+    # Long enough for a frame that shall speak, wherever it has to wait for a processor; each silence takes as long.
+    async with host_page(patience=5_000) as host:
         for name, text in (("refusing", REFUSING), ("notebook", NOTEBOOK), ("silent", "<!doctype html>")):
             host.frames[name] = text.replace("HOST", repr(host.origin))
         yield host

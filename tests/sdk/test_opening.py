@@ -1,5 +1,6 @@
 """What a person sees of the SDK in a real browser: the last saved version, progress, states of saving, ways out."""
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -54,6 +55,8 @@ async def test_the_notebook_opens_at_the_cell_that_was_being_read(page: Page, ho
     host.previews = [preview(cells=60)]
     host.started.clear()
     await page.goto(host.url)
+    # What is hidden still has no height, and scrolls nowhere.
+    await expect(page.locator(".inset-preview")).to_be_visible()
     await static(page).get_by_text("# 31", exact=False).evaluate("(cell) => cell.closest('.nb-cell').scrollIntoView()")
 
     host.started.set()
@@ -132,13 +135,18 @@ async def test_an_opening_is_given_up_by_keyboard(page: Page, host: HostPage) ->
     host.started.clear()
     await page.goto(host.url)
     await expect(static(page).get_by_text("grants = 7")).to_be_visible()
+    # The session is known by now: before, there is none that could be ended.
+    await expect(page.get_by_text("Starting the notebook server")).to_be_visible()
 
     await page.get_by_role("button", name="Cancel").focus()
     await page.keyboard.press("Enter")
 
     await expect(page.get_by_role("alert")).to_contain_text("The notebook was not opened")
     await expect(static(page).get_by_text("grants = 7")).to_be_visible()
-    assert "DELETE /v1/sessions/s1" in host.calls
+    # The page answers at once, and does not wait for the service.
+    async with asyncio.timeout(20):
+        while "DELETE /v1/sessions/s1" not in host.calls:
+            await asyncio.sleep(0.05)
 
 
 async def test_edits_made_offline_are_said_to_be_kept_and_are_saved_afterwards(page: Page, host: HostPage) -> None:

@@ -1,5 +1,6 @@
 """What people need who read other languages, listen, use keys, wait often, or close the lid: in a real browser."""
 
+import asyncio
 import json
 
 import pytest
@@ -158,6 +159,10 @@ async def test_a_new_token_is_fetched_after_sleep_and_after_being_offline(page: 
     # The lid is closed for two hours: timers come once, late.
     await page.clock.fast_forward("02:00:00")
     await page.wait_for_function("fetched === 2")
+    # It is there once the session is followed with it: while it is being fetched, nobody asks for another one.
+    async with asyncio.timeout(20):
+        while host.calls.count("GET /v1/sessions/s1/events") < 2:
+            await asyncio.sleep(0.05)
     await page.context.set_offline(True)
     await page.context.set_offline(False)
     await page.wait_for_function("fetched === 3")

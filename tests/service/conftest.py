@@ -4,16 +4,21 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Executable, text, update
+from sqlmodel import select
 
 from inset.app import create_app
 from inset.cli import main
+from inset.clock import now
 from inset.db import open_database
 from inset.hosts import apply_hosts
+from inset.models import Server, ServerState, Session
 from inset.settings import Settings
 from tests.fakes.fake_hub import SERVICE_TOKEN, FakeHub
 from tests.support.databases import Databases
@@ -211,6 +216,29 @@ async def events(
                 last = int(fields.get("id", last))
                 yield fields["event"], {"id": last, **json.loads(fields["data"])}
                 fields = {}
+
+
+async def execute(settings: Settings, statement: Executable | str, **values: Any) -> None:
+    """Change what the database holds; times only by an `update()`, which writes them as the models do."""
+    async with open_database(settings.database_url) as database, database.transaction() as db:
+        await db.exec(text(statement) if isinstance(statement, str) else statement, params=values)
+
+
+async def quiet_for(settings: Settings, hub: FakeHub, time: timedelta) -> None:
+    """Have all sessions be so old, and the hub have heard nothing of their servers for so long."""
+    await execute(settings, update(Session).values(created_at=now() - time))
+    for server in hub.servers.values():
+        server.last_activity -= time
+
+
+async def stopped(settings: Settings) -> None:
+    """Wait until the only server's seat is free: a while after the hub has stopped it."""
+    async with open_database(settings.database_url) as database, asyncio.timeout(30):
+        state = None
+        while state is not ServerState.STOPPED:
+            await asyncio.sleep(0.02)
+            async with database.transaction(read_only=True) as db:
+                state = (await db.exec(select(Server.state))).one()
 
 
 def document(*sources: str) -> dict[str, Any]:

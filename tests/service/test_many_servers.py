@@ -36,7 +36,8 @@ async def settings(settings, hub, host):
     settings = settings.model_copy(
         update={
             "hub": settings.hub.model_copy(update={"seats": len(hub.seats)}),
-            "check_interval": timedelta(seconds=60),
+            # What a hub has said of all is good for half of this, and to look 300 servers up takes a quarter of that.
+            "check_interval": timedelta(seconds=120),
         }
     )
     async with open_database(settings.database_url) as database, database.transaction() as db:

@@ -71,15 +71,16 @@ async def test_who_may_not_edit_leaves_nothing_behind_on_a_plain_server_either(c
         "/v1/sessions", json={"notebook_id": notebook["id"]}, headers=host.bearer("ada", may=["run"])
     )
     session = await until(client, opened.json()["id"], "ready")
-    (path,) = hub.server().files
-    hub.server().files[path] = json.dumps(document("by force"))
-    hub.server().kernels = {"k": path}
+    server = hub.server()
+    (path,) = server.files
+    server.files[path] = json.dumps(document("by force"))
+    server.kernels = {"k": path}
 
     saved = await client.post(f"/v1/sessions/{session['id']}/save")
     await client.delete(f"/v1/sessions/{session['id']}")
     await until(client, session["id"], "ended")
 
     assert (saved.json()["version"], saved.json()["created"]) == (1, False)
-    assert not hub.server().kernels
+    assert not server.kernels
     stored = (await client.get(f"/v1/notebooks/{notebook['id']}")).json()
     assert stored == {name: notebook[name] for name in stored}

@@ -5,14 +5,16 @@ import dataclasses
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
+from inset.clock import now
 from inset.db import open_database
 from inset.draining import drain
 from inset.hosts import apply_hosts
 from inset.metrics import COUNTED
+from inset.models import Server, Session
 from inset.settings import PoolSettings, Settings
-from tests.service.conftest import running_service, until
+from tests.service.conftest import execute, running_service, until
 from tests.support.hosts import write_hosts_file
 
 PATIENCE = 90
@@ -69,6 +71,13 @@ async def _ready(client, bearer, id, state="ready"):
             if session["state"] == state:
                 return session
             assert session["state"] != "failed", session
+            await asyncio.sleep(0.05)
+
+
+async def _asked_for(hub, seat):
+    """Wait until the hub has been asked to start a seat's server."""
+    async with asyncio.timeout(PATIENCE):
+        while seat not in hub.servers:
             await asyncio.sleep(0.05)
 
 
@@ -203,9 +212,10 @@ async def test_nothing_is_started_ahead_while_somebody_waits_for_his_start(clien
     hub.spawns_hold = True
     bearer = host.bearer("ada", may=["edit", "run"])
     await seen("warming")
-    hub.finish_spawning("seat-001")
+    await _asked_for(hub, "seat-001")
+    hub.server("seat-001").ready.set()
     await seen("warm", "warming")
-    hub.spawns_hold = True
+    await _asked_for(hub, "seat-002")
 
     # The one that is being started has the hub's only place. The next one is whose user waits.
     id = await _opened(client, bearer)
@@ -238,10 +248,11 @@ async def test_who_gets_one_that_has_just_died_has_it_started_anew(settings, hub
         assert "ahead" not in _server_of(hub).options
 
 
-@pytest.mark.parametrize("pool", [{"default": PoolSettings(servers=1, max_age=timedelta(seconds=2))}])
-async def test_one_that_is_old_is_replaced(client, hub, seen):
+async def test_one_that_is_old_is_replaced(client, settings, hub, seen):
     await seen("warm")
     [old] = hub.started
+
+    await execute(settings, update(Server).values(created_at=now() - timedelta(days=1)))
 
     async with asyncio.timeout(PATIENCE):
         while old not in hub.stopped:
@@ -249,21 +260,29 @@ async def test_one_that_is_old_is_replaced(client, hub, seen):
     await seen("warm")
 
 
-async def test_what_nobody_works_in_is_not_taken_for_idle(settings, hub, host, seen):
-    short = settings.model_copy(update={"idle_timeout": timedelta(seconds=1), "check_interval": timedelta(seconds=0.2)})
-    async with running_service(short, hub) as client:
-        [ahead] = await seen("warm")
-        server_id = hub.server(ahead).options["server_id"]
-        async with asyncio.timeout(PATIENCE):
-            looks = 0
-            while looks < 8:
-                await asyncio.sleep(0.05)
-                looks = hub.requests.count(f"GET /hub/api/users/{ahead}")
-        assert hub.server(ahead).options["server_id"] == server_id
+async def test_what_nobody_works_in_is_not_taken_for_idle(client, settings, hub, host, seen):
+    [ahead] = await seen("warm")
+    server, idle_since = hub.server(ahead), now() - timedelta(hours=2)
 
-        # Nor is he idle who gets it after a while.
-        await _ready(client, host.bearer(), await _opened(client, host.bearer()))
-        assert _server_of(hub).options["server_id"] == server_id
+    async def looked_up():
+        # The first look may have begun before, and what comes of the last one comes after it.
+        hub.requests.clear()
+        async with asyncio.timeout(PATIENCE):
+            while hub.requests.count(f"GET /hub/api/users/{ahead}") < 3:
+                await asyncio.sleep(0.05)
+
+    await execute(settings, update(Server).values(created_at=idle_since))
+    server.last_activity = idle_since
+    await looked_up()
+    assert hub.server(ahead) is server
+
+    # Nor is he idle who gets it after a while.
+    id = await _opened(client, host.bearer())
+    await _ready(client, host.bearer(), id)
+    await execute(settings, update(Session).values(created_at=idle_since))
+    await looked_up()
+    assert (await client.get(f"/v1/sessions/{id}", headers=host.bearer())).json()["state"] == "ready"
+    assert _server_of(hub) is server
 
 
 async def test_what_a_profile_does_not_say_any_more_is_replaced(settings, hub, tmp_path, seen):
@@ -302,9 +321,7 @@ async def test_a_profile_whose_servers_do_not_start_is_not_tried_again_at_once(c
     await seen("warm")
     hub.spawns_fail_later = True
     await _ready(client, host.bearer(), await _opened(client, host.bearer()))
-    async with asyncio.timeout(PATIENCE):
-        while "seat-002" not in hub.servers:
-            await asyncio.sleep(0.05)
+    await _asked_for(hub, "seat-002")
     hub.spawns_fail_later = False
     hub.kill_server("seat-002")
     await seen("running")

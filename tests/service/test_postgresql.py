@@ -100,7 +100,9 @@ async def test_a_database_that_has_become_read_only_is_told_as_unavailable(clien
 
 
 async def test_what_is_locked_or_taken_for_too_long_is_told_as_unavailable(settings, hub, host):
-    hasty = _with(settings, lock_timeout=0.2, pool_size=2, pool_overflow=0, pool_timeout=0.2)
+    # More connections than the service's own work takes at once, and fewer than there are calls below: of these some
+    # wait for a lock, the others for a connection.
+    hasty = _with(settings, lock_timeout=0.2, pool_size=10, pool_overflow=0, pool_timeout=0.2)
     async with (
         running_service(hasty, hub, **host.bearer()) as client,
         open_database(settings.database_url) as database,
@@ -110,7 +112,7 @@ async def test_what_is_locked_or_taken_for_too_long_is_told_as_unavailable(setti
         async with database.transaction() as db:
             await db.exec(text(f"SELECT id FROM notebooks WHERE id = '{notebook['id']}' FOR UPDATE"))
             refused = await asyncio.gather(
-                *[client.put(path, json=document("2"), headers={"If-Match": '"1"'}) for _ in range(6)]
+                *[client.put(path, json=document("2"), headers={"If-Match": '"1"'}) for _ in range(30)]
             )
 
         assert {(answer.status_code, problem(answer)) for answer in refused} == {(503, "database-unavailable")}

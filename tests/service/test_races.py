@@ -83,7 +83,7 @@ async def test_an_event_of_a_transaction_that_takes_long_holds_up_nobody_elses(d
     slow, quick = [await _add_session(database) for _ in range(2)]
     async with database.transaction() as db:
         tell(db, slow, "progress")
-        async with asyncio.timeout(5), database.transaction() as other:
+        async with asyncio.timeout(30), database.transaction() as other:
             tell(other, quick, "progress")
 
     async with database.transaction(read_only=True) as db:

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import update
 
+from inset.clock import now
 from inset.documents import uploaded_document
-from tests.service.conftest import document, events, problem, running_service, until
+from inset.models import Server, Session
+from tests.service.conftest import document, events, execute, problem, quiet_for, running_service, stopped, until
 
 pytestmark = pytest.mark.each_database
 
@@ -190,7 +193,7 @@ async def test_the_stream_of_a_session_that_is_over_ends_whatever_was_seen_of_it
     await client.delete(f"/v1/sessions/{session['id']}")
     whole = [data["id"] async for _, data in events(client, session["id"])]
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert [kind async for kind, _ in events(client, session["id"], after=whole[-1])] == []
 
 
@@ -205,7 +208,7 @@ async def test_closing_saves_first_and_frees_the_seat(client, hub, new_notebook,
     assert (closed.status_code, closed.json()["state"]) == (202, "ending")
     assert (await until(client, session["id"], "ended"))["ending_reason"] == "closed"
     assert "the last words" in (await client.get(f"/v1/notebooks/{notebook['id']}/content")).text
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while hub.servers:
             await asyncio.sleep(0.02)
 
@@ -328,53 +331,49 @@ async def test_when_all_seats_are_taken_a_session_waits_for_one(
     assert (await until(client, waiting["id"], "ready", "failed"))["state"] == "ready"
 
 
-async def test_an_idle_server_is_saved_and_ended(settings, hub, host):
-    async with running_service(
-        settings.model_copy(update={"idle_timeout": timedelta(seconds=1)}), hub, **host.bearer()
-    ) as client:
-        notebook = (await client.post("/v1/notebooks", json={"name": "N"})).json()
-        session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
-        await until(client, session["id"], "ready")
+async def test_an_idle_server_is_saved_and_ended(client, settings, hub, ready_session):
+    session = await ready_session()
 
-        hub.server().last_activity -= timedelta(hours=2)
+    await quiet_for(settings, hub, timedelta(hours=2))
 
-        assert (await until(client, session["id"], "ended"))["ending_reason"] == "idle"
+    assert (await until(client, session["id"], "ended"))["ending_reason"] == "idle"
 
 
-async def test_while_people_work_a_server_is_not_idle_whatever_the_hub_has_heard(settings, hub, host):
-    async with running_service(
-        settings.model_copy(update={"idle_timeout": timedelta(seconds=4)}), hub, **host.bearer()
-    ) as client:
-        notebook = (await client.post("/v1/notebooks", json={"name": "N"})).json()
-        session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
-        await until(client, session["id"], "ready")
-        await hub.tell_activity()
-        hub.server().last_activity -= timedelta(hours=2)
-        for _ in range(6):
-            await asyncio.sleep(1)
-            await hub.tell_activity()
-        assert (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] == "ready"
+async def test_while_people_work_a_server_is_not_idle_whatever_the_hub_has_heard(client, settings, hub, ready_session):
+    session = await ready_session()
+    await hub.tell_activity()
+    await _looked_up(hub)  # the look that was just being taken has not heard of it
+    await quiet_for(settings, hub, timedelta(hours=2))
 
-        # And by no request of ours: only what its bridge calls work keeps it.
-        async with asyncio.timeout(30):
-            while (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] != "ended":
-                hub.server().last_activity = datetime.now(UTC)
-                await client.post(f"/v1/sessions/{session['id']}/save")
-                await asyncio.sleep(0.2)
-        assert (await client.get(f"/v1/sessions/{session['id']}")).json()["ending_reason"] == "idle"
+    await _looked_up(hub)
+
+    assert (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] == "ready"
 
 
-async def test_a_late_report_of_activity_takes_nothing_back(settings, hub, host):
-    async with running_service(
-        settings.model_copy(update={"idle_timeout": timedelta(seconds=4)}), hub, **host.bearer()
-    ) as client:
-        notebook = (await client.post("/v1/notebooks", json={"name": "N"})).json()
-        session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
-        await until(client, session["id"], "ready")
-        await hub.tell_activity()
-        await hub.tell_activity(3600)
-        await asyncio.sleep(1)
-        assert (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] == "ready"
+async def test_what_we_ask_of_a_server_does_not_keep_it(client, settings, hub, ready_session):
+    session = await ready_session()
+    await hub.tell_activity()
+    await execute(settings, update(Server).values(active_at=now() - timedelta(hours=2)))
+
+    # Only what its bridge calls work does, though the hub hears of every request.
+    assert (await client.post(f"/v1/sessions/{session['id']}/save")).status_code == 200
+    hub.server().last_activity = now()
+
+    # Only now is it old enough: it could else have ended before it was asked for anything.
+    await execute(settings, update(Session).values(created_at=now() - timedelta(hours=2)))
+    assert (await until(client, session["id"], "ended"))["ending_reason"] == "idle"
+
+
+async def test_a_late_report_of_activity_takes_nothing_back(client, settings, hub, ready_session):
+    session = await ready_session()
+    await hub.tell_activity()
+    await hub.tell_activity(7200)
+    await _looked_up(hub)
+    await quiet_for(settings, hub, timedelta(hours=2))
+
+    await _looked_up(hub)
+
+    assert (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] == "ready"
 
 
 async def test_a_session_opened_just_now_is_not_idle_whatever_the_hub_has_heard(client, hub, ready_session):
@@ -382,13 +381,13 @@ async def test_a_session_opened_just_now_is_not_idle_whatever_the_hub_has_heard(
     hub.server().last_activity -= timedelta(hours=2)
 
     session = await ready_session()
-    await asyncio.sleep(1)
+    await _looked_up(hub)
 
     assert (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] == "ready"
 
 
 async def test_what_opened_a_users_server_does_not_open_the_next_ones_in_the_same_seat(
-    client, anonymous, hub, host, ready_session, new_notebook
+    client, anonymous, settings, hub, host, ready_session, new_notebook
 ):
     session = await ready_session()
     ticket = (await client.post(f"/v1/sessions/{session['id']}/iframe-url")).json()["url"].partition("#ticket=")[2]
@@ -397,13 +396,12 @@ async def test_what_opened_a_users_server_does_not_open_the_next_ones_in_the_sam
     await client.delete(f"/v1/sessions/{session['id']}")
     await until(client, session["id"], "ended")
 
-    anonymous.headers.update(host.bearer("grace"))
-    async with asyncio.timeout(10):
-        while "seat-001" in hub.servers:
-            await asyncio.sleep(0.02)
-        while "seat-001" not in hub.servers:
-            await ready_session(await new_notebook())
+    await stopped(settings)
 
+    anonymous.headers.update(host.bearer("grace"))
+    await ready_session(await new_notebook())
+
+    assert list(hub.servers) == ["seat-001"]
     assert entry.json()["hub_token"] not in hub.tokens
 
 
@@ -473,7 +471,7 @@ async def test_an_end_whose_answer_got_lost_is_not_waited_for_again(client, hub,
 
     await client.delete(f"/v1/sessions/{session['id']}")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await until(client, session["id"], "ended")
 
 
@@ -496,7 +494,7 @@ async def test_a_session_that_one_replica_began_is_finished_by_another(settings,
     async with running_service(settings, hub, **host.bearer()) as first:
         notebook = (await first.post("/v1/notebooks", json={"name": "N"})).json()
         session = (await first.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not hub.servers:
                 await asyncio.sleep(0.02)
 
@@ -523,3 +521,11 @@ async def test_opening_what_is_not_there_leaves_no_session(client, notebook_id):
 
     assert problem(answer) == "notebook-not-found"
     assert (await client.get("/v1/sessions")).json()["items"] == []
+
+
+async def _looked_up(hub):
+    """Wait until the service has looked the server up and done what follows: then it looks once more."""
+    looks = hub.requests.count("GET /hub/api/users/seat-001") + 2
+    async with asyncio.timeout(30):
+        while hub.requests.count("GET /hub/api/users/seat-001") < looks:
+            await asyncio.sleep(0.02)

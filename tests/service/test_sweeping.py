@@ -3,11 +3,9 @@
 import asyncio
 
 import pytest
-from sqlalchemy import text
 
-from inset.db import open_database
 from tests.fakes.fake_hub import FakeServer
-from tests.service.conftest import problem, until
+from tests.service.conftest import execute, problem, stopped, until
 
 pytestmark = pytest.mark.each_database
 
@@ -31,11 +29,6 @@ def _strand(hub, seat, server_id="nobody-knows-it"):
     """Have the hub run a server in a seat that the service does not know of."""
     hub.servers[seat] = FakeServer(seat, {"server_id": server_id} if server_id else {})
     hub.servers[seat].ready.set()
-
-
-async def _execute(settings, statement):
-    async with open_database(settings.database_url) as database, database.transaction() as db:
-        await db.exec(text(statement))
 
 
 async def test_where_all_is_in_order_nothing_is_touched(client, hub, sweep, ready_session):
@@ -85,7 +78,7 @@ async def test_a_server_that_ended_for_the_service_and_not_for_the_hub_sends_wha
     async with asyncio.timeout(30):
         while "seat-001" in hub.servers:
             await asyncio.sleep(0.02)
-    await _stopped(settings)
+    await stopped(settings)
     server.documents, server.owed = watched, {path: '{"owed": true}'}
     hub.servers["seat-001"] = server
 
@@ -107,9 +100,10 @@ async def test_containers_that_the_hub_has_forgotten_go_once_they_owe_nothing_an
     server = hub.server("seat-002")
     path = server.documents[notebook["id"]]["path"]
     server.owed = {path: '{"owed": true}'}
+    # The hub last: a server that the service still has would be found dead, and recovered by the service itself.
+    await execute(settings, "UPDATE sessions SET state = 'ended' WHERE id = :id", id=session["id"])
+    await execute(settings, "UPDATE servers SET state = 'stopped' WHERE seat = 'seat-002'")
     hub.forget_server("seat-002")
-    await _execute(settings, "UPDATE servers SET state = 'stopped' WHERE seat = 'seat-002'")
-    await _execute(settings, f"UPDATE sessions SET state = 'ended' WHERE id = '{session['id']}'")
     hub.forgotten["seat-003"] = FakeServer("seat-003", {"server_id": "nobody-knows-it"})
 
     code, told = await sweep("--dry-run")
@@ -143,7 +137,7 @@ async def test_a_session_whose_server_the_hub_has_forgotten_brings_home_what_it_
 
 async def test_a_session_that_lost_its_server_says_so_and_opens_again(client, settings, sweep, ready_session):
     session = await ready_session()
-    await _execute(settings, "UPDATE servers SET state = 'stopped'")
+    await execute(settings, "UPDATE servers SET state = 'stopped'")
 
     code, told = await sweep()
 
@@ -157,7 +151,7 @@ async def test_a_session_that_lost_its_server_says_so_and_opens_again(client, se
 
 async def test_a_server_that_no_session_uses_is_let_go(client, hub, settings, sweep, ready_session):
     session = await ready_session()
-    await _execute(settings, f"UPDATE sessions SET state = 'ended' WHERE id = '{session['id']}'")
+    await execute(settings, "UPDATE sessions SET state = 'ended' WHERE id = :id", id=session["id"])
 
     assert (await sweep())[0] == 0
 
@@ -209,12 +203,3 @@ async def _settled(client, id, headers, *states):
             if session["state"] in states:
                 return session
             await asyncio.sleep(0.05)
-
-
-async def _stopped(settings):
-    async with open_database(settings.database_url) as database, asyncio.timeout(30):
-        state = ""
-        while state != "stopped":
-            await asyncio.sleep(0.02)
-            async with database.transaction(read_only=True) as db:
-                state = (await db.exec(text("SELECT state FROM servers"))).scalar_one()

@@ -31,7 +31,7 @@ async def test_a_revoked_users_tokens_are_refused_until_his_host_signs_new_ones(
     for token in before:
         refused = await anonymous.get(LIST, headers=token)
         assert (refused.status_code, problem(refused)) == (401, "token-revoked")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         # In the second of the revocation itself nobody can tell before from after: until it is over, new ones are old.
         while (await anonymous.get(LIST, headers=host.bearer("ada"))).status_code != 200:
             await asyncio.sleep(0.05)
@@ -131,7 +131,7 @@ async def test_a_second_revocation_counts_from_then_on(settings, anonymous, host
     async with open_database(settings.database_url) as database:
         async with database.transaction() as db:
             first = await revoke_user(db, "demo", "ada")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await anonymous.get(LIST, headers=host.bearer("ada"))).status_code != 200:
                 await asyncio.sleep(0.05)
         between = host.bearer("ada")
