@@ -14,6 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+ALIVE_SECONDS = 15
+"""After so many without an event there is a comment, as from the real one: a bridge takes a stream for dead else."""
+
 
 @dataclass
 class FakeVersion:
@@ -82,6 +85,8 @@ class FakeService:
         """The open control streams, each with its server's id."""
         self.tells_control = True
         """False for a service from before there were control streams."""
+        self.asked_in_vain: list[str | None] = []
+        """Whose bridges asked such a service for one: a server's id for each time."""
         self.data_credentials: dict[str, tuple[str, dict[str, Any]]] = {}
         """What hosts have passed, by notebooks: for which server, and its credentials."""
         self.activity: list[tuple[str, float]] = []
@@ -175,6 +180,7 @@ class FakeService:
     async def _control(self, request: Request) -> Response:
         if not self.tells_control:
             self.calls.append("control")
+            self.asked_in_vain.append(self._server(request))
             return _problem(404, "not-found")
         refused = self._refused(request, "control")
         return refused or StreamingResponse(self._told(str(self._server(request))), media_type="text/event-stream")
@@ -186,7 +192,7 @@ class FakeService:
             entered = {session_of(ticket.notebook_id) for ticket in self.tickets.values()}
             origins = {"origins": self.origins[server_id]} if server_id in self.origins else {}
             yield _event("sessions", session_ids=sorted(entered - self.over), **origins)
-            while event := await stream.get():
+            while event := await _next(stream):
                 yield event
         finally:
             del self.streams[stream]
@@ -310,6 +316,15 @@ class FakeService:
 def session_of(notebook_id: str) -> str:
     """The id of a notebook's one session."""
     return f"session-of-{notebook_id}"
+
+
+async def _next(stream: asyncio.Queue[str]) -> str:
+    """Wait for a stream's next event; a sign of life if there is none for long."""
+    try:
+        async with asyncio.timeout(ALIVE_SECONDS):
+            return await stream.get()
+    except TimeoutError:
+        return ": ping\n\n"
 
 
 def _event(event: str, **data: object) -> str:

@@ -23,6 +23,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(400), pytest.mark.asyncio
 PROMISED_SECONDS = 5
 
 _RECORD_SOCKETS = """
+window.answer = async () => {
+  const base = location.pathname.replace(/notebooks.*/, '');
+  const headers = { 'X-XSRFToken': /_xsrf=([^;]+)/.exec(document.cookie)[1] };
+  return (await fetch(`${base}api/status`, { headers })).status;
+};
 window.sockets = [];
 window.WebSocket = class extends WebSocket {
   constructor(...given) {
@@ -30,17 +35,19 @@ window.WebSocket = class extends WebSocket {
     const socket = { end: new URL(this.url).pathname.split('/').pop(), state: 'connecting' };
     window.sockets.push(socket);
     this.addEventListener('open', () => { socket.state = 'open'; });
-    this.addEventListener('close', ({ code }) => { socket.state = code; });
+    this.addEventListener('close', async ({ code }) => {
+      const cut = socket.state === 'open' && Date.now() / 1000;
+      socket.state = code;
+      if (cut) Object.assign(socket, { cut, answer: await answer() });
+    });
   }
 };
 """
+"""Notes in the page itself when a websocket was cut, and what is answered from then on: a test may look much later."""
+
 _LIVE = "['channels', 'subscribe'].every((end) => sockets.some((s) => s.end === end && s.state === 'open'))"
-_STATE = """async () => {
-  const base = location.pathname.replace(/notebooks.*/, '');
-  const headers = { 'X-XSRFToken': /_xsrf=([^;]+)/.exec(document.cookie)[1] };
-  const { status } = await fetch(`${base}api/status`, { headers });
-  return { status, sockets: window.sockets };
-}"""
+_ALL_CUT = "sockets.every(({ state, cut, answer }) => state !== 'open' && (!cut || answer))"
+_STATE = "async () => ({ status: await answer(), sockets })"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -63,29 +70,33 @@ async def _opened(browser: BrowserContext, site: Site, user: str, notebook_id: s
 
 async def _until(page: Page, expression: str, *, within: float) -> None:
     """Wait for something in a page whose policy lets it not watch for it by itself."""
-    async with asyncio.timeout(within):
-        while not await page.evaluate(expression):
-            await asyncio.sleep(0.1)
+    try:
+        async with asyncio.timeout(within):
+            while not await page.evaluate(expression):
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(f"{expression}: not with {await page.evaluate('sockets')}") from None
 
 
-async def _cut(page: Page) -> float:
-    """Wait until a page has no websocket and no answer any more; gives the time."""
-    async with asyncio.timeout(90):
-        while True:
-            state = await page.evaluate(_STATE)
-            if state["status"] == 403 and not any(socket["state"] == "open" for socket in state["sockets"]):
-                return time.time()
-            await asyncio.sleep(0.1)
+async def _cut(page: Page, *, since: float) -> float:
+    """Wait until a page has no websocket any more, and no answer since; gives the time of that."""
+    await _until(page, _ALL_CUT, within=90)
+    cut = [socket for socket in await page.evaluate("sockets") if socket.get("cut", 0) > since]
+    assert {socket["answer"] for socket in cut} == {403}
+    return max(float(socket["cut"]) for socket in cut)
 
 
-async def _end_session(site: Site, user: str, notebook_id: str) -> None:
+async def _end_session(site: Site, user: str, notebook_id: str) -> float:
+    """Ask the service to end a notebook's session; gives when."""
     async with site.client(user) as service:
         [session] = [
             one
             for one in (await service.get("/v1/sessions", params={"state": "live"})).json()["items"]
             if one["notebook_id"] == notebook_id
         ]
+        asked = time.time()
         assert (await service.delete(f"/v1/sessions/{session['id']}")).status_code == 202
+        return asked
 
 
 @pytest.mark.parametrize("page_answers", [True, False], ids=["answers", "silent"])
@@ -104,9 +115,8 @@ async def test_closing_a_session_cuts_its_page_within_5_s_and_no_other(
         # As a page that hangs: what it would tell the bridge never leaves it.
         await page.route("**/inset/api/**", lambda route: None)
 
-    begun = time.time()
-    await _end_session(site, "ada", notebook_id)
-    took = await _cut(page) - begun
+    begun = await _end_session(site, "ada", notebook_id)
+    took = await _cut(page, since=begun) - begun
 
     record_property("seconds", took)
     print(f"cut after {took:.2f} s")
@@ -126,9 +136,11 @@ async def test_of_two_sessions_in_one_browser_only_the_one_that_is_over_goes(
     page = await _opened(browser, site, "ada", notebook_id)
     other = await _opened(browser, site, "ada", await new_notebook("ada"))
 
-    await _end_session(site, "ada", notebook_id)
+    begun = await _end_session(site, "ada", notebook_id)
 
-    await _until(page, "sockets.some((s) => s.end === 'channels' && s.state === 4401)", within=PROMISED_SECONDS)
+    cut = "sockets.find((s) => s.end === 'channels' && s.state === 4401)?.cut"
+    await _until(page, cut, within=60)
+    assert await page.evaluate(cut) - begun < PROMISED_SECONDS
     undisturbed = await other.evaluate(_STATE)
     assert undisturbed["status"] == 200
     assert all(socket["state"] == "open" for socket in undisturbed["sockets"])
@@ -143,28 +155,35 @@ async def test_turning_a_host_away_cuts_its_pages_within_5_s_while_its_servers_s
     page = await _opened(browser, site, "ada", await new_notebook("ada"))
     hosts = await host_page(browser, site)
     await embed(hosts, "ada", await new_notebook("ada"))
-    seat = urlsplit(page.url).path.split("/")[2]
+    watching = asyncio.create_task(_last_seen(site, seat=urlsplit(page.url).path.split("/")[2]))
 
     try:
         async with open_database(f"sqlite+aiosqlite:///{site.stack.folder}/inset.db") as database:
             begun = time.time()
             await remove_host(database, site.host.id)  # what the command does once it has loaded
-        took = await _cut(page) - begun
-        running = await _runs(site, seat)
+        cut = await _cut(page, since=begun)
+        took = cut - begun
         await hosts.wait_for_function("notebook.told.some(({ event }) => event === 'ended')")
         record_property("seconds", took)
         print(f"cut after {took:.2f} s")
         assert took < PROMISED_SECONDS
-        assert running
+        assert await watching > cut
         assert await hosts.evaluate("notebook.told.at(-1)") == {"event": "ended", "reason": "revoked"}
         assert await hosts.locator("iframe").count() == 0
     finally:
+        watching.cancel()
         site.stack.inset("hosts", "apply", str(site.stack.folder / "site.toml"))
 
 
-async def _runs(site: Site, seat: str) -> bool:
-    """Whether the hub still has a server there."""
+async def _last_seen(site: Site, *, seat: str) -> float:
+    """Ask the hub for a seat's server until it has none; gives when it was last asked and still had it."""
     hub_token = json.loads((site.stack.folder / "secrets.json").read_text())["hub_token"]
-    async with httpx.AsyncClient(headers={"Authorization": f"token {hub_token}"}) as hub:
-        url = f"http://127.0.0.1:{site.stack.ports.hub_api}/hub/api/users/{seat}"
-        return bool((await hub.get(url)).raise_for_status().json()["servers"])
+    url = f"http://127.0.0.1:{site.stack.ports.hub_api}/hub/api/users/{seat}"
+    seen = 0.0
+    async with httpx.AsyncClient(headers={"Authorization": f"token {hub_token}"}, timeout=60) as hub:
+        while True:
+            asked = time.time()
+            if not (await hub.get(url)).raise_for_status().json()["servers"]:
+                return seen
+            seen = asked
+            await asyncio.sleep(0.1)

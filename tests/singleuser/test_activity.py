@@ -60,7 +60,7 @@ async def test_the_services_own_traffic_and_an_open_pages_polling_are_no_work(pa
     seat, quiet_for = page.seat, 2.5 * LOOK_INTERVAL
     # What the opening of the page was has been told.
     await _told_by(seat, time.time() - 30)
-    await asyncio.sleep(LOOK_INTERVAL + 2)
+    await asyncio.sleep(2 * LOOK_INTERVAL)
     heard, begun = len(seat.service.activity), time.monotonic()
 
     while time.monotonic() - begun < quiet_for:

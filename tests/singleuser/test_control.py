@@ -88,11 +88,11 @@ async def test_only_the_session_that_is_over_goes(page: Page):
 
 async def test_a_session_that_ends_with_its_pages_asked_is_cut_when_their_time_is_up(page: Page):
     begun = time.monotonic()
-    page.seat.service.end_session(page.notebook_id, within=1.5)
+    page.seat.service.end_session(page.notebook_id, within=8)
 
     assert (await page.browser.page("lab")).status_code == 200
-    assert await closed(page.events)
-    assert 1.4 < time.monotonic() - begun < 6
+    assert await closed(page.events, within=20)
+    assert 7.9 < time.monotonic() - begun < 20
 
 
 async def test_what_ended_while_the_service_was_away_is_cut_when_it_is_back(page: Page):
@@ -145,15 +145,14 @@ async def test_a_service_that_knows_no_such_stream_is_asked_rarely_and_harms_not
     service.tells_control = False
     try:
         server_id = await hub.start_server(OTHER_SEAT)
-        asked = service.calls.count("control")
+        await service.until(lambda: server_id in service.asked_in_vain)
         async with hub.seat(OTHER_SEAT, token=await hub.mint_token(OTHER_SEAT)) as http:
             seat = Seat(hub, service, "", http, http, server_id)
             notebook_id, path = await seat.load("1")
             await seat.save(path, "2")
             await service.until(lambda: service.notebooks[notebook_id].newest.content == notebook("2"))
         await hub.stop_server(OTHER_SEAT)
-        assert service.calls.count("control") == asked
-        assert asked > 0
+        assert service.asked_in_vain.count(server_id) == 1
     finally:
         service.tells_control = True
 

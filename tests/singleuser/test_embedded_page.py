@@ -16,12 +16,24 @@ from tests.fakes.fake_service import FakeService, FakeVersion
 from tests.singleuser.conftest import Seat, notebook
 from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium, fresh_page
 from tests.support.host_page import HostPage, host_page
-from tests.support.notebook_page import run_in_last_cell, until_connected
+from tests.support.notebook_page import run_in_last_cell, type_in_last_cell, until_connected
+from tests.support.plain_jupyter import DOCUMENTS
 from tests.support.real_hub import RealHub
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 SEAT = "seat-003"
+
+KEEP_SOCKETS = """
+  window.sockets = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      window.sockets.push(this);
+    }
+  };
+"""
+LISTENS = "sockets.some((one) => new URL(one.url).pathname.endsWith('api/events/subscribe') && one.readyState === 1)"
 
 
 @dataclass
@@ -52,10 +64,28 @@ class Embedded:
         await self.page.evaluate("notebook.ready")
         return self.page.frames[1]
 
+    async def open_and_listen(self) -> Frame:
+        """Wait until it is connected to its kernel, and hears what the bridge tells."""
+        await self.page.add_init_script(KEEP_SOCKETS)
+        frame = await self.open(self.way_in())
+        await until_connected(frame)
+        async with asyncio.timeout(60):
+            while not await frame.evaluate(LISTENS):
+                await asyncio.sleep(0.1)
+        return frame
+
+    async def autosave_every(self, seconds: int) -> None:
+        """Choose that for pages that are opened from now on."""
+        settings = {"raw": json.dumps({"autosaveInterval": seconds})}
+        (await self.seat.http.put(f"lab/api/settings/{DOCUMENTS}", json=settings)).raise_for_status()
+
     async def type(self, text: str) -> None:
-        await self.page.frames[1].locator(".jp-Notebook .cm-content").first.click()
-        await self.page.keyboard.press("Control+End")
-        await self.page.keyboard.type(f"\n{text}")
+        frame = self.page.frames[1]
+        await type_in_last_cell(frame, "")  # once it has the keyboard, the page takes that away no more
+        first = frame.locator(".jp-Notebook .cm-content").first
+        await first.click()
+        await first.press("Control+End")
+        await first.press_sequentially(f"\n{text}")
         await self.page.wait_for_function("told.some(({ event, dirty }) => event === 'dirty' && dirty)")
 
     @property
@@ -103,7 +133,10 @@ async def stored(framed: Seat, host: HostPage, page: Page) -> Embedded:
     notebook_id = framed.service.add_notebook(content)
     path = f"work/{notebook_id}/analysis.ipynb"
     (await framed.put_document(notebook_id, path, version=1, content=content)).raise_for_status()
-    return Embedded(host, page, framed, notebook_id, path)
+    embedded = Embedded(host, page, framed, notebook_id, path)
+    # Jupyter's own comes every ten seconds, and so at any step of a test.
+    await embedded.autosave_every(120)
+    return embedded
 
 
 @pytest.mark.parametrize("interface", ["notebook", "lab"])
@@ -122,6 +155,8 @@ async def test_a_save_of_the_host_is_a_version_of_the_service(interface: str, em
 
 @pytest.mark.parametrize("origin", ["save", "autosave"])
 async def test_a_save_inside_the_frame_is_sent_once_and_as_what_it_is(origin: str, embedded: Embedded):
+    if origin == "autosave":
+        await embedded.autosave_every(10)
     await embedded.open(embedded.way_in())
     await embedded.type("typed_by_the_user = 1")
 
@@ -181,14 +216,14 @@ async def test_a_way_in_is_renewed_under_an_open_notebook(
     async with chromium(tmp_path / "profile", cookies) as browser:
         page = browser.pages[0]
         embedded = await stored(framed, host, page)
-        frame = await embedded.open(embedded.way_in(expires_in=20), embedded.way_in())
+        frame = await embedded.open(embedded.way_in(expires_in=40), embedded.way_in())
         entered = time.monotonic()
         await run_in_last_cell(frame, "before = 6 * 7")
         sockets: list[str] = []
         page.on("websocket", lambda socket: sockets.append(socket.url))
 
         await _minted(host, 2)
-        await asyncio.sleep(entered + 22 - time.monotonic())  # the first way in is over by now, and looked for
+        await asyncio.sleep(entered + 44 - time.monotonic())  # the first way in is over by now, and looked for
         await embedded.type("after = before")
         saved = await page.evaluate("notebook.save()")
 
@@ -215,13 +250,13 @@ async def test_a_page_that_slept_past_its_way_in_is_let_in_again_with_its_edits(
 
 
 async def _minted(host: HostPage, count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while host.minted < count:
             await asyncio.sleep(0.1)
 
 
 async def test_the_service_gets_unsaved_edits_when_it_asks(embedded: Embedded):
-    await until_connected(await embedded.open(embedded.way_in()))
+    await embedded.open_and_listen()
     await embedded.type("not_saved_yet = 1")
 
     answer = await embedded.seat.flush(embedded.path, ask_page=True)
@@ -231,7 +266,7 @@ async def test_the_service_gets_unsaved_edits_when_it_asks(embedded: Embedded):
 
 
 async def test_a_restored_version_shows_in_the_frame(embedded: Embedded):
-    frame = await embedded.open(embedded.way_in())
+    frame = await embedded.open_and_listen()
     content = with_kernel(notebook("restored = 1"))
     number = embedded.seat.service.notebooks[embedded.notebook_id].add(content, parent=1, origin="restore").number
 

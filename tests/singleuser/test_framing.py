@@ -108,6 +108,6 @@ async def test_pages_follow_the_host_to_other_origins_while_the_server_runs(seat
 
 
 async def _until_framed_by(seat: Seat, ancestors: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while ancestors not in (await seat.anonymous.get("inset/enter")).headers["Content-Security-Policy"].split("; "):
             await asyncio.sleep(0.05)

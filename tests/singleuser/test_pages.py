@@ -33,7 +33,7 @@ class Page:
 
     async def event(self) -> dict[str, Any]:
         """The next that the bridge sent."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 event: dict[str, Any] = json.loads(await self.events.recv())
                 if event["schema_id"] == "https://inset/bridge/v1":
@@ -175,10 +175,10 @@ async def test_ending_one_of_two_sessions_leaves_the_browser_the_other(page: Pag
 
 async def test_a_browser_whose_time_is_over_is_cut_off_within_seconds(seat: Seat):
     browser = Browser(seat)
-    await browser.enter(seat.ticket(*await seat.load("1"), expires_in=1))
+    await browser.enter(seat.ticket(*await seat.load("1"), expires_in=10))
     assert (await browser.page("lab")).status_code == 200
     async with websocket(seat.hub, SEAT, "api/events/subscribe", cookies=browser.cookies) as events:
-        assert await closed(events)
+        assert await closed(events, within=20)
     assert events.close_code == 4401
     assert (await browser.page("lab")).status_code == 401
 
@@ -196,32 +196,38 @@ async def test_a_late_save_after_detaching_still_reaches_its_notebook(seat: Seat
 
 
 async def test_a_page_is_not_asked_when_its_edits_are_not_wanted(page: Page):
-    begun = time.monotonic()
     await page.seat.http.delete(f"inset/api/documents/{page.notebook_id}", params={"ask_page": "false"})
 
-    assert time.monotonic() - begun < 3, "a page that is asked and silent is waited for that long"
-    assert await closed(page.events)
+    told = [json.loads(event) for event in await until_closed(page.events)]
+    assert "flush" not in [event.get("action") for event in told]
 
 
 async def test_a_page_that_is_silent_is_out_in_time_though_the_service_is_away(page: Page):
     page.seat.service.down = True
     try:
         detaching = asyncio.create_task(page.seat.http.delete(f"inset/api/documents/{page.notebook_id}"))
-        assert await closed(page.kernel)
-        assert await closed(page.events)
+        assert await closed(page.kernel, within=20)
+        assert await closed(page.events, within=20)
     finally:
         page.seat.service.down = False
     await detaching
 
 
-async def closed(connection: ClientConnection) -> bool:
+async def closed(connection: ClientConnection, *, within: float = 30) -> bool:
     """Wait until the server has closed it."""
+    await until_closed(connection, within=within)
+    return True
+
+
+async def until_closed(connection: ClientConnection, *, within: float = 30) -> list[str | bytes]:
+    """Wait until the server has closed it; gives what came before."""
+    came = []
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(within):
             while True:
-                await connection.recv()
+                came.append(await connection.recv())
     except ConnectionClosed:
-        return True
+        return came
 
 
 async def test_what_a_page_holds_while_another_has_saved_is_kept_beside_it_in_one_line(page: Page):
