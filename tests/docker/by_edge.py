@@ -1,16 +1,13 @@
 """The service, called by the edge."""
 
 import ssl
-from collections.abc import Mapping
 
 import httpx
 
 from tests.support.edge import SERVICE_NAME
 
 
-def by_edge(
-    port: int, trust: ssl.SSLContext, *, address: str = "127.0.0.1", headers: Mapping[str, str] | None = None
-) -> httpx.AsyncClient:
+def by_edge(port: int, trust: ssl.SSLContext, *, address: str = "127.0.0.1") -> httpx.AsyncClient:
     """Make a client of the service's under its name, which Python does not resolve.
 
     Each call has a connection of its own. The edge reads its configuration again when a part has gone or come back, and
@@ -23,7 +20,6 @@ def by_edge(
 
     return httpx.AsyncClient(
         base_url=f"https://{address}:{port}",
-        headers=headers,
         verify=trust,
         event_hooks={"request": [named]},
         limits=httpx.Limits(max_keepalive_connections=0),

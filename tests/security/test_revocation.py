@@ -36,9 +36,9 @@ window.WebSocket = class extends WebSocket {
     window.sockets.push(socket);
     this.addEventListener('open', () => { socket.state = 'open'; });
     this.addEventListener('close', async ({ code }) => {
-      const cut = socket.state === 'open' && Date.now() / 1000;
+      if (socket.state === 'open') socket.cut = Date.now() / 1000;
       socket.state = code;
-      if (cut) Object.assign(socket, { cut, answer: await answer() });
+      if (socket.cut) socket.answer = await answer();
     });
   }
 };

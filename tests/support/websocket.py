@@ -33,6 +33,7 @@ async def websocket(
         additional_headers=headers,
         subprotocols=[protocol] if protocol else None,  # type: ignore[list-item]
         max_size=None,
+        open_timeout=60,  # one to a kernel that starts is answered once it has
         proxy=None,
     ) as connection:
         yield connection
