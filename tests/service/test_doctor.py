@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
-from sqlalchemy import text
 from starlette.applications import Starlette
 
 from inset.cli import main
@@ -24,7 +23,7 @@ from inset.doctor import Doctor, Finding
 from inset.hosts import apply_hosts, remove_host
 from inset.settings import Settings
 from tests.fakes.fake_hub import SERVICE_TOKEN
-from tests.service.conftest import problem
+from tests.service.conftest import execute, problem
 from tests.support.hosts import TestHost, write_hosts_file
 from tests.support.serving import served
 
@@ -71,8 +70,7 @@ async def test_a_running_server_is_looked_at_and_left_alone(settings, hub, ready
 
 
 async def test_a_database_of_an_older_schema(settings):
-    async with open_database(settings.database_url) as database, database.transaction() as db:
-        await db.exec(text("UPDATE alembic_version SET version_num = '0001'"))
+    await execute(settings, "UPDATE alembic_version SET version_num = '0001'")
 
     found = await examined(settings)
 
@@ -299,8 +297,7 @@ async def test_a_server_that_anybody_may_frame(settings, hub, ready_session, pol
 
 async def test_a_check_that_crashes_or_hangs_is_a_finding_and_ends_no_other(settings, hub):
     # A table that somebody has damaged, which no check looks for.
-    async with open_database(settings.database_url) as database, database.transaction() as db:
-        await db.exec(text("DROP TABLE servers"))
+    await execute(settings, "DROP TABLE servers")
     hub.trouble = "slow"
 
     # Less than the hub may take, and enough for every other check on a busy machine.

@@ -12,7 +12,7 @@ from inset.db import open_database
 from inset.edge import require
 from inset.errors import Forbidden, NotAllowed
 from inset.models import EVERY_CAPABILITY
-from tests.service.conftest import problem, running_service, until
+from tests.service.conftest import execute, problem, running_service, until
 
 TOKEN = "the edge's own secret of the tests"
 OWN = "5f0c7a8a4d0b4c9f9f6d1c2b3a495867"
@@ -266,8 +266,7 @@ async def test_a_server_that_has_stopped_is_asked_nothing(client, host, new_note
 
     await client.delete(f"/v1/sessions/{session['id']}")
     await until(client, session["id"], "ended")
-    async with open_database(settings.database_url) as database, database.transaction() as db:
-        await db.exec(text("UPDATE servers SET state = 'stopped'"))
+    await execute(settings, "UPDATE servers SET state = 'stopped'")
 
     refusal = await client.get("/edge/check", headers=asking(f"{prefix}api/me", host=at))
     assert (refusal.status_code, problem(refusal)) == (403, "forbidden")

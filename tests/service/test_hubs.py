@@ -6,12 +6,10 @@ from collections import Counter
 import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import text
 
-from inset.db import open_database
 from inset.settings import HubSettings, Settings
 from tests.fakes.fake_hub import FakeHub, FakeServer
-from tests.service.conftest import document, events, problem, running_service, until
+from tests.service.conftest import document, events, execute, problem, running_service, until
 from tests.support.serving import served
 
 PATIENCE = 90
@@ -387,8 +385,7 @@ async def test_a_server_of_a_hub_that_is_set_no_longer_is_left_alone_and_told(
 ):
     id = await opened("ada")
     await reached("ada", id)
-    async with open_database(settings.database_url) as database, database.transaction() as db:
-        await db.exec(text("UPDATE servers SET hub = 'south'"))
+    await execute(settings, "UPDATE servers SET hub = 'south'")
 
     assert problem(await client.post(f"/v1/sessions/{id}/save", headers=host.bearer("ada"))) == "hub-unavailable"
     assert "south\tnot in the settings\t1 seats taken" in await inset("hubs")

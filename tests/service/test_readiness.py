@@ -4,13 +4,11 @@ import asyncio
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
 
 from inset.app import create_app
-from inset.db import open_database
 from inset.departure import Departure
 from inset.metrics import COUNTED
-from tests.service.conftest import problem, running_service
+from tests.service.conftest import execute, problem, running_service
 from tests.support.serving import served
 
 WELL = [{"name": name, "reason": None} for name in ("database", "hub", "driver", "shutdown")]
@@ -26,8 +24,7 @@ async def _reasons(client, *ignored):
 
 
 async def _at_schema(settings, name):
-    async with open_database(settings.database_url) as database, database.transaction() as db:
-        await db.exec(text("UPDATE alembic_version SET version_num = :name"), params={"name": name})
+    await execute(settings, "UPDATE alembic_version SET version_num = :name", name=name)
 
 
 async def test_a_replica_that_is_well_says_what_it_looked_at(anonymous):
