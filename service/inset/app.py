@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 
 from inset import __version__
 from inset.callers import CallerReader
+from inset.calls import CallKeys
 from inset.control import Control
 from inset.db import open_database
 from inset.departure import Departure
@@ -104,7 +105,9 @@ def create_app(
             traced = tracer or (otlp_tracer(settings.otlp_endpoint) if settings.otlp_endpoint else Tracer())
             stack.push_async_callback(traced.aclose)
             hubs = Hubs(settings.every_hub, http, traced)
-            servers = ServerDialler(http, hubs)
+            signing_pem = settings.signing_key_file.read_bytes()
+            call_keys = CallKeys(signing_pem)
+            servers = ServerDialler(http, hubs, call_keys)
             feed = EventFeed(database)
             profiles = read_profiles(
                 settings.profiles_file, idle_timeout=settings.idle_timeout, max_age=settings.max_age
@@ -146,7 +149,6 @@ def create_app(
                 start_timeout=settings.start_timeout,
             )
             driver = Driver(database, steps, queue)
-            signing_pem = settings.signing_key_file.read_bytes()
             signer = Signer(signing_pem)
             receipts = Receipts(signer, issuer=settings.public_url)
             webhooks = Webhooks(
@@ -162,6 +164,7 @@ def create_app(
                 hubs=hubs,
                 servers=servers,
                 signer=signer,
+                call_keys=call_keys,
                 receipts=receipts,
                 callers=CallerReader(
                     jwks,

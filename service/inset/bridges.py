@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.acting import acting
 from inset.audit import record
+from inset.calls import CallKeys
 from inset.cells import Cut
 from inset.clock import now
 from inset.db import ask, recent_documents, table, write
@@ -72,6 +73,8 @@ class Credential(BaseModel):
 
     access_token: str
     expires_in: int
+    call_key: str
+    """The key with which the service signs its own calls to this server; nobody else's are open by it."""
 
 
 class Entry(BaseModel):
@@ -85,7 +88,7 @@ class Entry(BaseModel):
 
 
 async def credential_for(
-    db: AsyncSession, hubs: Hubs, signer: Signer, *, server_id: str, hub_token: str, lifetime: timedelta
+    db: AsyncSession, hubs: Hubs, signer: Signer, keys: CallKeys, *, server_id: str, hub_token: str, lifetime: timedelta
 ) -> Credential:
     """Give a bridge its credential, if its hub says that its token is the one of the server in this seat.
 
@@ -99,7 +102,7 @@ async def credential_for(
     if server.seat != seat or server.state is ServerState.STOPPED:
         raise UnknownServer
     token = signer.credential(server_id=server.id, lifetime=lifetime)
-    return Credential(access_token=token, expires_in=int(lifetime.total_seconds()))
+    return Credential(access_token=token, expires_in=int(lifetime.total_seconds()), call_key=keys.of(server.id))
 
 
 class Bridge:

@@ -12,6 +12,7 @@ from inset.acting import acting
 from inset.audit import record
 from inset.bridges import Bridge, calling_server
 from inset.callers import Caller, CallerReader
+from inset.calls import CallKeys
 from inset.control import Control
 from inset.db import Database
 from inset.doctor import Doctor
@@ -63,6 +64,7 @@ class State(TypedDict):
     hubs: Hubs
     servers: ServerDialler
     signer: Signer
+    call_keys: CallKeys
     receipts: Receipts
     callers: CallerReader
     driver: Driver

@@ -1,16 +1,18 @@
 """One running notebook server, with Inset's save bridge inside or without it.
 
-It is dialled at the hub's proxy, under the public host name of its seat, with a token for it alone.
-Every way in which it can fail becomes `ServerGone`.
+It is dialled at the hub's proxy, under the public host name of its seat. A bridge knows the service by what it signs
+(`inset.calls`); Jupyter itself, and a bridge that does not, by a token of the hub's for this server alone. Every way in
+which it can fail becomes `ServerGone`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 from pydantic import BaseModel, RootModel, ValidationError
 
+from inset.calls import signed
 from inset.documents import Document
 from inset.errors import ServerGone, VersionConflict
 
@@ -64,11 +66,16 @@ class _JupyterSession(BaseModel):
 class NotebookServer:
     """Calls one server's contents API and its bridge."""
 
-    def __init__(self, http: httpx.AsyncClient, *, dial: str, url: str, token: str) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, *, dial: str, url: str, key: str, mint: Callable[[], Awaitable[str]]
+    ) -> None:
+        """`key` is its bridge's; `mint` makes a hub token where one is needed, and raises as `HubClient.mint` does."""
         public = urlsplit(url)
         self._http = http
-        self._base = dial + public.path
-        self._headers = {"Authorization": f"token {token}", "Host": public.netloc}
+        self._dial, self._path, self._host = dial, public.path, public.netloc
+        self._key = key
+        self._mint = mint
+        self._token = ""
 
     async def load(
         self, notebook_id: str, *, path: str, version: int, document: Document, origins: Sequence[str]
@@ -85,7 +92,7 @@ class NotebookServer:
             "content": text,
             "origins": list(origins),
         }
-        response = await self._call("PUT", f"inset/api/documents/{notebook_id}", json=body)
+        response = await self._call_bridge("PUT", f"inset/api/documents/{notebook_id}", json=body)
         if response.status_code == 404:
             await self._write(path, text)
             return Loaded(path=path, bridged=False)
@@ -96,14 +103,15 @@ class NotebookServer:
     async def flush(self, path: str, origin: FlushOrigin, *, base: int) -> Flushed:
         """Let the bridge ask an open page for its edits and send what is newest. Raises `VersionConflict`."""
         body = {"path": path, "origin": origin, "ask_page": True}
-        return _flushed(await self._call("POST", "inset/api/flush", json=body), base=base)
+        return _flushed(await self._call_bridge("POST", "inset/api/flush", json=body), base=base)
 
     async def detach(self, notebook_id: str, *, base: int, ask_page: bool) -> Flushed | None:
         """Let the bridge flush a document, cut its frames, close its kernels; None if it has done so before.
 
         Raises `VersionConflict`.
         """
-        response = await self._call("DELETE", f"inset/api/documents/{notebook_id}", params={"ask_page": ask_page})
+        asked = {"ask_page": ask_page}
+        response = await self._call_bridge("DELETE", f"inset/api/documents/{notebook_id}", params=asked)
         if response.status_code == 404 and _parsed(response, _Error, ok=404).code == "unknown-document":
             return None
         return _flushed(response, base=base)
@@ -137,12 +145,40 @@ class NotebookServer:
         if response.status_code not in (200, 201):
             raise ServerGone
 
-    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def _call_bridge(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Call with what is signed, and if no bridge answers that, as Jupyter itself is called.
+
+        There may be none, or one that is older or has no key yet; or the server is gone, and the hub knows more.
+        """
         try:
-            # Redirects are not followed: a stopped server's requests fall through to the hub and its login.
-            return await self._http.request(method, self._base + path, headers=self._headers, **options)
+            response = await self._send(method, path, signed(self._key, method, self._path + path), **options)
+        except httpx.ConnectError:
+            return await self._call(method, path, **options)
         except httpx.HTTPError as exc:
             raise ServerGone from exc
+        return response if _is_of_bridge(response) else await self._call(method, path, **options)
+
+    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        self._token = self._token or await self._mint()
+        try:
+            return await self._send(method, path, f"token {self._token}", **options)
+        except httpx.HTTPError as exc:
+            raise ServerGone from exc
+
+    async def _send(self, method: str, path: str, authorization: str, **options: Any) -> httpx.Response:
+        headers = {"Authorization": authorization, "Host": self._host}
+        # Redirects are not followed: a stopped server's requests fall through to the hub and its login.
+        return await self._http.request(method, self._dial + self._path + path, headers=headers, **options)
+
+
+def _is_of_bridge(response: httpx.Response) -> bool:
+    """Tell whether a bridge has taken a signed call: those of its refusals that others could send have a code."""
+    if response.status_code not in (404, 503):
+        return response.status_code not in (302, 401, 403, 424)
+    try:
+        return bool(_Error.model_validate_json(response.content).code)
+    except ValidationError:
+        return False
 
 
 def _flushed(response: httpx.Response, *, base: int) -> Flushed:

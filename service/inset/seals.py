@@ -18,14 +18,18 @@ class Broken(ValueError):
     """It was sealed under another signing key, or for another place."""
 
 
+def derived_key(signing_pem: bytes, *, purpose: str) -> bytes:
+    """Derive a key of 32 bytes from the signing key: another for each purpose, and none leads back to it."""
+    key = load_pem_private_key(signing_pem, password=None)
+    secret = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret)
+
+
 class Seal:
     """Encrypts for one purpose."""
 
     def __init__(self, signing_pem: bytes, *, purpose: str) -> None:
-        key = load_pem_private_key(signing_pem, password=None)
-        secret = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret)
-        self._cipher = AESGCM(derived)
+        self._cipher = AESGCM(derived_key(signing_pem, purpose=purpose))
 
     def close(self, content: bytes, *, place: str) -> bytes:
         """Encrypt for one place, where alone it can be read."""

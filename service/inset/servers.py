@@ -1,10 +1,9 @@
 """The servers that the service has started: whose they are, how they are reached, when they are let go."""
 
-import asyncio
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,6 +11,7 @@ from sqlalchemy import JSON, bindparam, func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from inset.calls import CallKeys
 from inset.clock import now
 from inset.db import HELD, Database, ask, listed, on_postgres, once_committed
 from inset.draining import emptied
@@ -41,8 +41,6 @@ _IS_DUE = (
 _DUE = Prepared(select(Server.id).where(*_IS_DUE).order_by(col(Server.checked_at)).limit(bindparam("most")))
 
 _CALL_TOKEN_LIFETIME = timedelta(minutes=5)
-_KEPT_AHEAD = timedelta(minutes=4)
-"""How long one that was made ahead can be begun to be used."""
 
 
 def has_own_origin(seat: str, url: str) -> bool:
@@ -50,50 +48,27 @@ def has_own_origin(seat: str, url: str) -> bool:
     return (urlsplit(url).hostname or "").startswith(f"{seat}.")
 
 
-class _Minted(NamedTuple):
-    """A token that is made, or being made."""
-
-    task: asyncio.Task[str]
-    until: float
-    """When it is no longer good enough, in the loop's time."""
-
-
 class ServerDialler:
-    """Opens calls to running servers, each with a short-lived token for that server alone."""
+    """Opens calls to running servers, each known to its bridge by a key for it alone, or by a short-lived token."""
 
-    def __init__(self, http: httpx.AsyncClient, hubs: Hubs) -> None:
+    def __init__(self, http: httpx.AsyncClient, hubs: Hubs, keys: CallKeys) -> None:
         self._http = http
         self._hubs = hubs
-        self._ahead: dict[str, _Minted] = {}
-        """By the server's id, which no other start of one in its seat has."""
+        self._keys = keys
 
-    async def dial(self, server: Server | None) -> NotebookServer:
+    def dial(self, server: Server | None) -> NotebookServer:
         """Prepare calls to a server. Raises `ServerGone` if it is not running."""
         if server is None or server.state is not ServerState.RUNNING or server.url is None:
             raise ServerGone
         hub = self._hubs.of(server)
-        ahead = self._ahead.pop(server.id, None)
-        if ahead and ahead.until > asyncio.get_running_loop().time():
-            token = await ahead.task
-        else:
-            token = await self._mint(server)
-        return NotebookServer(self._http, dial=hub.settings.proxy_url, url=server.url, token=token)
-
-    def expect(self, server: Server) -> None:
-        """Have the token made with which a server is dialled next: while it starts, say.
-
-        Raises `HubUnavailable` if its hub is in the settings no longer.
-        """
-        time = asyncio.get_running_loop().time()
-        self._ahead = {id: one for id, one in self._ahead.items() if one.until > time}
-        if server.id not in self._ahead:
-            task = asyncio.create_task(self._mint(server))
-            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # whoever dials is told
-            self._ahead[server.id] = _Minted(task, time + _KEPT_AHEAD.total_seconds())
-
-    def _mint(self, server: Server) -> Coroutine[Any, Any, str]:
-        hub = self._hubs.called_for(server)
-        return hub.mint(server.seat, lifetime=_CALL_TOKEN_LIFETIME, note="inset: load and save")
+        mint = partial(
+            self._hubs.called_for(server).mint,
+            server.seat,
+            lifetime=_CALL_TOKEN_LIFETIME,
+            note="inset: load and save",
+        )
+        dial, key = hub.settings.proxy_url, self._keys.of(server.id)
+        return NotebookServer(self._http, dial=dial, url=server.url, key=key, mint=mint)
 
 
 def frame_note(session_id: str) -> str:

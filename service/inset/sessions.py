@@ -355,7 +355,7 @@ async def load_session(db: AsyncSession, servers: ServerDialler, session: Sessio
         server, version = await db.get(Server, session.server_id), notebook.current
         origins = (await db.get_one(Host, session.host_id)).origins
         await db.commit()
-        dialled = await servers.dial(server)
+        dialled = servers.dial(server)
         loaded = await dialled.load(
             notebook.id, path=str(session.path), version=version, document=document, origins=origins
         )
@@ -374,7 +374,7 @@ async def save_session(db: AsyncSession, servers: ServerDialler, session: Sessio
         return Saved(**(await _newest(db, session)).model_dump(), created=False)
     server, path, base = await db.get(Server, session.server_id), str(session.path), session.version or 0
     await db.commit()
-    dialled = await servers.dial(server)
+    dialled = servers.dial(server)
     if not session.embeddable:
         return await _save_plain(db, dialled, session, origin)
     if origin == "save":

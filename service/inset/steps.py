@@ -228,7 +228,6 @@ class Steps:
         async for step in hub.progress(server.seat):
             if step.outcome == "failed":
                 raise SpawnFailed(step.reason)
-            self._servers.expect(server)  # made by the time it is up
             if step.outcome is None:
                 doing = PULLING_IMAGE if step.pulling else STARTING_SERVER
                 await self._tell(session, doing, percent=10 + step.percent * 6 // 10)
@@ -244,7 +243,6 @@ class Steps:
         """Look whether a server that another session has started is still there: all that a second one asks."""
         if server.state is not ServerState.RUNNING:
             return None
-        self._servers.expect(server)
         running = await self._hubs.called_for(server).server(server.seat)
         return running if running and running.ready and running.server_id == server.id else None
 

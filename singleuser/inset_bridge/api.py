@@ -10,6 +10,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.web import authenticated
 
 from inset_bridge import __version__
+from inset_bridge.calls import Calls, ServiceHandler
 from inset_bridge.documents import Documents
 from inset_bridge.entry import write_json_error
 from inset_bridge.errors import BadRequest
@@ -24,8 +25,8 @@ _ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 class _Handler(APIHandler):
     auth_resource = "contents"
 
-    def initialize(self, documents: Documents, pages: Pages, origins: Origins) -> None:
-        self.documents, self.pages, self.origins = documents, pages, origins
+    def initialize(self, documents: Documents, pages: Pages, origins: Origins, calls: Calls) -> None:
+        self.documents, self.pages, self.origins, self.calls = documents, pages, origins, calls
 
     def body(self) -> dict[str, Any]:
         body = self.get_json_body()
@@ -37,7 +38,7 @@ class _Handler(APIHandler):
         write_json_error(self, status_code, **kwargs)
 
 
-class DocumentHandler(_Handler):
+class DocumentHandler(_Handler, ServiceHandler):
     @authenticated
     @authorized
     async def put(self, notebook_id: str) -> None:
@@ -61,7 +62,7 @@ class DocumentHandler(_Handler):
         self.finish(asdict(await self.documents.detach(notebook_id, ask_page=ask_page)))
 
 
-class FlushHandler(_Handler):
+class FlushHandler(_Handler, ServiceHandler):
     @authenticated
     @authorized
     async def post(self) -> None:

@@ -18,6 +18,7 @@ from inset_bridge import assets, cookies
 from inset_bridge.activity import Activity
 from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepHandler, LeaveHandler
 from inset_bridge.authorizer import CapabilityAuthorizer
+from inset_bridge.calls import Calls
 from inset_bridge.control import Control
 from inset_bridge.credentials import Credentials, NotebookSessions, private_folder
 from inset_bridge.documents import Documents
@@ -150,7 +151,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             app.contents_manager.page_saves = page_saves
         self.control = Control(service, frames, self.origins, self.credentials, log=self.log)
 
-        api = {"documents": self.documents, "pages": pages, "origins": self.origins}
+        api = {"documents": self.documents, "pages": pages, "origins": self.origins, "calls": Calls(service)}
         door = Door(service, self.inset)
         enter = {
             "settings": self.inset,

@@ -1,8 +1,8 @@
 """Who a request comes from: JupyterHub's own check of hub tokens, where the token is found in another way.
 
 A page's requests carry a cookie with a random id, or a capability where cookies are refused; the hub token they stand
-for is kept in `Entries`. The service's requests carry a hub token of their own. No OAuth: without any of these a page
-says that the session is over, and nothing leads to the hub.
+for is kept in `Entries`. The service's requests are signed, or carry a hub token of their own. No OAuth: without any of
+these a page says that the session is over, and nothing leads to the hub.
 """
 
 import json
@@ -20,6 +20,7 @@ from traitlets import Instance, default
 
 from inset_bridge import cookies, entry_page
 from inset_bridge.activity import Activity
+from inset_bridge.calls import ServiceHandler
 from inset_bridge.entries import CAPABILITY, Entries, Entry
 from inset_bridge.errors import NotAllowed
 from inset_bridge.interface import extensions_left, plugins_left_away
@@ -137,6 +138,10 @@ class BridgeIdentityProvider(JupyterHubIdentityProvider):  # type: ignore[misc] 
         return []
 
     async def get_user(self, handler: JupyterHandler) -> JupyterHubUser | None:
+        if isinstance(handler, ServiceHandler) and await handler.calls.is_signed(handler.request):
+            # Jupyter's word for what no page could have sent.
+            handler._token_authenticated = True  # type: ignore[attr-defined]
+            return JupyterHubUser({"name": "inset"})
         user = await super().get_user(handler)
         if user:
             handler.current_user = handler._jupyter_current_user = user  # The page of an error asks for him.

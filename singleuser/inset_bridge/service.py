@@ -88,9 +88,15 @@ class Service:
         self._http = http
         self._hub_token = hub_token
         self._server_id = server_id
-        self._access_token = ""
+        self._access_token = self._call_key = ""
         self._renew_at = 0.0
         self._renewing = asyncio.Lock()
+
+    async def call_key(self) -> str:
+        """The key with which the service signs its own calls; empty of a service that signs none, being older."""
+        if not self._access_token:
+            await self._credential(refused="")
+        return self._call_key
 
     async def redeem(self, ticket: str) -> Redeemed:
         body = await self._call("POST", "/bridge/v1/tickets/redeem", json={"ticket": ticket})
@@ -203,7 +209,7 @@ class Service:
                 )
                 body = _parse(answer)
                 with _translated():
-                    self._access_token = str(body["access_token"])
+                    self._access_token, self._call_key = str(body["access_token"]), str(body.get("call_key", ""))
                     # At four fifths of its life: a call under way must not outlive it.
                     self._renew_at = time.monotonic() + 0.8 * float(body["expires_in"])
             return self._access_token

@@ -12,7 +12,10 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from inset.calls import CallKeys
 from inset.hub import HubClient
 from inset.hubs import Hubs
 from inset.servers import ServerDialler
@@ -139,7 +142,12 @@ async def _real(folder: Path, environment: dict[str, str], config: Path = HUB_CO
 def _hub(http: httpx.AsyncClient, api_url: str, proxy_url: str, token: str, kill_server: Callable[[], None]) -> Hub:
     hubs = Hubs({DEFAULT_HUB: HubSettings(token=token, api_url=api_url, proxy_url=proxy_url)}, http)
     [only] = hubs
-    return Hub(only.client, ServerDialler(http, hubs), api_url, token, kill_server)
+    return Hub(only.client, ServerDialler(http, hubs, CallKeys(_signing_pem())), api_url, token, kill_server)
+
+
+def _signing_pem() -> bytes:
+    """Make a key whose signatures no bridge here can know: none of them has a service to get its own from."""
+    return generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _kill_server(real: RealHub) -> None:

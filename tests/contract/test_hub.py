@@ -58,7 +58,7 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
 
     # Load and read, byte for byte, over the contents API.
     row = Server(host_id="demo", owner="ada", seat=SEAT, state=ServerState.RUNNING, url=server.full_url)
-    notebook_server = await hub.servers.dial(row)
+    notebook_server = hub.servers.dial(row)
     document = empty_document()
     path = "work/0123456789abcdef/Größe-1.ipynb"
     await notebook_server.load("0123456789abcdef", path=path, version=1, document=document, origins=ORIGINS)
@@ -88,7 +88,7 @@ async def test_a_server_lives_through_start_use_and_stop(hub):
     # The seat serves again, and nothing of its last user is left in it.
     assert await client.start(SEAT, server_id="server-0002", **WISHES)
     assert [step.outcome async for step in client.progress(SEAT)][-1] == "ready"
-    assert await (await hub.servers.dial(row)).read(path) is None
+    assert await hub.servers.dial(row).read(path) is None
     await client.stop(SEAT)
 
     # A seat that does not exist is no seat, and no answer is given to anybody else.

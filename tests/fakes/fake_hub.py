@@ -5,7 +5,9 @@ talk nonsense, hold a spawn, fail it, and lose a server that was ready.
 """
 
 import asyncio
+import hmac
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -61,6 +63,8 @@ class FakeServer:
     """Unsaved edits of an open page, by path, which a flush brings to disk first."""
     owed: dict[str, str] = field(default_factory=dict)
     """What Jupyter has written and the bridge not yet sent, by path: it does so when it is stopped."""
+    credential: dict[str, str] = field(default_factory=dict)
+    """What the service has told the bridge to show and to be shown, once it has asked."""
     deaf: bool = False
     """Answers nothing any more, though the hub still believes that it is there."""
 
@@ -112,6 +116,8 @@ class FakeHub:
         """What came as `Cookie`, which should be nothing."""
         self.server_headers: dict[str, str] = {}
         """What a server's user makes it send beside its answers."""
+        self.knows_calls = True
+        """Whether the bridges know what the service has signed; those from before then do not."""
         self.nonsense = False
         """Have the bridges answer what they should not."""
         self.service: httpx.AsyncClient | None = None
@@ -175,14 +181,17 @@ class FakeHub:
 
     async def credential(self, seat: str = "seat-001") -> dict[str, str]:
         """Fetch a bridge's credential as the bridge does; gives the header to use."""
+        return _shown(await self._credential(self.servers[seat]))
+
+    async def _credential(self, server: FakeServer) -> dict[str, str]:
         assert self.service
-        server = self.servers[seat]
         answer = await self.service.post(
             "/bridge/v1/credentials",
             json={"server_id": server.options["server_id"]},
             headers={"Authorization": f"token {server.own_token}"},
         )
-        return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
+        server.credential = answer.raise_for_status().json()
+        return server.credential
 
     async def tell_activity(self, idle_for: float = 0, *, seat: str = "seat-001") -> None:
         """Have a server's bridge tell when somebody last worked there."""
@@ -410,7 +419,7 @@ class FakeHub:
         if self.bridged and rest == "inset/enter":
             ancestors = {"Content-Security-Policy": "frame-ancestors " + " ".join(server.options["origins"])}
             return HTMLResponse("<h1>Opening</h1>", headers={**ancestors, **self.server_headers})
-        if self.tokens.get(_token(request)) != seat:
+        if self.tokens.get(_token(request)) != seat and not await self._is_signed(request, server):
             return JSONResponse({"message": "Forbidden"}, 403)
         body = json.loads(await request.body() or "null")
         if self.bridged and rest.startswith("inset/api/"):
@@ -424,6 +433,22 @@ class FakeHub:
         if rest.startswith("api/contents/"):
             return _contents(server, request.method, unquote(rest.removeprefix("api/contents/")), body)
         return JSONResponse({"message": "Not Found"}, 404)
+
+    async def _is_signed(self, request: Request, server: FakeServer) -> bool:
+        """Tell whether the service has signed a call of its to a bridge that knows its signature."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        called = ("inset/api/documents/", "inset/api/flush")
+        if not (self.bridged and self.knows_calls and self.service and scheme == "Inset"):
+            return False
+        if not request.path_params["rest"].startswith(called):
+            return False
+        try:
+            key = (server.credential or await self._credential(server))["call_key"]
+        except httpx.HTTPStatusError:
+            return False
+        until, _, signature = token.partition(".")
+        made = hmac.digest(key.encode(), f"{request.method} {request.url.path} {until}".encode(), "sha256")
+        return int(until) > time.time() and hmac.compare_digest(made.hex(), signature)
 
     async def _socket(self, socket: WebSocket) -> None:
         seat = socket.path_params["seat"]
@@ -471,15 +496,13 @@ class FakeHub:
 
     async def _send(self, server: FakeServer, document: dict[str, Any], origin: str) -> httpx.Response:
         assert self.service
-        answer = await self.service.put(
-            f"/bridge/v1/notebooks/{document['notebook_id']}/content",
-            content=server.files[document["path"]].encode(),
-            headers={
-                **await self.credential(server.seat),
-                "If-Match": f'"{document["version"]}"',
-                "Inset-Origin": origin,
-            },
-        )
+        about = {"If-Match": f'"{document["version"]}"', "Inset-Origin": origin}
+        path, content = f"/bridge/v1/notebooks/{document['notebook_id']}/content", server.files[document["path"]]
+        shown = _shown(server.credential or await self._credential(server))
+        answer = await self.service.put(path, content=content.encode(), headers={**shown, **about})
+        if answer.status_code == 401:
+            shown = _shown(await self._credential(server))
+            answer = await self.service.put(path, content=content.encode(), headers={**shown, **about})
         told = answer.json()
         document["version"] = told.get("version") or told.get("kept_version")
         return answer
@@ -494,6 +517,10 @@ def _contents(server: FakeServer, method: str, path: str, body: dict[str, Any] |
     if path in server.files:
         return JSONResponse({"path": path, "type": "file", "format": "text", "content": server.files[path]})
     return JSONResponse({"message": f"file does not exist: {path}"}, 404)
+
+
+def _shown(credential: dict[str, str]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credential['access_token']}"}
 
 
 def _event(data: dict[str, Any]) -> str:

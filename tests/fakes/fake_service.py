@@ -73,6 +73,8 @@ class FakeService:
         self.tickets: dict[str, FakeTicket] = {}
         self.credentials: dict[str, str] = {}
         """Server ids by access token."""
+        self.call_key: str | None = "the key of this service's calls"
+        """None for a service from before there was one."""
         self.hub_tokens: set[str] = set()
         """What bridges showed to get a credential."""
         self.paths: dict[str, str] = {}
@@ -175,7 +177,8 @@ class FakeService:
         self.hub_tokens.add(hub_token)
         access_token = uuid.uuid4().hex
         self.credentials[access_token] = (await request.json())["server_id"]
-        return JSONResponse({"access_token": access_token, "expires_in": 600})
+        key = {"call_key": self.call_key} if self.call_key else {}
+        return JSONResponse({"access_token": access_token, "expires_in": 600, **key})
 
     async def _control(self, request: Request) -> Response:
         if not self.tells_control:

@@ -58,7 +58,6 @@ async def test_a_known_user_costs_the_hub_no_listing_and_no_polling(client, hub,
     assert starts == [
         "POST /hub/api/users/seat-001/server",
         "GET /hub/api/users/seat-001/server/progress",
-        "POST /hub/api/users/seat-001/tokens",
     ]
 
 
@@ -89,9 +88,8 @@ async def test_a_second_notebook_of_a_user_shares_his_server(client, hub, ready_
 
     assert list(hub.servers) == ["seat-001"]
     assert len(hub.server().documents) == 2
-    # One look, as every round takes one, and one token to load the notebook with; no start and no progress.
-    assert set(hub.requests) == {"GET /hub/api/users/seat-001", "POST /hub/api/users/seat-001/tokens"}
-    assert hub.requests.count("POST /hub/api/users/seat-001/tokens") == 1
+    # One look, as every round takes one; no start, no progress, and no token to load the notebook with.
+    assert set(hub.requests) == {"GET /hub/api/users/seat-001"}
 
 
 async def test_a_second_notebook_finds_a_server_that_is_gone_started_again(settings, hub, host):

@@ -291,7 +291,18 @@ async def test_an_accident_can_be_read_by_the_page_that_met_it(client, host, set
     assert answer.headers["Access-Control-Allow-Origin"] == host.origins[0]
 
 
-async def test_saving_while_the_hub_is_down_is_a_problem_and_works_again_later(client, hub, ready_session):
+async def test_saving_while_the_hub_is_down_needs_nothing_of_it(client, hub, ready_session):
+    session = await ready_session()
+    hub.server().page_edits[hub.server().documents[session["notebook_id"]]["path"]] = json.dumps(document("typed"))
+    hub.trouble = "down"
+
+    answer = await client.post(f"/v1/sessions/{session['id']}/save")
+
+    assert (answer.status_code, answer.json()["version"]) == (200, 2)
+
+
+async def test_a_bridge_that_knows_no_signature_is_saved_by_a_hub_that_is_up(client, hub, ready_session):
+    hub.knows_calls = False
     session = await ready_session()
     hub.trouble = "down"
     answer = await client.post(f"/v1/sessions/{session['id']}/save")

@@ -138,7 +138,7 @@ async def create_credential(
     if scheme.lower() != "token" or not hub_token:
         raise UnknownServer
     return await credential_for(
-        db, state["hubs"], state["signer"],
+        db, state["hubs"], state["signer"], state["call_keys"],
         server_id=asked.server_id, hub_token=hub_token, lifetime=state["settings"].credential_lifetime,
     )  # fmt: skip
 
