@@ -56,19 +56,27 @@ class ServerDialler:
         self._hubs = hubs
         self._keys = keys
 
-    def dial(self, server: Server | None) -> NotebookServer:
-        """Prepare calls to a server. Raises `ServerGone` if it is not running."""
+    def dial(self, server: Server | None, *, by_hub: bool = True) -> NotebookServer:
+        """Prepare calls to a server. Raises `ServerGone` if it is not running.
+
+        Without `by_hub` the hub is not asked for anything: a server whose bridge does not know the service is gone.
+        """
         if server is None or server.state is not ServerState.RUNNING or server.url is None:
             raise ServerGone
         hub = self._hubs.of(server)
-        mint = partial(
-            self._hubs.called_for(server).mint,
-            server.seat,
-            lifetime=_CALL_TOKEN_LIFETIME,
-            note="inset: load and save",
+        client, lifetime = self._hubs.called_for(server), _CALL_TOKEN_LIFETIME
+        by_token = partial(client.mint, server.seat, lifetime=lifetime, note="inset: load and save")
+        return NotebookServer(
+            self._http,
+            dial=hub.settings.proxy_url,
+            url=server.url,
+            key=self._keys.of(server.id),
+            mint=by_token if by_hub else _not_at_all,
         )
-        dial, key = hub.settings.proxy_url, self._keys.of(server.id)
-        return NotebookServer(self._http, dial=dial, url=server.url, key=key, mint=mint)
+
+
+async def _not_at_all() -> str:
+    raise ServerGone
 
 
 def frame_note(session_id: str) -> str:

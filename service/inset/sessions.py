@@ -346,8 +346,11 @@ def _check_same(session: Session, wanted: SessionCreate) -> None:
         raise SessionDiffers(session.id, profile=session.profile)
 
 
-async def load_session(db: AsyncSession, servers: ServerDialler, session: Session) -> bool:
-    """Put the current version into a session's server; tells whether it has a save bridge. Commits before it calls."""
+async def load_session(db: AsyncSession, servers: ServerDialler, session: Session, *, by_hub: bool = True) -> bool:
+    """Put the current version into a session's server; tells whether it has a save bridge. Commits before it calls.
+
+    Raises `ServerGone` or `DiskFull`; `by_hub` is as for `ServerDialler.dial`.
+    """
     loaded = None
     while loaded is None or session.version != await _current(db, session):
         notebook = await db.get_one(Notebook, session.notebook_id, populate_existing=True)
@@ -355,7 +358,7 @@ async def load_session(db: AsyncSession, servers: ServerDialler, session: Sessio
         server, version = await db.get(Server, session.server_id), notebook.current
         origins = (await db.get_one(Host, session.host_id)).origins
         await db.commit()
-        dialled = servers.dial(server)
+        dialled = servers.dial(server, by_hub=by_hub)
         loaded = await dialled.load(
             notebook.id, path=str(session.path), version=version, document=document, origins=origins
         )

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from inset.acting import Acting, acting_as
 from inset.clock import now
@@ -200,6 +201,8 @@ class Steps:
     async def _follow_start(self, session: Session, *, asked: bool) -> None:
         async with self._database.transaction(read_only=True) as db:
             server = await db.get_one(Server, session.server_id)
+        if server.state is ServerState.RUNNING and await self._loaded_at_once(session, server):
+            return
         if running := await self._found_running(server):
             url = running.full_url
         else:
@@ -216,8 +219,7 @@ class Steps:
                 server = await db.get_one(Server, server.id, with_for_update=HELD)
                 if server.state is ServerState.STARTING:
                     server.state, server.url = ServerState.RUNNING, url
-                if await move(db, session, to=SessionState.LOADING, expected=[SessionState.STARTING]):
-                    await report_progress(db, session, 80, "Loading the notebook")
+                await _begin_loading(db, session)
 
     async def _followed(self, session: Session, server: Server) -> str | None:
         """Follow a start that the hub has taken on until the server is up; gives its address, None if it has none yet.
@@ -240,22 +242,39 @@ class Steps:
         return running.full_url if running.ready else None
 
     async def _found_running(self, server: Server) -> HubServer | None:
-        """Look whether a server that another session has started is still there: all that a second one asks."""
+        """Look whether a server that another session has started is still there."""
         if server.state is not ServerState.RUNNING:
             return None
         running = await self._hubs.called_for(server).server(server.seat)
         return running if running and running.ready and running.server_id == server.id else None
+
+    async def _loaded_at_once(self, session: Session, server: Server) -> bool:
+        """Load the notebook into a server that another session has started, or the pool: all that a second one takes.
+
+        Its bridge knows that it is this server, and no other in the seat. Tells whether it has taken the notebook:
+        where it has not, the hub is to say what is there.
+        """
+        shared = not self._allow_shared_origin and not has_own_origin(server.seat, server.url or "")
+        if shared or await self._still_ending_elsewhere(session):
+            return False
+        try:
+            async with self._database.transaction() as db:
+                session = await db.get_one(Session, session.id)
+                await load_session(db, self._servers, session, by_hub=False)
+                await _begin_loading(db, session)
+                await _make_ready(db, session, bridged=True)
+        except DiskFull:
+            raise
+        except ServerGone:
+            return False
+        return True
 
     async def _load(self, session: Session) -> None:
         while await self._still_ending_elsewhere(session):
             await asyncio.sleep(_RETRY_SECONDS / 4)
         async with self._database.transaction() as db:
             session = await db.get_one(Session, session.id)
-            bridged = await load_session(db, self._servers, session)
-            ready = {"embeddable": bridged, "ready_at": now()}
-            if await move(db, session, to=SessionState.READY, expected=[SessionState.LOADING], **ready):
-                await report_progress(db, session, 100, "Ready")
-                tell(db, session.id, "ready", embeddable=bridged, version=session.version)
+            await _make_ready(db, session, bridged=await load_session(db, self._servers, session))
 
     async def _end(self, session: Session) -> None:
         """Save a session's document a last time, lock its frames out, let its server go if nobody else uses it."""
@@ -354,3 +373,15 @@ class Steps:
             # One that was closed meanwhile ends; it has not failed.
             if session.state in STARTING:
                 await fail(db, session, reason)
+
+
+async def _begin_loading(db: AsyncSession, session: Session) -> None:
+    if await move(db, session, to=SessionState.LOADING, expected=[SessionState.STARTING]):
+        await report_progress(db, session, 80, "Loading the notebook")
+
+
+async def _make_ready(db: AsyncSession, session: Session, *, bridged: bool) -> None:
+    ready = {"embeddable": bridged, "ready_at": now()}
+    if await move(db, session, to=SessionState.READY, expected=[SessionState.LOADING], **ready):
+        await report_progress(db, session, 100, "Ready")
+        tell(db, session.id, "ready", embeddable=bridged, version=session.version)

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from inset.clock import now
 from inset.documents import uploaded_document
 from inset.models import Server, Session
+from tests.fakes.fake_hub import FakeServer
 from tests.service.conftest import document, events, execute, problem, quiet_for, running_service, stopped, until
 
 pytestmark = pytest.mark.each_database
@@ -81,15 +82,51 @@ async def test_two_requests_at_once_open_one_session(client, new_notebook):
     assert len({answer.json()["id"] for answer in answers}) == 1
 
 
-async def test_a_second_notebook_of_a_user_shares_his_server(client, hub, ready_session):
-    await ready_session()
-    hub.requests.clear()
-    await ready_session()
+async def test_a_second_notebook_of_a_user_shares_his_server_and_costs_the_hub_nothing(settings, hub, host):
+    # No round of the service's looks at the server meanwhile.
+    unchecked = settings.model_copy(update={"check_interval": timedelta(hours=1)})
+    async with running_service(unchecked, hub, **host.bearer("ada")) as client:
+        await _opened(client, "first")
+        hub.requests.clear()
+        hub.trouble = "down"
+        session = await _opened(client, "second")
+        states = []
+        async for kind, data in events(client, session["id"], after=0):
+            if kind == "ready":
+                break
+            states.append(data["state"])
 
     assert list(hub.servers) == ["seat-001"]
     assert len(hub.server().documents) == 2
-    # One look, as every round takes one; no start, no progress, and no token to load the notebook with.
-    assert set(hub.requests) == {"GET /hub/api/users/seat-001"}
+    assert hub.requests == []
+    assert states == ["queued", "starting", "loading", "ready"]
+
+
+async def test_a_second_notebook_in_a_server_that_knows_no_signature_is_looked_up_and_loaded(settings, hub, host):
+    unchecked = settings.model_copy(update={"check_interval": timedelta(hours=1)})
+    hub.knows_calls = False
+    async with running_service(unchecked, hub, **host.bearer("ada")) as client:
+        await _opened(client, "first")
+        hub.requests.clear()
+        await _opened(client, "second")
+
+    assert len(hub.server().documents) == 2
+    assert hub.requests == ["GET /hub/api/users/seat-001", "POST /hub/api/users/seat-001/tokens"]
+
+
+async def test_another_server_in_the_seat_does_not_take_a_second_notebook(settings, hub, host):
+    unchecked = settings.model_copy(update={"check_interval": timedelta(hours=1)})
+    async with running_service(unchecked, hub, **host.bearer("ada")) as client:
+        await _opened(client, "first")
+        mine, other = hub.server().options["server_id"], FakeServer("seat-001", {"server_id": "somebody else's"})
+        other.credential = {"call_key": "of another server"}
+        other.ready.set()
+        hub.servers["seat-001"] = other
+        await _opened(client, "second")
+
+    assert other.documents == {}
+    assert hub.server().options["server_id"] == mine
+    assert len(hub.started) == 2
 
 
 async def test_a_second_notebook_finds_a_server_that_is_gone_started_again(settings, hub, host):
@@ -98,12 +135,17 @@ async def test_a_second_notebook_finds_a_server_that_is_gone_started_again(setti
     async with running_service(unchecked, hub, **host.bearer("ada")) as client:
         for name in ("first", "second"):
             hub.servers.clear()
-            notebook = (await client.post("/v1/notebooks", json={"name": name})).json()
-            session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
-            await until(client, session["id"], "ready")
+            await _opened(client, name)
 
     assert list(hub.servers) == ["seat-001"]
     assert len(hub.started) == 2
+
+
+async def _opened(client, name):
+    notebook = (await client.post("/v1/notebooks", json={"name": name})).json()
+    session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+    await until(client, session["id"], "ready")
+    return session
 
 
 async def test_two_users_get_two_seats(client, anonymous, hub, host, ready_session, new_notebook):

@@ -58,7 +58,7 @@ async def test_what_somebody_else_has_signed_or_for_another_call_is_refused(seat
         later,
         good.replace("Inset", "Bearer"),
         good.replace("Inset", "token"),
-        *("Inset", "Inset .", f"Inset {until}", "Inset ½.x", f"{until}.½", f"Inset {'9' * 5000}.x", f"Inset -1.{signature}"),
+        *("Inset", "Inset .", until, f"{until}.½", "Inset ½.x", f"Inset {'9' * 5000}.x", f"Inset -1.{signature}"),
     ]
 
     refused = [await put(seat, id, {"Authorization": one.encode()}) for one in bad]
