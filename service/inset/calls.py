@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from inset.seals import derived_key
 
-SCHEME = "Inset"
+_SCHEME = "Inset"
 """Of the `Authorization`; one that no hub takes for its own."""
 
 _GOOD_FOR_SECONDS = 60
@@ -33,4 +33,4 @@ def signed(key: str, method: str, path: str) -> str:
     """Give the `Authorization` of one call from now on; `path` is the whole, as the server sees it, without a query."""
     until = int(time.time()) + _GOOD_FOR_SECONDS
     signature = hmac.digest(key.encode(), f"{method} {path} {until}".encode(), sha256).hex()
-    return f"{SCHEME} {until}.{signature}"
+    return f"{_SCHEME} {until}.{signature}"

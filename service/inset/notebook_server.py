@@ -149,13 +149,14 @@ class NotebookServer:
         """Call with what is signed, and if no bridge answers that, as Jupyter itself is called.
 
         There may be none, or one that is older or has no key yet; or the server is gone, and the hub knows more.
+        None of these calls does harm if it is made twice.
         """
         try:
             response = await self._send(method, path, signed(self._key, method, self._path + path), **options)
-        except httpx.ConnectError:
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as exc:
+            raise ServerGone from exc  # it was reached, and would be waited for as long again
+        except httpx.HTTPError:
             return await self._call(method, path, **options)
-        except httpx.HTTPError as exc:
-            raise ServerGone from exc
         return response if _is_of_bridge(response) else await self._call(method, path, **options)
 
     async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -172,8 +173,8 @@ class NotebookServer:
 
 
 def _is_of_bridge(response: httpx.Response) -> bool:
-    """Tell whether a bridge has taken a signed call: those of its refusals that others could send have a code."""
-    if response.status_code not in (404, 503):
+    """Tell whether a bridge has taken a signed call. Where others could answer so, too, its own answer has a code."""
+    if response.status_code not in (404, 502, 503, 504):
         return response.status_code not in (302, 401, 403, 424)
     try:
         return bool(_Error.model_validate_json(response.content).code)

@@ -64,8 +64,8 @@ class ServerDialler:
         if server is None or server.state is not ServerState.RUNNING or server.url is None:
             raise ServerGone
         hub = self._hubs.of(server)
-        client, lifetime = self._hubs.called_for(server), _CALL_TOKEN_LIFETIME
-        by_token = partial(client.mint, server.seat, lifetime=lifetime, note="inset: load and save")
+        lifetime, note = _CALL_TOKEN_LIFETIME, "inset: load and save"
+        by_token = partial(hub.client.mint, server.seat, lifetime=lifetime, note=note)
         return NotebookServer(
             self._http,
             dial=hub.settings.proxy_url,

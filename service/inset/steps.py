@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 _SILENT_SECONDS = 3.0
 """A hub that has not answered for so long may well be away: who waits is told before the call is given up."""
+_AT_ONCE_SECONDS = 5.0
+"""For how long a server is waited for of which the hub has not said that it is there."""
 _LAST_SAVE_TIMEOUT = timedelta(seconds=60)
 
 
@@ -252,20 +254,21 @@ class Steps:
         """Load the notebook into a server that another session has started, or the pool: all that a second one takes.
 
         Its bridge knows that it is this server, and no other in the seat. Tells whether it has taken the notebook:
-        where it has not, the hub is to say what is there.
+        where it has not, the hub is to say what is there. One that is away is waited for, since frames need it.
         """
         shared = not self._allow_shared_origin and not has_own_origin(server.seat, server.url or "")
-        if shared or await self._still_ending_elsewhere(session):
+        if shared or self._hubs.called_for(server).away or await self._still_ending_elsewhere(session):
             return False
         try:
             async with self._database.transaction() as db:
                 session = await db.get_one(Session, session.id)
-                await load_session(db, self._servers, session, by_hub=False)
+                async with asyncio.timeout(_AT_ONCE_SECONDS):
+                    await load_session(db, self._servers, session, by_hub=False)
                 await _begin_loading(db, session)
                 await _make_ready(db, session, bridged=True)
         except DiskFull:
             raise
-        except ServerGone:
+        except (ServerGone, TimeoutError):
             return False
         return True
 

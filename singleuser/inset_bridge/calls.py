@@ -14,6 +14,8 @@ from inset_bridge.errors import RefusedByService, ServiceUnavailable
 from inset_bridge.service import Service
 
 _SCHEME = "Inset"
+_LONGEST = 120
+"""Seconds for which any signature is good here: a minute, and as long again where this server's clock is behind."""
 _KEY_WITHIN = 2.0
 """Seconds for which a call waits for the key: the first one may come while it is being fetched."""
 
@@ -32,7 +34,9 @@ class Calls:
         """Tell whether the service has signed this request, and not long ago."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         until, _, signature = token.partition(".")
-        if scheme != _SCHEME or not (until.isascii() and until.isdecimal()) or int(until[:12]) < time.time():
+        if scheme != _SCHEME or not (until.isascii() and until.isdecimal()):
+            return False
+        if not 0 <= int(until[:12]) - time.time() <= _LONGEST:
             return False
         try:
             async with asyncio.timeout(_KEY_WITHIN):

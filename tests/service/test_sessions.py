@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from inset.clock import now
 from inset.documents import uploaded_document
-from inset.models import Server, Session
+from inset.models import HUB_SILENT, Server, Session
 from tests.fakes.fake_hub import FakeServer
 from tests.service.conftest import document, events, execute, problem, quiet_for, running_service, stopped, until
 
@@ -88,7 +88,6 @@ async def test_a_second_notebook_of_a_user_shares_his_server_and_costs_the_hub_n
     async with running_service(unchecked, hub, **host.bearer("ada")) as client:
         await _opened(client, "first")
         hub.requests.clear()
-        hub.trouble = "down"
         session = await _opened(client, "second")
         states = []
         async for kind, data in events(client, session["id"], after=0):
@@ -100,6 +99,23 @@ async def test_a_second_notebook_of_a_user_shares_his_server_and_costs_the_hub_n
     assert len(hub.server().documents) == 2
     assert hub.requests == []
     assert states == ["queued", "starting", "loading", "ready"]
+
+
+async def test_a_second_notebook_waits_for_a_hub_that_is_away_since_its_frame_needs_it(
+    client, hub, new_notebook, ready_session
+):
+    await ready_session()
+    hub.trouble = "down"
+    await client.get("/readyz")  # which notices it
+    second = await new_notebook()
+    session = (await client.post("/v1/sessions", json={"notebook_id": second["id"]})).json()
+
+    async for _, data in events(client, session["id"]):
+        if data.get("message") == HUB_SILENT:
+            break
+    assert second["id"] not in hub.server().documents
+    hub.trouble = None
+    await until(client, session["id"], "ready")
 
 
 async def test_a_second_notebook_in_a_server_that_knows_no_signature_is_looked_up_and_loaded(settings, hub, host):

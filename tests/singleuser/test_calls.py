@@ -49,12 +49,17 @@ async def test_what_somebody_else_has_signed_or_for_another_call_is_refused(seat
     monkeypatch.setattr(time, "time", lambda: past)
     late = by(key, "PUT", document)["Authorization"]
     monkeypatch.undo()
+    future = time.time() + 70
+    monkeypatch.setattr(time, "time", lambda: future)
+    early = by(key, "PUT", document)["Authorization"]
+    monkeypatch.undo()
     bad = [
         by("another server's", "PUT", document)["Authorization"],
         by("", "PUT", document)["Authorization"],
         by(key, "DELETE", document)["Authorization"],
         by(key, "PUT", "inset/api/documents/another")["Authorization"],
         late,
+        early,
         later,
         good.replace("Inset", "Bearer"),
         good.replace("Inset", "token"),
