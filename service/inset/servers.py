@@ -57,8 +57,9 @@ class ServerDialler:
         self._keys = keys
 
     def dial(self, server: Server | None, *, by_hub: bool = True) -> NotebookServer:
-        """Prepare calls to a server. Raises `ServerGone` if it is not running.
+        """Prepare calls to a server.
 
+        Raises `ServerGone` if it is not running, and `HubUnavailable` if its hub is in the settings no longer.
         Without `by_hub` the hub is not asked for anything: a server whose bridge does not know the service is gone.
         """
         if server is None or server.state is not ServerState.RUNNING or server.url is None:

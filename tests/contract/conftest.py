@@ -12,8 +12,6 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from inset.calls import CallKeys
 from inset.hub import HubClient
@@ -33,6 +31,7 @@ from tests.support.insets import (
     service_access,
     user,
 )
+from tests.support.key_pairs import KeyPair
 from tests.support.real_hub import HUB_CONFIG, RealHub, real_hub
 from tests.support.serving import served
 
@@ -142,12 +141,9 @@ async def _real(folder: Path, environment: dict[str, str], config: Path = HUB_CO
 def _hub(http: httpx.AsyncClient, api_url: str, proxy_url: str, token: str, kill_server: Callable[[], None]) -> Hub:
     hubs = Hubs({DEFAULT_HUB: HubSettings(token=token, api_url=api_url, proxy_url=proxy_url)}, http)
     [only] = hubs
-    return Hub(only.client, ServerDialler(http, hubs, CallKeys(_signing_pem())), api_url, token, kill_server)
-
-
-def _signing_pem() -> bytes:
-    """Make a key whose signatures no bridge here can know: none of them has a service to get its own from."""
-    return generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    # No bridge here can know a signature: none of them has a service to get its key from.
+    keys = CallKeys(KeyPair.new("the service's").private_pem.encode())
+    return Hub(only.client, ServerDialler(http, hubs, keys), api_url, token, kill_server)
 
 
 def _kill_server(real: RealHub) -> None:

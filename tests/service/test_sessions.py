@@ -82,18 +82,23 @@ async def test_two_requests_at_once_open_one_session(client, new_notebook):
     assert len({answer.json()["id"] for answer in answers}) == 1
 
 
-async def test_a_second_notebook_of_a_user_shares_his_server_and_costs_the_hub_nothing(settings, hub, host):
-    # No round of the service's looks at the server meanwhile.
-    unchecked = settings.model_copy(update={"check_interval": timedelta(hours=1)})
-    async with running_service(unchecked, hub, **host.bearer("ada")) as client:
-        await _opened(client, "first")
-        hub.requests.clear()
-        session = await _opened(client, "second")
-        states = []
-        async for kind, data in events(client, session["id"], after=0):
-            if kind == "ready":
-                break
-            states.append(data["state"])
+@pytest.fixture
+async def unchecked(settings, hub, host):
+    """A user's client of a service of which no round looks at servers, and so none notices what became of one."""
+    seldom = settings.model_copy(update={"check_interval": timedelta(hours=1)})
+    async with running_service(seldom, hub, **host.bearer("ada")) as client:
+        yield client
+
+
+async def test_a_second_notebook_of_a_user_shares_his_server_and_costs_the_hub_nothing(unchecked, hub):
+    await _opened(unchecked, "first")
+    hub.requests.clear()
+    session = await _opened(unchecked, "second")
+    states = []
+    async for kind, data in events(unchecked, session["id"], after=0):
+        if kind == "ready":
+            break
+        states.append(data["state"])
 
     assert list(hub.servers) == ["seat-001"]
     assert len(hub.server().documents) == 2
@@ -118,40 +123,33 @@ async def test_a_second_notebook_waits_for_a_hub_that_is_away_since_its_frame_ne
     await until(client, session["id"], "ready")
 
 
-async def test_a_second_notebook_in_a_server_that_knows_no_signature_is_looked_up_and_loaded(settings, hub, host):
-    unchecked = settings.model_copy(update={"check_interval": timedelta(hours=1)})
+async def test_a_second_notebook_in_a_server_that_knows_no_signature_is_looked_up_and_loaded(unchecked, hub):
     hub.knows_calls = False
-    async with running_service(unchecked, hub, **host.bearer("ada")) as client:
-        await _opened(client, "first")
-        hub.requests.clear()
-        await _opened(client, "second")
+    await _opened(unchecked, "first")
+    hub.requests.clear()
+    await _opened(unchecked, "second")
 
     assert len(hub.server().documents) == 2
     assert hub.requests == ["GET /hub/api/users/seat-001", "POST /hub/api/users/seat-001/tokens"]
 
 
-async def test_another_server_in_the_seat_does_not_take_a_second_notebook(settings, hub, host):
-    unchecked = settings.model_copy(update={"check_interval": timedelta(hours=1)})
-    async with running_service(unchecked, hub, **host.bearer("ada")) as client:
-        await _opened(client, "first")
-        mine, other = hub.server().options["server_id"], FakeServer("seat-001", {"server_id": "somebody else's"})
-        other.credential = {"call_key": "of another server"}
-        other.ready.set()
-        hub.servers["seat-001"] = other
-        await _opened(client, "second")
+async def test_another_server_in_the_seat_does_not_take_a_second_notebook(unchecked, hub):
+    await _opened(unchecked, "first")
+    mine, other = hub.server().options["server_id"], FakeServer("seat-001", {"server_id": "somebody else's"})
+    other.credential = {"call_key": "of another server"}
+    other.ready.set()
+    hub.servers["seat-001"] = other
+    await _opened(unchecked, "second")
 
     assert other.documents == {}
     assert hub.server().options["server_id"] == mine
     assert len(hub.started) == 2
 
 
-async def test_a_second_notebook_finds_a_server_that_is_gone_started_again(settings, hub, host):
-    # Nobody else notices it before.
-    unchecked = settings.model_copy(update={"check_interval": timedelta(hours=1)})
-    async with running_service(unchecked, hub, **host.bearer("ada")) as client:
-        for name in ("first", "second"):
-            hub.servers.clear()
-            await _opened(client, name)
+async def test_a_second_notebook_finds_a_server_that_is_gone_started_again(unchecked, hub):
+    for name in ("first", "second"):
+        hub.servers.clear()
+        await _opened(unchecked, name)
 
     assert list(hub.servers) == ["seat-001"]
     assert len(hub.started) == 2
