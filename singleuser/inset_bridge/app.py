@@ -14,7 +14,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyterhub.singleuser.extension import JupyterHubSingleUser
 from tornado.ioloop import PeriodicCallback
 
-from inset_bridge import assets, cookies
+from inset_bridge import assets, cookies, lookups
 from inset_bridge.activity import Activity
 from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepHandler, LeaveHandler
 from inset_bridge.authorizer import CapabilityAuthorizer
@@ -76,6 +76,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         super().load_config_file()
         self.inset = Settings.from_env(os.environ)
         cookies.allow_partitioned()
+        lookups.remember()
         self.config.ServerApp.identity_provider_class = BridgeIdentityProvider
         self.config.ServerApp.authorizer_class = CapabilityAuthorizer
         self.config.ServerApp.session_manager_class = NotebookSessions

@@ -6,6 +6,8 @@ from importlib import import_module
 
 from jupyter_server.services.nbconvert.handlers import NbconvertRootHandler
 
+from inset_bridge.lookups import remember_in
+
 _EXPORTERS = "nbconvert.exporters.base"
 _AFTER_SECONDS = 3.0
 """By then a page is up. Importing nbconvert takes a second, which the notebook itself would wait for."""
@@ -19,4 +21,6 @@ class ExportersHandler(NbconvertRootHandler):
         if _EXPORTERS not in sys.modules:
             await asyncio.sleep(_AFTER_SECONDS)
         # In a thread, whoever else may be importing them: Jupyter's own import would hold the whole server up.
-        await asyncio.to_thread(import_module, _EXPORTERS)
+        exporters = await asyncio.to_thread(import_module, _EXPORTERS)
+        # It asks once for each format: a quarter of a second's computing, beside each page that opens.
+        remember_in(exporters)
