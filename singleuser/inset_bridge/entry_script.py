@@ -85,17 +85,26 @@ function handOver() {
   };
 }
 
-// Make of this page the one that is at `next`. Gives false where that is not possible.
-async function become(next, scripts) {
-  const xsrf = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/);
-  const asked = { headers: { 'X-XSRFToken': xsrf ? xsrf[1] : '' } };
+// Ask for the page that is at `next`, and for what it asks first. The page comes first: browsers open six connections,
+// and the server needs some time for settings.
+function askForPage(next, xsrf) {
+  const asked = { headers: { 'X-XSRFToken': xsrf[1] } };
+  const page = fetch(next, asked).then((answer) => answer.text());
+  page.catch(() => {});
   askAhead(next, asked);
-  const [html, here] = await Promise.all([fetch(next, asked).then((answer) => answer.text()), scripts]);
+  return page;
+}
+
+// Make of this page the one that is at `next`, whose text was asked for. Gives false where that is not possible.
+async function become(next, text, scripts, mode) {
+  const [html, here] = await Promise.all([text, scripts]);
   const page = new DOMParser().parseFromString(html, 'text/html');
   const element = page.getElementById('jupyter-config-data');
   if (!element || !here) return false;
   const config = JSON.parse(element.textContent);
   if (!isAsTold(config)) return false;
+  // Asked for before the server was told.
+  config.insetMode = mode;
   document.getElementById('jupyter-config-data').textContent = element.textContent;
   // What Notebook's scripts have read there before they keep; what was not there they look for here.
   for (const [name, value] of Object.entries(config)) {
@@ -134,16 +143,20 @@ async function enter() {
     const body = await answer.json();
     if (!answer.ok) return fail(body.code);
     if (body.needs_storage && storageDenied()) return fail('cookies-blocked');
-    const asked = new URLSearchParams({ n: body.code, partitioned: await partitioned() });
-    const probe = await fetch('probe?' + asked, { cache: 'no-store' });
-    if (!probe.ok && body.needs_cookies) return fail('cookies-blocked');
     const next = new URL(body.next, location.origin);
+    const apart = await partitioned();
+    const probing = fetch('probe?' + new URLSearchParams({ n: body.code, partitioned: apart }), { cache: 'no-store' });
+    // Beside the probe, where it will say that the entry's cookie was kept: the one that came with it is here.
+    const xsrf = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/);
+    const page = xsrf && scripts && next.pathname.startsWith(notebook.pages) ? askForPage(next, xsrf) : undefined;
+    const probe = await probing;
+    if (!probe.ok && body.needs_cookies) return fail('cookies-blocked');
     if (!probe.ok) next.searchParams.set('entry_code', body.code);
-    return { next, byCookie: probe.ok };
+    return { next, page: probe.ok ? page : undefined, mode: apart ? 'partitioned' : 'plain' };
   });
   if (!entered) return;
-  const { next, byCookie } = entered;
-  if (byCookie && scripts && next.pathname.startsWith(notebook.pages) && await become(next, scripts)) return;
+  const { next, page, mode } = entered;
+  if (page && await become(next, page, scripts, mode)) return;
   location.replace(next);
 }
 enter().catch(() => fail('service-unavailable'));

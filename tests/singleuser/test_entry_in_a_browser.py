@@ -1,5 +1,6 @@
 """The way in, in a real Chromium: on another site's page, with the cookies that a browser allows there."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Route as Routed
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -84,6 +86,35 @@ async def test_a_notebook_runs_and_saves_whatever_cookies_are_allowed(
         {"__Host-inset", "_xsrf"} if preferences is NO_THIRD_PARTY_COOKIES else set()
     )
     assert not [cookie for cookie in cookies if framed.seat.token in cookie["value"]]
+
+
+async def test_the_page_is_asked_for_before_the_probe_is_answered(framed: Framed, chromium_for_all: Browser):
+    notebook_id, path = await framed.seat.load("1")
+    async with fresh_page(chromium_for_all) as page:
+        asked = asyncio.Event()
+        page.on("request", lambda request: asked.set() if "/notebooks/" in request.url else None)
+
+        async def hold(probe: Routed) -> None:
+            await asyncio.wait_for(asked.wait(), 30)
+            await probe.continue_()
+
+        await page.route("**/inset/probe?*", hold)
+        await framed.open(page, framed.enter_url(framed.ticket(notebook_id, path)))
+        await page.frame_locator("iframe").locator(".jp-Cell").first.wait_for(timeout=30_000)
+        # What the probe tells the server is in the page all the same.
+        frame = next(one for one in page.frames if "/notebooks/" in one.url)
+        assert await frame.evaluate("document.body.dataset.insetMode") == "partitioned"
+
+
+async def test_a_browser_that_keeps_no_cookie_asks_for_nothing_that_it_would_be_refused(framed: Framed, tmp_path: Path):
+    notebook_id, path = await framed.seat.load("1")
+    async with chromium(tmp_path / "profile", NO_COOKIES) as browser:
+        page, refused = browser.pages[0], list[str]()
+        page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+        await framed.open(page, framed.enter_url(framed.ticket(notebook_id, path)))
+        await page.frame_locator("iframe").locator(".jp-Cell").first.wait_for(timeout=30_000)
+    assert [url for url in refused if re.search("/(api|notebooks)/", url)] == []
+    assert any("/inset/probe?" in url for url in refused)
 
 
 @pytest.mark.parametrize("reason", ["ticket-expired", "ticket-for-another-server", "session-over"])
