@@ -87,14 +87,20 @@ async def _load_pages(report: Report, ways: dict[str, Way], port: int, rounds: i
         "by hand": (f"http://nb.localhost:{port}/", stock_url),
         "Inset": (f"http://host.localhost:{port}/", lambda: through.signed_url(user)),
     }
+    warm_up_url = f"{through.inset.assets_url}/warm-up"
     async with page_loads.a_browser() as browser:
         for line in (page_loads.LOOPBACK, page_loads.ORDINARY):
-            loads: dict[str, dict[str, list[page_loads.Load]]] = {"cold": {}, "warm": {}}
+            loads: dict[str, dict[str, list[page_loads.Load]]] = {"cold": {}, "files ahead": {}, "warm": {}}
             for _ in range(rounds):
                 for name, (host_page, next_url) in pages.items():
-                    both = await page_loads.cold_and_warm(browser, host_page, next_url, line)
-                    for temperature, load in zip(loads, both, strict=True):
-                        loads[temperature].setdefault(name, []).append(load)
+                    cold, warm = await page_loads.cold_and_warm(browser, host_page, next_url, line)
+                    loads["cold"].setdefault(name, []).append(cold)
+                    loads["warm"].setdefault(name, []).append(warm)
+                # A stock server has nobody who could fetch them: what it takes cold is what it takes.
+                host_page, next_url = pages["Inset"]
+                ahead = await page_loads.fetched_ahead(browser, host_page, next_url, line, warm_up_url)
+                loads["files ahead"].setdefault("Inset", []).append(ahead)
+            loads["files ahead"]["by hand"] = loads["cold"]["by hand"]
             for temperature, some in loads.items():
                 report.add_loads(line.name, temperature, some)
                 print(

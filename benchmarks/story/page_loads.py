@@ -1,11 +1,11 @@
 """How long a notebook's page takes in Chromium, from the frame's navigation until its first cell can be typed into.
 
 The kernel runs already, so that nothing but the page counts. Cold is a browser that has never been there, warm the same
-browser's next opening.
+browser's next opening. Ahead is one that has not been there either, and fetched the page's files while the server was
+starting, as the SDK has it do.
 """
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,12 +14,13 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
-from tests.support.chromium import ARGS
+from tests.support.chromium import ARGS, CHROMIUM
 
 NextUrl = Callable[[], Awaitable[str]]
 """Gives an address that opens the notebook, anew each time."""
 
 _CELL = ".jp-Notebook .jp-CodeCell .cm-content[contenteditable=true]"
+_SHOW = "url => { document.querySelector('iframe').src = url }"
 _QUIET_SECONDS = 1.5
 # One process for all frames, so that one connection to the browser's tools sees, and slows, each of their requests.
 _ARGS = [*ARGS, "--disable-site-isolation-trials", "--disable-features=Translate,IsolateOrigins,site-per-process"]
@@ -53,7 +54,7 @@ class Load:
 @asynccontextmanager
 async def a_browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGS)
         try:
             yield browser
         finally:
@@ -72,10 +73,24 @@ async def cold_and_warm(browser: Browser, host_page: str, next_url: NextUrl, lin
         await context.close()
 
 
-async def _load(context: BrowserContext, host_page: str, url: str, line: Line) -> Load:
+async def fetched_ahead(browser: Browser, host_page: str, next_url: NextUrl, line: Line, warm_up_url: str) -> Load:
+    """Fetch the page's files as the SDK does, in a profile that is new, and then open a notebook in the same page."""
+    context = await browser.new_context(viewport={"width": 1100, "height": 800})
+    try:
+        return await _load(context, host_page, await next_url(), line, warm_up_url)
+    finally:
+        await context.close()
+
+
+async def _load(context: BrowserContext, host_page: str, url: str, line: Line, warm_up_url: str | None = None) -> Load:
     page = await context.new_page()
     try:
         await page.goto(host_page)
+        if warm_up_url:
+            # It becomes a blank page when all is there.
+            async with page.expect_event("framenavigated", lambda frame: frame.url == "about:blank"):
+                await page.evaluate(_SHOW, warm_up_url)
+            await asyncio.sleep(_QUIET_SECONDS)
         devtools = await context.new_cdp_session(page)
         await devtools.send("Network.enable")
         if line.megabits:
@@ -87,7 +102,7 @@ async def _load(context: BrowserContext, host_page: str, url: str, line: Line) -
         devtools.on("Network.responseReceived", lambda event: told.update({event["requestId"]: event}))
         devtools.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
         begin = time.perf_counter()
-        await page.evaluate("url => { document.querySelector('iframe').src = url }", url)
+        await page.evaluate(_SHOW, url)
         await page.frame_locator("iframe").locator(_CELL).first.wait_for(timeout=120_000)
         seconds = time.perf_counter() - begin
         await asyncio.sleep(_QUIET_SECONDS)

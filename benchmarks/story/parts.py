@@ -41,6 +41,8 @@ class Inset:
     host: TestHost
     address: str
     """Where the service listens."""
+    assets_url: str
+    """Where browsers find the notebook interface's files."""
 
 
 @asynccontextmanager
@@ -59,13 +61,14 @@ async def stock_hub(folder: Path, setting: Setting) -> AsyncIterator[RealHub]:
 
 @asynccontextmanager
 async def tuned_hub(
-    folder: Path, setting: Setting, *, service_port: int = 9, seats: int = 16
+    folder: Path, setting: Setting, *, service_port: int = 9, seats: int = 16, assets_url: str = ""
 ) -> AsyncIterator[RealHub]:
     """Run a hub as Inset configures it."""
     env = {
         **setting.hub,
         "INSET_SERVICE_URL": f"http://{setting.service_host}:{service_port}",
         "INSET_SEATS": str(seats),
+        "INSET_ASSETS_URL": assets_url,
         "BENCH_HUB": folder.name,
         "PYTHONPATH": str(ROOT),
     }
@@ -77,7 +80,7 @@ async def tuned_hub(
 async def inset_with_its_hub(folder: Path, setting: Setting, origin: str, **more: str) -> AsyncIterator[Inset]:
     """Run the service and a hub; pages of `origin` may frame its notebooks. `more` is set for the service, too."""
     [port] = free_ports(1)
-    async with tuned_hub(folder, setting, service_port=port) as hub:
+    async with _assets() as assets_url, tuned_hub(folder, setting, service_port=port, assets_url=assets_url) as hub:
         host = TestHost(origins=(origin,))
         environment = {
             **os.environ,
@@ -90,6 +93,7 @@ async def inset_with_its_hub(folder: Path, setting: Setting, origin: str, **more
             "INSET_HUB__API_URL": hub.api_url,
             "INSET_HUB__PROXY_URL": hub.bind_url,
             "INSET_TOKEN_MAX_LIFETIME": "3600",
+            "INSET_ASSETS_URL": assets_url,
             **more,
         }
         await asyncio.to_thread(inset, ["keygen", environment["INSET_SIGNING_KEY_FILE"]])
@@ -100,12 +104,30 @@ async def inset_with_its_hub(folder: Path, setting: Setting, origin: str, **more
             serving = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "inset", "serve", env=environment, stdout=log, stderr=log
             )
-        try:
+        async with _ended(serving):
             await _until_it_answers(f"http://{setting.service_host}:{port}/readyz")
-            yield Inset(hub, host, f"{setting.service_host}:{port}")
-        finally:
-            serving.terminate()
-            await serving.wait()
+            yield Inset(hub, host, f"{setting.service_host}:{port}", assets_url)
+
+
+@asynccontextmanager
+async def _assets() -> AsyncIterator[str]:
+    """Serve the interface's files at one origin for all servers, on their site as `make run` does."""
+    [port] = free_ports(1)
+    serving = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "inset_bridge.assets", str(port), stderr=asyncio.subprocess.DEVNULL
+    )
+    async with _ended(serving):
+        await _until_it_answers(f"http://127.0.0.1:{port}/warm-up")
+        yield f"http://assets.nb.localhost:{port}"
+
+
+@asynccontextmanager
+async def _ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 def cpu_of(hub: RealHub) -> float:
