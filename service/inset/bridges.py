@@ -1,5 +1,7 @@
 """What save bridges ask of the service: each acts for one server, and so for that server's user."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -27,8 +29,10 @@ from inset.errors import (
     TicketForAnotherServer,
     TicketUsed,
     UnknownServer,
+    Upstream,
 )
 from inset.events import tell
+from inset.hub import HubClient
 from inset.hubs import Hubs
 from inset.models import (
     NAME_LENGTH,
@@ -50,6 +54,10 @@ from inset.servers import frame_note
 from inset.sessions import tell_stored
 from inset.signing import Signer
 from inset.versions import Stored, get_version, hold, holding, store
+
+_HUB_PATIENCE = 10.0
+"""Seconds for which a frame waits for a hub that is away: a restart of it takes less, a bridge waits for longer."""
+_RETRY_SECONDS = 0.5
 
 # Asked with every autosave, and so built once.
 _SAVED = holding(
@@ -116,7 +124,8 @@ class Bridge:
     async def redeem(self, token: str, hubs: Hubs, signer: Signer, *, lifetime: timedelta) -> Entry:
         """Exchange a frame's ticket, once, for a hub token that opens this server and nothing else.
 
-        Raises `TicketExpired`, `TicketInvalid`, `TicketForAnotherServer`, `TicketUsed` or `SessionOver`.
+        Raises `TicketExpired`, `TicketInvalid`, `TicketForAnotherServer`, `TicketUsed` or `SessionOver`, and
+        `HubUnavailable` or `HubBusy` where waiting for the hub is of no use.
         """
         ticket = signer.read_ticket(token)
         if ticket.server_id != self._server.id:
@@ -132,7 +141,7 @@ class Bridge:
         )  # fmt: skip
         await self._consume(ticket.jti, ticket.expires_at)
         note, hub = frame_note(session.id), hubs.called_for(self._server)
-        hub_token = await hub.mint(self._server.seat, lifetime=lifetime, note=note)
+        hub_token = await _minted(hub, self._server.seat, lifetime=lifetime, note=note)
         await self._db.refresh(session)
         if session.state is not SessionState.READY:
             # It ended meanwhile, and its tokens may have been deleted before this one was there.
@@ -271,3 +280,15 @@ def _name(stem: str) -> str:
     # A file's name is the user's, and must not make a save fail: what a notebook's name can't hold is left out.
     printable = "".join(char for char in stem if char.isprintable()).strip()
     return printable[:NAME_LENGTH] or "Untitled"
+
+
+async def _minted(hub: HubClient, seat: str, *, lifetime: timedelta, note: str) -> str:
+    """Have a frame's token made; a hub that is away for a moment is waited for, since the ticket is spent already."""
+    give_up = time.monotonic() + _HUB_PATIENCE
+    while True:
+        try:
+            return await hub.mint(seat, lifetime=lifetime, note=note)
+        except Upstream:
+            if time.monotonic() > give_up:
+                raise
+        await asyncio.sleep(_RETRY_SECONDS)

@@ -44,6 +44,30 @@ async def test_a_ticket_is_exchanged_once_for_a_token_of_this_server(
     assert (again.status_code, problem(again)) == (403, "ticket-used")
 
 
+@pytest.mark.parametrize("trouble", ["down", "busy"])
+async def test_a_frame_waits_for_a_hub_that_is_away_for_a_moment(hub, anonymous, ticket, trouble):
+    asked = {"json": {"ticket": await ticket()}, "headers": await hub.credential()}
+    hub.requests.clear()
+    hub.trouble = trouble
+
+    entering = asyncio.create_task(anonymous.post(REDEEM, **asked))
+    async with asyncio.timeout(30):
+        while "POST /hub/api/users/seat-001/tokens" not in hub.requests:
+            await asyncio.sleep(0.01)
+    hub.trouble = None
+
+    entered = await entering
+    assert (entered.status_code, hub.tokens[entered.json()["hub_token"]]) == (200, "seat-001")
+
+
+async def test_a_frame_is_told_of_a_hub_that_stays_away(hub, anonymous, ticket, monkeypatch):
+    monkeypatch.setattr("inset.bridges._HUB_PATIENCE", 0.1)
+    asked = {"json": {"ticket": await ticket()}, "headers": await hub.credential()}
+    hub.trouble = "down"
+
+    assert problem(await anonymous.post(REDEEM, **asked)) == "hub-unavailable"
+
+
 async def test_lab_is_shown_on_request_in_a_workspace_of_the_session(hub, anonymous, ticket, ready_session):
     session = await ready_session()
     token = await ticket(session, interface="lab")
