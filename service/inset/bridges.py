@@ -1,7 +1,6 @@
 """What save bridges ask of the service: each acts for one server, and so for that server's user."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -22,6 +21,8 @@ from inset.db import ask, recent_documents, table, write
 from inset.documents import Document
 from inset.engines.prepared import Prepared
 from inset.errors import (
+    HubBusy,
+    HubUnavailable,
     NotAllowed,
     NotebookNotFound,
     NotebookTooLarge,
@@ -55,9 +56,9 @@ from inset.sessions import tell_stored
 from inset.signing import Signer
 from inset.versions import Stored, get_version, hold, holding, store
 
-_HUB_PATIENCE = 10.0
-"""Seconds for which a frame waits for a hub that is away: a restart of it takes less, a bridge waits for longer."""
-_RETRY_SECONDS = 0.5
+_HUB_PATIENCE = 20.0
+"""Seconds for which a frame waits for a hub that is away or busy. Its bridge waits for 30, the page for its turn 25."""
+_RETRY_SECONDS = 1.0
 
 # Asked with every autosave, and so built once.
 _SAVED = holding(
@@ -125,7 +126,7 @@ class Bridge:
         """Exchange a frame's ticket, once, for a hub token that opens this server and nothing else.
 
         Raises `TicketExpired`, `TicketInvalid`, `TicketForAnotherServer`, `TicketUsed` or `SessionOver`, and
-        `HubUnavailable` or `HubBusy` where waiting for the hub is of no use.
+        `HubUnavailable` or `HubBusy` if the hub stays so.
         """
         ticket = signer.read_ticket(token)
         if ticket.server_id != self._server.id:
@@ -284,11 +285,17 @@ def _name(stem: str) -> str:
 
 async def _minted(hub: HubClient, seat: str, *, lifetime: timedelta, note: str) -> str:
     """Have a frame's token made; a hub that is away for a moment is waited for, since the ticket is spent already."""
-    give_up = time.monotonic() + _HUB_PATIENCE
-    while True:
-        try:
-            return await hub.mint(seat, lifetime=lifetime, note=note)
-        except Upstream:
-            if time.monotonic() > give_up:
-                raise
-        await asyncio.sleep(_RETRY_SECONDS)
+    told: Upstream = HubUnavailable()
+    try:
+        async with asyncio.timeout(_HUB_PATIENCE):
+            while True:
+                try:
+                    return await hub.mint(seat, lifetime=lifetime, note=note)
+                except HubBusy as exc:
+                    told = exc
+                except HubUnavailable:
+                    if not hub.away:
+                        raise  # it has refused, and will again
+                await asyncio.sleep(_RETRY_SECONDS)
+    except TimeoutError:
+        raise told from None

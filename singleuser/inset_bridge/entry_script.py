@@ -2,11 +2,12 @@
 
 ENTER = """
 // Frames of one page enter one after the other: two at once would each be given a cookie, and one of them keep it.
+// Each may take as long as the service waits for a hub that is away.
 async function inTurn(work) {
   let begun = false;
   const begin = () => { begun = true; return work(); };
   try {
-    return await navigator.locks.request('inset-enter', { signal: AbortSignal.timeout(5000) }, begin);
+    return await navigator.locks.request('inset-enter', { signal: AbortSignal.timeout(25_000) }, begin);
   } catch (error) {
     // A browser that has no locks here, or another frame that keeps them.
     if (begun) throw error;
@@ -105,7 +106,7 @@ async function become(next, text, scripts, mode) {
   if (!isAsTold(config)) return false;
   // Asked for before the server was told.
   config.insetMode = mode;
-  document.getElementById('jupyter-config-data').textContent = element.textContent;
+  document.getElementById('jupyter-config-data').textContent = JSON.stringify(config);
   // What Notebook's scripts have read there before they keep; what was not there they look for here.
   for (const [name, value] of Object.entries(config)) {
     document.body.dataset[name] = encodeURIComponent(typeof value === 'string' ? value : JSON.stringify(value));

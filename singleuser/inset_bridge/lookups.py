@@ -3,13 +3,15 @@
 import importlib.metadata
 import os
 import sys
+import time
 from importlib.metadata import EntryPoints
 from types import ModuleType
 from typing import Any
 
 from jupyterlab_server import settings_utils, translation_utils
 
-_CHECKING: Any = vars(settings_utils)["Validator"]
+_SETTLED_SECONDS = 2
+"""A package that is just being installed is there before all of its files are."""
 _found: tuple[tuple[int, ...], Any] = (), None
 
 
@@ -19,18 +21,21 @@ class _OfUsersSettings:
     The page checks those by itself, where it has to.
     """
 
-    def __new__(cls, schema: Any) -> Any:
-        return _CHECKING(schema)
+    def __init__(self, checking: Any) -> None:
+        self._checking = checking
 
-    @staticmethod
-    def check_schema(schema: Any) -> None:
+    def __call__(self, schema: Any) -> Any:
+        return self._checking(schema)
+
+    def check_schema(self, schema: Any) -> None:
         """Take it as it is."""
 
 
 def remember() -> None:
     """Have JupyterLab's part of the server remember what is installed, and take schemas as they are."""
     remember_in(translation_utils)
-    vars(settings_utils)["Validator"] = _OfUsersSettings
+    if checking := getattr(settings_utils, "Validator", None):
+        settings_utils.Validator = _OfUsersSettings(checking)  # type: ignore[attr-defined]
 
 
 def remember_in(module: ModuleType) -> None:
@@ -44,10 +49,13 @@ def entry_points(**wanted: Any) -> EntryPoints:
     Read again when something was installed or removed: by the times by which Python knows its folders, too.
     """
     global _found  # whoever else looks meanwhile finds the same
-    now = tuple(map(_changed, sys.path))
-    if _found[0] != now:
-        _found = now, importlib.metadata.entry_points()
-    chosen: EntryPoints = _found[1].select(**wanted)
+    folders = tuple(map(_changed, sys.path))
+    known, found = _found
+    if known != folders:
+        found = importlib.metadata.entry_points()
+        if max(folders) < time.time_ns() - _SETTLED_SECONDS * 10**9:
+            _found = folders, found
+    chosen: EntryPoints = found.select(**wanted)
     return chosen
 
 

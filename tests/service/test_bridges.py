@@ -60,12 +60,25 @@ async def test_a_frame_waits_for_a_hub_that_is_away_for_a_moment(hub, anonymous,
     assert (entered.status_code, hub.tokens[entered.json()["hub_token"]]) == (200, "seat-001")
 
 
-async def test_a_frame_is_told_of_a_hub_that_stays_away(hub, anonymous, ticket, monkeypatch):
+@pytest.mark.parametrize(
+    ("trouble", "told"), [("down", "hub-unavailable"), ("slow", "hub-unavailable"), ("busy", "hub-busy")]
+)
+async def test_a_frame_is_told_of_a_hub_that_stays_away(hub, anonymous, ticket, monkeypatch, trouble, told):
     monkeypatch.setattr("inset.bridges._HUB_PATIENCE", 0.1)
     asked = {"json": {"ticket": await ticket()}, "headers": await hub.credential()}
-    hub.trouble = "down"
+    hub.trouble = trouble
+
+    async with asyncio.timeout(15):
+        assert problem(await anonymous.post(REDEEM, **asked)) == told
+
+
+async def test_a_frame_does_not_wait_for_a_hub_that_refuses(hub, anonymous, ticket):
+    asked = {"json": {"ticket": await ticket()}, "headers": await hub.credential()}
+    hub.requests.clear()
+    hub.seats = ["seat-002"]
 
     assert problem(await anonymous.post(REDEEM, **asked)) == "hub-unavailable"
+    assert hub.requests.count("POST /hub/api/users/seat-001/tokens") == 1
 
 
 async def test_lab_is_shown_on_request_in_a_workspace_of_the_session(hub, anonymous, ticket, ready_session):

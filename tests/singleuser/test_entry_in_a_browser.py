@@ -106,6 +106,29 @@ async def test_the_page_is_asked_for_before_the_probe_is_answered(framed: Framed
         assert await frame.evaluate("document.body.dataset.insetMode") == "partitioned"
 
 
+async def test_a_frame_waits_for_another_that_is_let_in_late(framed: Framed, chromium_for_all: Browser):
+    first, second = [framed.enter_url(framed.ticket(*await framed.seat.load("1"))) for _ in range(2)]
+    async with fresh_page(chromium_for_all) as page:
+        steps: list[str] = []
+
+        async def late(entering: Routed) -> None:
+            if entering.request.method == "POST":
+                steps.append("asks")
+                # As where the service waits for its hub.
+                await asyncio.sleep(7 if len(steps) == 1 else 0)
+                steps.append("is answered")
+            await entering.continue_()
+
+        await page.route("**/inset/enter", late)
+        await framed.open(page, first)
+        await page.evaluate(
+            "url => document.body.append(Object.assign(document.createElement('iframe'), { src: url }))", second
+        )
+        for frame in ("iframe >> nth=0", "iframe >> nth=1"):
+            await page.frame_locator(frame).locator(".jp-Cell").first.wait_for(timeout=60_000)
+    assert steps == ["asks", "is answered"] * 2
+
+
 async def test_a_browser_that_keeps_no_cookie_asks_for_nothing_that_it_would_be_refused(framed: Framed, tmp_path: Path):
     notebook_id, path = await framed.seat.load("1")
     async with chromium(tmp_path / "profile", NO_COOKIES) as browser:
