@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -41,8 +41,8 @@ class Inset:
     host: TestHost
     address: str
     """Where the service listens."""
-    assets_url: str
-    """Where browsers find the notebook interface's files."""
+    assets_url: str = field(default="", kw_only=True)
+    """Where browsers find the notebook interface's files; empty if at its servers."""
 
 
 @asynccontextmanager
@@ -106,7 +106,7 @@ async def inset_with_its_hub(folder: Path, setting: Setting, origin: str, **more
             )
         async with _ended(serving):
             await _until_it_answers(f"http://{setting.service_host}:{port}/readyz")
-            yield Inset(hub, host, f"{setting.service_host}:{port}", assets_url)
+            yield Inset(hub, host, f"{setting.service_host}:{port}", assets_url=assets_url)
 
 
 @asynccontextmanager
