@@ -14,7 +14,7 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
-from tests.support.chromium import ARGS, CHROMIUM
+from tests.support.chromium import ARGS, CHROMIUM, fresh_context
 
 NextUrl = Callable[[], Awaitable[str]]
 """Gives an address that opens the notebook, anew each time."""
@@ -63,23 +63,17 @@ async def a_browser() -> AsyncIterator[Browser]:
 
 async def cold_and_warm(browser: Browser, host_page: str, next_url: NextUrl, line: Line) -> tuple[Load, Load]:
     """Open a notebook in a frame of the host's page, in a browser's profile that is new, and then once more."""
-    context = await browser.new_context(viewport={"width": 1100, "height": 800})
-    try:
+    async with fresh_context(browser, width=1100, height=800) as context:
         return (
             await _load(context, host_page, await next_url(), line),
             await _load(context, host_page, await next_url(), line),
         )
-    finally:
-        await context.close()
 
 
 async def fetched_ahead(browser: Browser, host_page: str, next_url: NextUrl, line: Line, warm_up_url: str) -> Load:
     """Fetch the page's files as the SDK does, in a profile that is new, and then open a notebook in the same page."""
-    context = await browser.new_context(viewport={"width": 1100, "height": 800})
-    try:
+    async with fresh_context(browser, width=1100, height=800) as context:
         return await _load(context, host_page, await next_url(), line, warm_up_url)
-    finally:
-        await context.close()
 
 
 async def _load(context: BrowserContext, host_page: str, url: str, line: Line, warm_up_url: str | None = None) -> Load:

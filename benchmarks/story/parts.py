@@ -12,6 +12,7 @@ import httpx
 import psutil
 from jupyter_core.paths import ENV_JUPYTER_PATH
 
+from benchmarks.story.processes import python
 from inset.cli import main as inset
 from tests.support.hosts import TestHost, write_hosts_file
 from tests.support.real_hub import ROOT, RealHub, free_ports, real_hub
@@ -100,34 +101,20 @@ async def inset_with_its_hub(folder: Path, setting: Setting, origin: str, **more
         hosts = str(write_hosts_file(folder / "hosts.toml", host))
         for command in (["db", "upgrade"], ["hosts", "apply", hosts]):
             await _run(environment, *command)
+        address = f"{setting.service_host}:{port}"
         with (folder / "service.log").open("wb") as log:
-            serving = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "inset", "serve", env=environment, stdout=log, stderr=log
-            )
-        async with _ended(serving):
-            await _until_it_answers(f"http://{setting.service_host}:{port}/readyz")
-            yield Inset(hub, host, f"{setting.service_host}:{port}", assets_url=assets_url)
+            async with python("-m", "inset", "serve", env=environment, stdout=log, stderr=log):
+                await _until_it_answers(f"http://{address}/readyz")
+                yield Inset(hub, host, address, assets_url=assets_url)
 
 
 @asynccontextmanager
 async def _assets() -> AsyncIterator[str]:
     """Serve the interface's files at one origin for all servers, on their site as `make run` does."""
     [port] = free_ports(1)
-    serving = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "inset_bridge.assets", str(port), stderr=asyncio.subprocess.DEVNULL
-    )
-    async with _ended(serving):
+    async with python("-m", "inset_bridge.assets", str(port), stderr=asyncio.subprocess.DEVNULL):
         await _until_it_answers(f"http://127.0.0.1:{port}/warm-up")
         yield f"http://assets.nb.localhost:{port}"
-
-
-@asynccontextmanager
-async def _ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 def cpu_of(hub: RealHub) -> float:

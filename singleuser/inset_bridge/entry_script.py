@@ -89,7 +89,7 @@ function handOver() {
 // Ask for the page that is at `next`, and for what it asks first. The page comes first: browsers open six connections,
 // and the server needs some time for settings.
 function askForPage(next, xsrf) {
-  const asked = { headers: { 'X-XSRFToken': xsrf[1] } };
+  const asked = { headers: { 'X-XSRFToken': xsrf } };
   const page = fetch(next, asked).then((answer) => answer.text());
   page.catch(() => {});
   askAhead(next, asked);
@@ -148,7 +148,7 @@ async function enter() {
     const apart = await partitioned();
     const probing = fetch('probe?' + new URLSearchParams({ n: body.code, partitioned: apart }), { cache: 'no-store' });
     // Beside the probe, where it will say that the entry's cookie was kept: the one that came with it is here.
-    const xsrf = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/);
+    const xsrf = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/)?.[1];
     const page = xsrf && scripts && next.pathname.startsWith(notebook.pages) ? askForPage(next, xsrf) : undefined;
     const probe = await probing;
     if (!probe.ok && body.needs_cookies) return fail('cookies-blocked');

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Frame, Page, expect
 from playwright.async_api import Route as Routed
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -64,6 +64,12 @@ async def framed(hub: RealHub, service: FakeService) -> AsyncIterator[Framed]:
         await hub.stop_server(SEAT)
 
 
+async def shown(page: Page) -> Frame:
+    """Wait until the notebook is shown; gives its frame."""
+    await page.frame_locator("iframe").locator(".jp-Cell").first.wait_for(timeout=30_000)
+    return next(frame for frame in page.frames if "/notebooks/" in frame.url)
+
+
 @pytest.mark.parametrize("preferences", [NO_THIRD_PARTY_COOKIES, NO_COOKIES], ids=["no third-party", "none at all"])
 async def test_a_notebook_runs_and_saves_whatever_cookies_are_allowed(
     framed: Framed, tmp_path: Path, preferences: dict[str, Any]
@@ -100,9 +106,8 @@ async def test_the_page_is_asked_for_before_the_probe_is_answered(framed: Framed
 
         await page.route("**/inset/probe?*", hold)
         await framed.open(page, framed.enter_url(framed.ticket(notebook_id, path)))
-        await page.frame_locator("iframe").locator(".jp-Cell").first.wait_for(timeout=30_000)
+        frame = await shown(page)
         # What the probe tells the server is in the page all the same.
-        frame = next(one for one in page.frames if "/notebooks/" in one.url)
         assert await frame.evaluate("document.body.dataset.insetMode") == "partitioned"
 
 
@@ -135,7 +140,7 @@ async def test_a_browser_that_keeps_no_cookie_asks_for_nothing_that_it_would_be_
         page, refused = browser.pages[0], list[str]()
         page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
         await framed.open(page, framed.enter_url(framed.ticket(notebook_id, path)))
-        await page.frame_locator("iframe").locator(".jp-Cell").first.wait_for(timeout=30_000)
+        await shown(page)
     assert [url for url in refused if re.search("/(api|notebooks)/", url)] == []
     assert any("/inset/probe?" in url for url in refused)
 
@@ -173,10 +178,9 @@ async def test_reloading_the_frame_keeps_the_session_where_cookies_are_kept(fram
     notebook_id, path = await framed.seat.load("1")
     async with fresh_page(chromium_for_all) as page:
         await framed.open(page, framed.enter_url(framed.ticket(notebook_id, path)))
-        await page.frame_locator("iframe").locator(".jp-Cell").first.wait_for(timeout=30_000)
-        frame = next(one for one in page.frames if "/notebooks/" in one.url)
+        frame = await shown(page)
         await frame.evaluate("location.reload()")
-        await page.frame_locator("iframe").locator(".jp-Cell").first.wait_for(timeout=30_000)
+        await shown(page)
 
 
 async def test_reloading_without_cookies_asks_the_host_for_a_new_address(framed: Framed, tmp_path: Path):
@@ -184,8 +188,7 @@ async def test_reloading_without_cookies_asks_the_host_for_a_new_address(framed:
     async with chromium(tmp_path / "profile", NO_COOKIES) as browser:
         page = browser.pages[0]
         await framed.open(page, framed.enter_url(framed.ticket(notebook_id, path)))
-        await page.frame_locator("iframe").locator(".jp-Cell").first.wait_for(timeout=30_000)
-        frame = next(one for one in page.frames if "/notebooks/" in one.url)
+        frame = await shown(page)
         await frame.evaluate("location.reload()")
         await page.wait_for_function("told.some((one) => one.type === 'entry-failed')")
         told = await page.evaluate("told.filter((one) => one.type === 'entry-failed')")
