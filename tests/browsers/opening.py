@@ -53,4 +53,4 @@ async def until(look: Callable[[], Awaitable[Any]], expected: object) -> None:
             while (seen := await look()) != expected:
                 await asyncio.sleep(0.2)
     except TimeoutError:
-        assert seen == expected
+        raise AssertionError(f"{seen!r} is not {expected!r}") from None

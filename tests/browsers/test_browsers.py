@@ -50,8 +50,8 @@ def _under_policy(folder: Path, policy: dict[str, Any]) -> Path:
     (copy / "policies" / "managed").mkdir(parents=True)
     (copy / "policies" / "managed" / "policy.json").write_text(json.dumps(policy))
     script = folder / "chromium"
-    mount = f"mount --bind '{copy}' /etc/chromium"
-    script.write_text(f'#!/bin/sh\nexec unshare --mount sh -c "{mount} && exec chromium \\"\\$@\\"" chromium "$@"\n')
+    mounted = """unshare --mount sh -c 'mount --bind "$0" /etc/chromium && exec "$@"'"""
+    script.write_text(f"#!/bin/sh\nexec {mounted} '{copy}' '{CHROMIUM}' \"$@\"\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return script
 
