@@ -56,13 +56,15 @@ class ServerDialler:
         self._hubs = hubs
         self._keys = keys
 
-    def dial(self, server: Server | None, *, by_hub: bool = True) -> NotebookServer:
-        """Prepare calls to a server.
+    def dial(self, server: Server | None, *, by_hub: bool = True, up_at: str | None = None) -> NotebookServer:
+        """Prepare calls to a server; `up_at` is where one is up of which that is not written down yet.
 
         Raises `ServerGone` if it is not running, and `HubUnavailable` if its hub is in the settings no longer.
         Without `by_hub` the hub is not asked for anything: a server whose bridge does not know the service is gone.
         """
-        if server is None or server.state is not ServerState.RUNNING or server.url is None:
+        if server and server.state is ServerState.RUNNING:
+            up_at = server.url
+        if server is None or server.state not in SERVING or up_at is None:
             raise ServerGone
         hub = self._hubs.of(server)
         lifetime, note = _CALL_TOKEN_LIFETIME, "inset: load and save"
@@ -70,7 +72,7 @@ class ServerDialler:
         return NotebookServer(
             self._http,
             dial=hub.settings.proxy_url,
-            url=server.url,
+            url=up_at,
             key=self._keys.of(server.id),
             mint=by_token if by_hub else _not_at_all,
         )

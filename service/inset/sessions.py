@@ -346,10 +346,12 @@ def _check_same(session: Session, wanted: SessionCreate) -> None:
         raise SessionDiffers(session.id, profile=session.profile)
 
 
-async def load_session(db: AsyncSession, servers: ServerDialler, session: Session, *, by_hub: bool = True) -> bool:
+async def load_session(
+    db: AsyncSession, servers: ServerDialler, session: Session, *, by_hub: bool = True, up_at: str | None = None
+) -> bool:
     """Put the current version into a session's server; tells whether it has a save bridge. Commits before it calls.
 
-    Raises `ServerGone` or `DiskFull`; `by_hub` is as for `ServerDialler.dial`.
+    Raises `ServerGone` or `DiskFull`; `by_hub` and `up_at` are as for `ServerDialler.dial`.
     """
     loaded = None
     while loaded is None or session.version != await _current(db, session):
@@ -358,7 +360,7 @@ async def load_session(db: AsyncSession, servers: ServerDialler, session: Sessio
         server, version = await db.get(Server, session.server_id), notebook.current
         origins = (await db.get_one(Host, session.host_id)).origins
         await db.commit()
-        dialled = servers.dial(server, by_hub=by_hub)
+        dialled = servers.dial(server, by_hub=by_hub, up_at=up_at)
         loaded = await dialled.load(
             notebook.id, path=str(session.path), version=version, document=document, origins=origins
         )

@@ -80,7 +80,7 @@ class Steps:
                 async with self._database.transaction(read_only=True) as db:
                     session = await db.get_one(Session, session_id)
                 present.host_id, present.traceparent = session.host_id, session.traceparent
-                way.reached(session.state, age=(now() - session.created_at).total_seconds())
+                way.reached(session.state, age=_age(session))
                 match session.state:
                     case SessionState.ENDING:
                         await self._end(session)
@@ -90,7 +90,7 @@ class Steps:
                         asked = await self._leave_queue(session)
                         left_queue()
                     case SessionState.STARTING | SessionState.LOADING:
-                        await self._start(session, asked=asked)
+                        await self._start(session, way, asked=asked)
                     case _:
                         return
 
@@ -148,7 +148,7 @@ class Steps:
         except TimeoutError:
             return reason
 
-    async def _start(self, session: Session, *, asked: bool) -> None:
+    async def _start(self, session: Session, way: Way, *, asked: bool) -> None:
         """Follow the start of a session's server, and load its notebook. `asked`: the hub has just taken it on."""
         left = (session.started_at or session.created_at) + self._start_timeout - now()
         reason = "start-timeout"
@@ -158,7 +158,7 @@ class Steps:
                     try:
                         if session.state is SessionState.LOADING:
                             return await self._load(session)
-                        return await self._follow_start(session, asked=asked)
+                        return await self._follow_start(session, way, asked=asked)
                     except (SpawnFailed, DiskFull) as exc:
                         return await self._fail(session, exc.reason)
                     except Upstream as exc:
@@ -200,10 +200,10 @@ class Steps:
             await hub.revoke_tokens(server.seat)
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _follow_start(self, session: Session, *, asked: bool) -> None:
+    async def _follow_start(self, session: Session, way: Way, *, asked: bool) -> None:
         async with self._database.transaction(read_only=True) as db:
             server = await db.get_one(Server, session.server_id)
-        if server.state is ServerState.RUNNING and await self._loaded_at_once(session, server):
+        if server.state is ServerState.RUNNING and await self._loaded_at_once(session, server, str(server.url)):
             return
         if running := await self._found_running(server):
             url = running.full_url
@@ -216,12 +216,11 @@ class Steps:
         elif not self._allow_shared_origin and not has_own_origin(server.seat, url):
             return await self._fail(session, "shared-origin")
         else:
-            async with self._database.transaction() as db:
-                session = await db.get_one(Session, session.id, with_for_update=HELD)
-                server = await db.get_one(Server, server.id, with_for_update=HELD)
-                if server.state is ServerState.STARTING:
-                    server.state, server.url = ServerState.RUNNING, url
-                await _begin_loading(db, session)
+            way.reached(SessionState.LOADING, age=_age(session))
+            if not await self._loaded_at_once(session, server, url):
+                async with self._database.transaction() as db:
+                    session = await db.get_one(Session, session.id, with_for_update=HELD)
+                    await _begin_loading(db, session, url)
 
     async def _followed(self, session: Session, server: Server) -> str | None:
         """Follow a start that the hub has taken on until the server is up; gives its address, None if it has none yet.
@@ -229,12 +228,15 @@ class Steps:
         Raises `SpawnFailed`.
         """
         hub, url = self._hubs.called_for(server), None
+        told = session.message, session.percent
         async for step in hub.progress(server.seat):
             if step.outcome == "failed":
                 raise SpawnFailed(step.reason)
             if step.outcome is None:
-                doing = PULLING_IMAGE if step.pulling else STARTING_SERVER
-                await self._tell(session, doing, percent=10 + step.percent * 6 // 10)
+                news = PULLING_IMAGE if step.pulling else STARTING_SERVER, 10 + step.percent * 6 // 10
+                if news != told:
+                    told, (doing, percent) = news, news
+                    await self._tell(session, doing, percent=percent)
             url = step.full_url
         if url:
             return url
@@ -250,21 +252,21 @@ class Steps:
         running = await self._hubs.called_for(server).server(server.seat)
         return running if running and running.ready and running.server_id == server.id else None
 
-    async def _loaded_at_once(self, session: Session, server: Server) -> bool:
-        """Load the notebook into a server that another session has started, or the pool: all that a second one takes.
+    async def _loaded_at_once(self, session: Session, server: Server, url: str) -> bool:
+        """Load the notebook into a server that is up, and note then all that has happened: a commit in place of three.
 
         Its bridge knows that it is this server, and no other in the seat. Tells whether it has taken the notebook:
         where it has not, the hub is to say what is there. One that is away is waited for, since frames need it.
         """
-        shared = not self._allow_shared_origin and not has_own_origin(server.seat, server.url or "")
+        shared = not self._allow_shared_origin and not has_own_origin(server.seat, url)
         if shared or self._hubs.called_for(server).away or await self._still_ending_elsewhere(session):
             return False
         try:
             async with self._database.transaction() as db:
                 session = await db.get_one(Session, session.id)
                 async with asyncio.timeout(_AT_ONCE_SECONDS):
-                    await load_session(db, self._servers, session, by_hub=False)
-                await _begin_loading(db, session)
+                    await load_session(db, self._servers, session, by_hub=False, up_at=url)
+                await _begin_loading(db, session, url)
                 await _make_ready(db, session, bridged=True)
         except DiskFull:
             raise
@@ -378,9 +380,16 @@ class Steps:
                 await fail(db, session, reason)
 
 
-async def _begin_loading(db: AsyncSession, session: Session) -> None:
+async def _begin_loading(db: AsyncSession, session: Session, url: str) -> None:
+    """Note that a session's server is up, and where."""
     if await move(db, session, to=SessionState.LOADING, expected=[SessionState.STARTING]):
         await report_progress(db, session, 80, "Loading the notebook")
+    server = await db.get_one(Server, session.server_id)
+    if server.state is not ServerState.STARTING:
+        return
+    await db.refresh(server, with_for_update=HELD)
+    if server.state is ServerState.STARTING:
+        server.state, server.url = ServerState.RUNNING, url
 
 
 async def _make_ready(db: AsyncSession, session: Session, *, bridged: bool) -> None:
@@ -388,3 +397,7 @@ async def _make_ready(db: AsyncSession, session: Session, *, bridged: bool) -> N
     if await move(db, session, to=SessionState.READY, expected=[SessionState.LOADING], **ready):
         await report_progress(db, session, 100, "Ready")
         tell(db, session.id, "ready", embeddable=bridged, version=session.version)
+
+
+def _age(session: Session) -> float:
+    return (now() - session.created_at).total_seconds()

@@ -20,7 +20,7 @@ from inset_bridge.api import AbsentHandler, DocumentHandler, FlushHandler, KeepH
 from inset_bridge.authorizer import CapabilityAuthorizer
 from inset_bridge.calls import Calls
 from inset_bridge.control import Control
-from inset_bridge.credentials import Credentials, NotebookSessions, private_folder
+from inset_bridge.credentials import Credentials, private_folder
 from inset_bridge.documents import Documents
 from inset_bridge.duties import Duty, kept_up
 from inset_bridge.entries import Entries
@@ -34,7 +34,6 @@ from inset_bridge.identity import BridgeIdentityProvider, OverHandler
 from inset_bridge.journal import Journal
 from inset_bridge.kept_files import KeptFiles, ReadOnlyKeptFiles
 from inset_bridge.kernel_ahead import KernelAhead
-from inset_bridge.kernels import Kernels
 from inset_bridge.notebook_page import notebook_page
 from inset_bridge.origins import Origins
 from inset_bridge.page_saves import PageSaves
@@ -42,6 +41,7 @@ from inset_bridge.pages import Pages
 from inset_bridge.read_only import ReadOnlyFiles
 from inset_bridge.sender import Sender
 from inset_bridge.service import Service
+from inset_bridge.sessions import NotebookSessions
 from inset_bridge.settings import Settings
 from inset_bridge.sockets import Sockets
 from inset_bridge.static_files import StaticHandler, kept_for_good
@@ -125,13 +125,13 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
         journal, files = Journal(root / ".inset" / "journal.json", log=self.log), Files(root)
         for document in journal:
             files.mend(document.path)
-        kernels = Kernels(app.session_manager)
+        self.sessions: NotebookSessions = app.session_manager
         read_only = "edit" not in self.inset.may
         self.sender = Sender(service, journal, files, log=self.log, read_only=read_only)
         pages = Pages(app.event_logger, self.sockets)
-        frames = Frames(self.entries, self.sockets, journal, kernels)
+        frames = Frames(self.entries, self.sockets, journal, self.sessions)
         self.credentials = Credentials(service, private_folder(self.inset.server_id), journal, log=self.log)
-        app.session_manager.credentials = self.credentials
+        self.sessions.credentials = self.credentials
         self.kernel_ahead = KernelAhead(app, self.credentials, log=self.log)
         page_saves = PageSaves()
         self.documents = Documents(
@@ -139,12 +139,13 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             files,
             self.sender,
             pages,
-            kernels,
+            self.sessions,
             self.sockets,
             frames,
             self.credentials,
             self.kernel_ahead,
             page_saves,
+            may_run="run" in self.inset.may,
         )
         if isinstance(app.contents_manager, WrittenThrough):
             app.contents_manager.unwritten = self.documents.unwritten
@@ -159,6 +160,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
             "origins": self.origins,
             "entries": self.entries,
             "door": door,
+            "documents": self.documents,
             "notebook": notebook_page(
                 self.inset.prefix,
                 self.inset.may,
@@ -200,6 +202,7 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
     async def stop_extension(self) -> None:
         self._cutting.stop()
         self.kernel_ahead.cancel()
+        await self.sessions.finish()
         await self.sender.finish(within=STOP_WITHIN)
         # Only now: whether a send that is broken off has landed nobody would know.
         for duty in self._duties:

@@ -14,8 +14,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from jupyter_server.services.sessions.sessionmanager import ModelName, SessionManager
-
 from inset_bridge.errors import RefusedByService, ServiceUnavailable
 from inset_bridge.journal import Journal
 from inset_bridge.service import Service, SessionCredentials
@@ -100,17 +98,6 @@ class Credentials:
 
     def _file(self, notebook_id: str) -> Path:
         return self._folder / f"{self._names.get(notebook_id, notebook_id)}.json"
-
-
-class NotebookSessions(SessionManager):
-    """Jupyter's own, whose kernels are told where their credentials are."""
-
-    credentials: Credentials | None = None
-
-    def get_kernel_env(self, path: str | None, name: ModelName | None = None) -> dict[str, str]:
-        """Called for every kernel that is started for a notebook."""
-        told = self.credentials.environment(path or "", name or "") if self.credentials else {}
-        return {**super().get_kernel_env(path, name), **told}
 
 
 def private_folder(server_id: str) -> Path:

@@ -11,10 +11,10 @@ from inset_bridge.files import Files, is_notebook
 from inset_bridge.frames import Frames
 from inset_bridge.journal import Document, Journal
 from inset_bridge.kernel_ahead import KernelAhead
-from inset_bridge.kernels import Kernels
 from inset_bridge.page_saves import PageSaves
 from inset_bridge.pages import Pages
 from inset_bridge.sender import Sender
+from inset_bridge.sessions import NotebookSessions
 from inset_bridge.sockets import Sockets
 
 
@@ -42,23 +42,26 @@ class Documents:
         files: Files,
         sender: Sender,
         pages: Pages,
-        kernels: Kernels,
+        sessions: NotebookSessions,
         sockets: Sockets,
         frames: Frames,
         credentials: Credentials,
         kernel_ahead: KernelAhead,
         page_saves: PageSaves,
+        *,
+        may_run: bool,
     ) -> None:
         self._journal = journal
         self._files = files
         self._sender = sender
         self._pages = pages
-        self._kernels = kernels
+        self._sessions = sessions
         self._sockets = sockets
         self._frames = frames
         self._credentials = credentials
         self._kernel_ahead = kernel_ahead
         self._page_saves = page_saves
+        self._may_run = may_run
 
     async def load(self, notebook_id: str, *, path: str, version: int, sha256: str, content: bytes) -> str:
         """Put a stored version into its file, and tell open pages if they show another one.
@@ -89,6 +92,12 @@ class Documents:
         # Before the service calls the session ready: its first kernel is to find them.
         await self._credentials.refresh()
         return document.path
+
+    def opened(self, notebook_id: str) -> None:
+        """Start the kernel of a notebook whose page a browser is about to load: by then it runs."""
+        document = self._journal.of(notebook_id)
+        if self._may_run and document and document.attached:
+            self._sessions.start(document.path, self._files)
 
     async def flush(self, path: str, *, origin: str, ask_page: bool) -> Flushed:
         """Send the newest content now; with `ask_page`, after the page saved what it has not saved yet."""
@@ -159,7 +168,7 @@ class Documents:
         document.attached = False
         self._journal.write()
         # Again, since a page that was cut tries to come back at once, and another session's cookie may let it.
-        self._sockets.close_kernels(await self._kernels.shut_down(document.path))
+        self._sockets.close_kernels(await self._sessions.shut_down(document.path))
         return _flushed(document, answered)
 
     async def saved(self, path: str, origin: str) -> None:

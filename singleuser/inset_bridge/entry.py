@@ -10,6 +10,7 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.web import HTTPError
 
 from inset_bridge import cookies, entry_page
+from inset_bridge.documents import Documents
 from inset_bridge.entries import Entries
 from inset_bridge.errors import BridgeError, RefusedByService, ServiceUnavailable, TicketRefused
 from inset_bridge.identity import authorization
@@ -48,9 +49,16 @@ class Door:
 
 class EnterHandler(JupyterHandler):
     def initialize(
-        self, settings: Settings, origins: Origins, entries: Entries, door: Door, notebook: NotebookPage | None
+        self,
+        settings: Settings,
+        origins: Origins,
+        entries: Entries,
+        door: Door,
+        documents: Documents,
+        notebook: NotebookPage | None,
     ) -> None:
-        self.inset, self.origins, self.entries, self.door, self.notebook = settings, origins, entries, door, notebook
+        self.inset, self.origins, self.entries, self.notebook = settings, origins, entries, notebook
+        self.door, self.documents = door, documents
 
     @allow_unauthenticated
     def get(self) -> None:
@@ -63,7 +71,11 @@ class EnterHandler(JupyterHandler):
         body = self.get_json_body()
         redeemed = await self.door.redeem(body.get("ticket") if isinstance(body, dict) else None)
         known = self.entries.known(self.get_cookie(cookies.ENTRY) or "", authorization(self))
+        is_new = redeemed.session_id not in self.entries.sessions()
         entry = self.entries.admit(redeemed, known)
+        if is_new:
+            # A page that comes again has a kernel, or a user who has ended it.
+            self.documents.opened(redeemed.notebook_id)
         if known is None:
             # What an earlier user of this seat left in the browser. Not "cookies": those go for the whole domain.
             self.set_header("Clear-Site-Data", '"storage"')

@@ -4,18 +4,18 @@ from collections.abc import Collection
 
 from inset_bridge.entries import Entries
 from inset_bridge.journal import Journal
-from inset_bridge.kernels import Kernels
+from inset_bridge.sessions import NotebookSessions
 from inset_bridge.sockets import Sockets
 
 
 class Frames:
     """The frames of this server's sessions. One browser may show several, with one entry."""
 
-    def __init__(self, entries: Entries, sockets: Sockets, journal: Journal, kernels: Kernels) -> None:
+    def __init__(self, entries: Entries, sockets: Sockets, journal: Journal, sessions: NotebookSessions) -> None:
         self._entries = entries
         self._sockets = sockets
         self._journal = journal
-        self._kernels = kernels
+        self._sessions = sessions
 
     async def cut(self, session_id: str) -> None:
         """Let a session's browsers out, and never in again."""
@@ -24,7 +24,7 @@ class Frames:
         # An entry that holds for another session has the same cookie: this one's kernels are known by their notebook.
         document = self._journal.of(notebook_id) if notebook_id else None
         if document:
-            self._sockets.close_kernels(await self._kernels.at(document.path))
+            self._sockets.close_kernels(await self._sessions.kernels_at(document.path))
 
     async def cut_notebook(self, notebook_id: str) -> None:
         """Let everybody out of a notebook whose session is being ended."""

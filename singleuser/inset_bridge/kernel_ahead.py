@@ -5,7 +5,6 @@ the folder in which it was started, under another name. Whoever needs another ke
 """
 
 import asyncio
-import json
 import logging
 import os
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,7 @@ from typing import Any
 from jupyter_server.serverapp import ServerApp
 
 from inset_bridge.credentials import Credentials
+from inset_bridge.sessions import kernel_name
 
 _FOLDER = ".inset/ahead"
 """Below the root: where it is until it has a notebook."""
@@ -43,7 +43,7 @@ class KernelAhead:
             return
         folder = self._root / PurePosixPath(path).parent
         try:
-            if not folder.exists() and await asyncio.to_thread(_names, content) in (
+            if not folder.exists() and await asyncio.to_thread(kernel_name, content) in (
                 "",
                 self._kernels.default_kernel_name,
             ):
@@ -80,12 +80,3 @@ class KernelAhead:
         cwd = self._kernels.cwd_for_path(folder)
         kernel._launch_args["cwd"] = cwd
         kernel.update_env(env={"JPY_SESSION_NAME": os.path.join(cwd, name)})
-
-
-def _names(content: bytes) -> str | None:
-    """Give the kernel that a notebook names; empty if it names none, None if it can't be read."""
-    try:
-        kernelspec = json.loads(content)["metadata"].get("kernelspec", {})
-        return str(kernelspec.get("name", ""))
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return None

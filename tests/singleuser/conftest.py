@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +115,15 @@ async def hub(tmp_path_factory: pytest.TempPathFactory, service_url: str) -> Asy
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def seat(hub: RealHub, service: FakeService) -> AsyncIterator[Seat]:
-    server_id = await hub.start_server(SEAT, origins=[HOST_ORIGIN])
-    token = await hub.mint_token(SEAT)
-    async with hub.seat(SEAT, token=token) as http, hub.seat(SEAT) as anonymous:
+    async with started(hub, service, SEAT, origins=[HOST_ORIGIN]) as seat:
+        yield seat
+
+
+@asynccontextmanager
+async def started(hub: RealHub, service: FakeService, name: str, **options: Any) -> AsyncIterator[Seat]:
+    """A server of a test's own; `options` are those of its start."""
+    server_id = await hub.start_server(name, **options)
+    token = await hub.mint_token(name)
+    async with hub.seat(name, token=token) as http, hub.seat(name) as anonymous:
         yield Seat(hub, service, token, http, anonymous, server_id)
+    await hub.stop_server(name)

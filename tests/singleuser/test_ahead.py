@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.fakes.fake_service import FakeService
-from tests.singleuser.conftest import HOST_ORIGIN, Seat, notebook
+from tests.singleuser.conftest import HOST_ORIGIN, Seat, notebook, started
 from tests.support.kernels import run_in_kernel, start_kernel
 from tests.support.real_hub import RealHub
 
@@ -22,14 +22,11 @@ Load = Callable[..., Coroutine[Any, Any, tuple[str, str]]]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def ahead(hub: RealHub, service: FakeService) -> AsyncIterator[Seat]:
-    server_id = await hub.start_server(SEAT, origins=[], ahead=True)
-    token = await hub.mint_token(SEAT)
-    async with hub.seat(SEAT, token=token) as http, hub.seat(SEAT) as anonymous:
+    async with started(hub, service, SEAT, origins=[], ahead=True) as seat:
         async with asyncio.timeout(60):
-            while not (await http.get("api/kernels")).json():
+            while not (await seat.http.get("api/kernels")).json():
                 await asyncio.sleep(0.1)
-        yield Seat(hub, service, token, http, anonymous, server_id)
-    await hub.stop_server(SEAT)
+        yield seat
 
 
 async def _load(seat: Seat, content: bytes, **credentials: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from inset_bridge.settings import Settings
 from tests.fakes.fake_service import FakeService
-from tests.singleuser.conftest import HOST_ORIGIN, Seat
+from tests.singleuser.conftest import HOST_ORIGIN, Seat, started
 from tests.singleuser.test_entry import Browser
 from tests.singleuser.test_policy import visit
 from tests.support.real_hub import RealHub
@@ -36,11 +36,8 @@ async def test_the_policy_alone_takes_what_lets_data_out():
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def restricted(hub: RealHub, service: FakeService) -> AsyncIterator[Seat]:
     # As no service of ours would start it: with all capabilities.
-    server_id = await hub.start_server(RESTRICTED, origins=[HOST_ORIGIN], data_policy="restricted")
-    token = await hub.mint_token(RESTRICTED)
-    async with hub.seat(RESTRICTED, token=token) as http, hub.seat(RESTRICTED) as anonymous:
-        yield Seat(hub, service, token, http, anonymous, server_id)
-    await hub.stop_server(RESTRICTED)
+    async with started(hub, service, RESTRICTED, origins=[HOST_ORIGIN], data_policy="restricted") as seat:
+        yield seat
 
 
 async def test_a_browser_gets_its_own_notebook_and_no_other_file(restricted: Seat):

@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Frame, Page
 
 from tests.fakes.fake_service import FakeService, FakeVersion
-from tests.singleuser.conftest import Seat, notebook
+from tests.singleuser.conftest import Seat, notebook, started
 from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium, fresh_page
 from tests.support.host_page import HostPage, host_page
 from tests.support.notebook_page import run_in_last_cell, type_in_last_cell, until_connected
@@ -114,11 +114,8 @@ async def host() -> AsyncIterator[HostPage]:
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def framed(hub: RealHub, service: FakeService, host: HostPage) -> AsyncIterator[Seat]:
-    server_id = await hub.start_server(SEAT, origins=[host.origin])
-    token = await hub.mint_token(SEAT)
-    async with hub.seat(SEAT, token=token) as http, hub.seat(SEAT) as anonymous:
-        yield Seat(hub, service, token, http, anonymous, server_id)
-    await hub.stop_server(SEAT)
+    async with started(hub, service, SEAT, origins=[host.origin]) as seat:
+        yield seat
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from tests.fakes.fake_service import FakeService
-from tests.singleuser.conftest import Seat
+from tests.singleuser.conftest import Seat, started
 from tests.support.chromium import NO_COOKIES, NO_THIRD_PARTY_COOKIES, chromium, fresh_page
-from tests.support.notebook_page import run_in_last_cell
+from tests.support.notebook_page import run_in_last_cell, until_connected
 from tests.support.real_hub import RealHub, free_ports
 from tests.support.serving import served
 
@@ -56,12 +56,11 @@ class Framed:
 async def framed(hub: RealHub, service: FakeService) -> AsyncIterator[Framed]:
     [port] = free_ports(1)
     origin = f"http://host.localhost:{port}"
-    async with served(Starlette(routes=[Route("/", _host)]), port):
-        server_id = await hub.start_server(SEAT, origins=[origin])
-        token = await hub.mint_token(SEAT)
-        async with hub.seat(SEAT, token=token) as http, hub.seat(SEAT) as anonymous:
-            yield Framed(Seat(hub, service, token, http, anonymous, server_id), origin)
-        await hub.stop_server(SEAT)
+    async with (
+        served(Starlette(routes=[Route("/", _host)]), port),
+        started(hub, service, SEAT, origins=[origin]) as seat,
+    ):
+        yield Framed(seat, origin)
 
 
 async def shown(page: Page) -> Frame:
@@ -92,6 +91,18 @@ async def test_a_notebook_runs_and_saves_whatever_cookies_are_allowed(
         {"__Host-inset", "_xsrf"} if preferences is NO_THIRD_PARTY_COOKIES else set()
     )
     assert not [cookie for cookie in cookies if framed.seat.token in cookie["value"]]
+
+
+async def test_the_page_takes_the_kernel_that_starts_beside_it_and_no_other(framed: Framed, chromium_for_all: Browser):
+    async def kernels() -> set[str]:
+        return {kernel["id"] for kernel in (await framed.seat.http.get("api/kernels")).json()}
+
+    notebook_id, path = await framed.seat.load("1")
+    before = await kernels()
+    async with fresh_page(chromium_for_all) as page:
+        await framed.open(page, framed.enter_url(framed.ticket(notebook_id, path)))
+        await until_connected(await shown(page))
+        assert len(await kernels() - before) == 1
 
 
 async def test_the_page_is_asked_for_before_the_probe_is_answered(framed: Framed, chromium_for_all: Browser):

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from inset_bridge.policy import EVERYTHING, is_own, judge
 from tests.fakes.fake_service import FakeService
-from tests.singleuser.conftest import SEAT, Seat, notebook
+from tests.singleuser.conftest import SEAT, Seat, notebook, started
 from tests.singleuser.test_entry import Browser
 from tests.support.handlers import handlers_of
 from tests.support.real_hub import RealHub
@@ -57,22 +57,14 @@ async def visit(seat: Seat, name: str) -> Visitor:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def viewed(hub: RealHub, service: FakeService) -> AsyncIterator[Seat]:
-    async for seat in _started(hub, service, VIEW_ONLY, []):
+    async with started(hub, service, VIEW_ONLY, may=[]) as seat:
         yield seat
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def kept(hub: RealHub, service: FakeService) -> AsyncIterator[Seat]:
-    async for seat in _started(hub, service, NO_DOWNLOAD, ["edit", "run"]):
+    async with started(hub, service, NO_DOWNLOAD, may=["edit", "run"]) as seat:
         yield seat
-
-
-async def _started(hub: RealHub, service: FakeService, name: str, may: list[str]) -> AsyncIterator[Seat]:
-    server_id = await hub.start_server(name, may=may)
-    token = await hub.mint_token(name)
-    async with hub.seat(name, token=token) as http, hub.seat(name) as anonymous:
-        yield Seat(hub, service, token, http, anonymous, server_id)
-    await hub.stop_server(name)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.fakes.fake_service import FakeService
-from tests.singleuser.conftest import Seat, notebook
+from tests.singleuser.conftest import Seat, notebook, started
 from tests.support.real_hub import RealHub
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -21,11 +21,8 @@ SEAT = "seat-002"
 @pytest_asyncio.fixture(loop_scope="session")
 async def ending(hub: RealHub, service: FakeService) -> AsyncIterator[Seat]:
     """A server that the test ends."""
-    server_id = await hub.start_server(SEAT)
-    token = await hub.mint_token(SEAT)
-    async with hub.seat(SEAT, token=token) as http, hub.seat(SEAT) as anonymous:
-        yield Seat(hub, service, token, http, anonymous, server_id)
-    await hub.stop_server(SEAT)
+    async with started(hub, service, SEAT) as seat:
+        yield seat
 
 
 async def test_stopping_sends_what_was_just_saved_and_leaves_nothing(ending: Seat):
