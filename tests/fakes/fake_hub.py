@@ -1,7 +1,7 @@
 """A JupyterHub at the wire: its REST API, and behind its proxy the servers it started, with or without our bridge.
 
 It is believed because it passes the contract tests of the real one. What it can do beside: be down, slow, busy or
-talk nonsense, hold a spawn, fail it, and lose a server that was ready.
+talk nonsense, hold a spawn or a load, fail a spawn, and lose a server that was ready.
 """
 
 import asyncio
@@ -118,6 +118,8 @@ class FakeHub:
         """What a server's user makes it send beside its answers."""
         self.knows_calls = True
         """Whether the bridges know what the service has signed; those from before then do not."""
+        self.loads_hold: asyncio.Event | None = None
+        """Have the bridges answer only when this is set that they took a notebook."""
         self.nonsense = False
         """Have the bridges answer what they should not."""
         self.service: httpx.AsyncClient | None = None
@@ -469,6 +471,8 @@ class FakeHub:
             known = server.known_paths.setdefault(notebook_id, body["path"])
             server.files[known] = body.pop("content")
             server.documents[notebook_id] = {**body, "notebook_id": notebook_id, "path": known}
+            if self.loads_hold:
+                await self.loads_hold.wait()
             return JSONResponse({"bridge": "0.1.0", "protocol": 1, "path": known}, headers=self.server_headers)
         if self.nonsense:
             return JSONResponse({"version": "x", "sha256": 7})

@@ -557,6 +557,43 @@ async def test_a_session_that_one_replica_began_is_finished_by_another(settings,
         assert (await until(second, session["id"], "ready"))["state"] == "ready"
 
 
+async def test_a_notebook_that_one_replica_was_loading_is_loaded_once_more_by_another(settings, hub, host):
+    hub.loads_hold = asyncio.Event()
+    async with running_service(settings, hub, **host.bearer()) as first:
+        session = await _opened_until_it_loads(first, hub)
+    documents = dict(hub.server().documents)
+
+    hub.loads_hold.set()
+    async with running_service(settings, hub, **host.bearer()) as second:
+        assert (await until(second, session["id"], "ready"))["state"] == "ready"
+        assert hub.server().documents == documents
+        assert len(hub.started) == 1
+
+
+async def test_a_session_that_is_closed_while_its_notebook_is_loaded_never_is_ready(client, hub):
+    hub.loads_hold = asyncio.Event()
+    session = await _opened_until_it_loads(client, hub)
+
+    await client.delete(f"/v1/sessions/{session['id']}")
+    hub.loads_hold.set()
+
+    kinds = [kind async for kind, _ in events(client, session["id"], after=0)]
+    assert (kinds[-1], "ready" in kinds) == ("ended", False)
+    async with asyncio.timeout(30):
+        while hub.servers:
+            await asyncio.sleep(0.02)
+
+
+async def _opened_until_it_loads(client, hub):
+    """Open a new notebook until its server has it, and its answer is still to come."""
+    notebook = (await client.post("/v1/notebooks", json={"name": "N"})).json()
+    session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+    async with asyncio.timeout(30):
+        while not (hub.servers and hub.server().documents):
+            await asyncio.sleep(0.02)
+    return session
+
+
 async def test_two_replicas_start_one_server_for_one_session(settings, hub, host):
     async with (
         running_service(settings, hub, **host.bearer()) as one,
