@@ -20,7 +20,6 @@ from inset_bridge.entries import Entries
 from inset_bridge.files import Files
 from inset_bridge.frames import Frames
 from inset_bridge.journal import Document, Journal
-from inset_bridge.kernels import Kernels
 from inset_bridge.origins import Origins
 from inset_bridge.sender import Sender
 from inset_bridge.service import Service
@@ -95,8 +94,8 @@ class BareBridge:
         self._journal.add(self._document)
         self._sender = Sender(service, self._journal, self._files, log=log)
         credentials = Credentials(service, folder / "credentials", self._journal, log=log)
-        no_kernels: Any = None
-        frames = Frames(Entries(), Sockets(), self._journal, Kernels(no_kernels))
+        no_sessions: Any = None
+        frames = Frames(Entries(), Sockets(), self._journal, no_sessions)
         self._control = Control(service, frames, Origins((), own=""), credentials, log=log)
         self._activity, self._service = Activity(), service
         self.ledger = Ledger(

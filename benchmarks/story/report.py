@@ -39,7 +39,8 @@ round is not counted. Figures are medians; ratios are medians of the rounds' rat
   server, look once a second, put the notebook there. A stock JupyterHub, and a stock spawner.
 - **direct**: the best client without a service: kept connections, the token made while the server starts, the hub's
   progress stream. A hub as Inset configures it.
-- **Inset**: what the SDK asks of the service; a hub of the same kind.
+- **Inset**: what the SDK asks of the service; a hub of the same kind. That a server is ready it tells when the notebook
+  is in it.
 - **pool**: the same, with one server started ahead (`INSET_POOL`), which the user's first notebook gets.
 
 With the local spawner the stock server is not quite stock: the environment that all share has no `rfc3987-syntax`,

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -38,11 +39,15 @@ from inset.sessions import load_session, save_session
 
 log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
+
 _RETRY_SECONDS = 1.0
 _SILENT_SECONDS = 3.0
 """A hub that has not answered for so long may well be away: who waits is told before the call is given up."""
 _AT_ONCE_SECONDS = 5.0
 """For how long a server is waited for of which the hub has not said that it is there."""
+_LONG_LOAD_SECONDS = 1.0
+"""Who waits for a load that takes longer is told of it before it is done."""
 _LAST_SAVE_TIMEOUT = timedelta(seconds=60)
 
 
@@ -194,7 +199,7 @@ class Steps:
             profile=server.profile,
             environment=server.environment,
         )
-        while not await self._told_if_late(session, start()):
+        while not await _told_if_late(start(), partial(self._tell, session, HUB_SILENT), after=_SILENT_SECONDS):
             # Left over from before the service knew of this seat, or not yet gone: and so may be what opened it.
             await hub.stop(server.seat)
             await hub.revoke_tokens(server.seat)
@@ -217,10 +222,9 @@ class Steps:
             return await self._fail(session, "shared-origin")
         else:
             way.reached(SessionState.LOADING, age=_age(session))
-            if not await self._loaded_at_once(session, server, url):
-                async with self._database.transaction() as db:
-                    session = await db.get_one(Session, session.id, with_for_update=HELD)
-                    await _begin_loading(db, session, url)
+            # One that has run before was asked just now, and did not take it.
+            if running or not await self._loaded_at_once(session, server, url, within=None):
+                await self._note_loading(session, url)
 
     async def _followed(self, session: Session, server: Server) -> str | None:
         """Follow a start that the hub has taken on until the server is up; gives its address, None if it has none yet.
@@ -228,7 +232,7 @@ class Steps:
         Raises `SpawnFailed`.
         """
         hub, url = self._hubs.called_for(server), None
-        told = session.message, session.percent
+        told = None
         async for step in hub.progress(server.seat):
             if step.outcome == "failed":
                 raise SpawnFailed(step.reason)
@@ -252,7 +256,9 @@ class Steps:
         running = await self._hubs.called_for(server).server(server.seat)
         return running if running and running.ready and running.server_id == server.id else None
 
-    async def _loaded_at_once(self, session: Session, server: Server, url: str) -> bool:
+    async def _loaded_at_once(
+        self, session: Session, server: Server, url: str, *, within: float | None = _AT_ONCE_SECONDS
+    ) -> bool:
         """Load the notebook into a server that is up, and note then all that has happened: a commit in place of three.
 
         Its bridge knows that it is this server, and no other in the seat. Tells whether it has taken the notebook:
@@ -264,8 +270,10 @@ class Steps:
         try:
             async with self._database.transaction() as db:
                 session = await db.get_one(Session, session.id)
-                async with asyncio.timeout(_AT_ONCE_SECONDS):
-                    await load_session(db, self._servers, session, by_hub=False, up_at=url)
+                async with asyncio.timeout(within):
+                    loading = load_session(db, self._servers, session, by_hub=False, up_at=url)
+                    note = partial(self._note_loading, session, url)
+                    await _told_if_late(loading, note, after=_LONG_LOAD_SECONDS)
                 await _begin_loading(db, session, url)
                 await _make_ready(db, session, bridged=True)
         except DiskFull:
@@ -358,19 +366,10 @@ class Steps:
             if current.state is session.state:
                 await report_progress(db, current, max(percent, current.percent), message)
 
-    async def _told_if_late(self, session: Session, answer: Awaitable[bool]) -> bool:
-        """Wait for the hub's answer, and say so if that takes long."""
-
-        async def tell() -> None:
-            await asyncio.sleep(_SILENT_SECONDS)
-            await self._tell(session, HUB_SILENT)
-
-        late = asyncio.create_task(tell())
-        late.add_done_callback(lambda late: late.cancelled() or late.exception())  # the database tells of itself
-        try:
-            return await answer
-        finally:
-            late.cancel()
+    async def _note_loading(self, session: Session, url: str) -> None:
+        async with self._database.transaction() as db:
+            session = await db.get_one(Session, session.id, with_for_update=HELD)
+            await _begin_loading(db, session, url)
 
     async def _fail(self, session: Session, reason: str) -> None:
         async with self._database.transaction() as db:
@@ -378,6 +377,21 @@ class Steps:
             # One that was closed meanwhile ends; it has not failed.
             if session.state in STARTING:
                 await fail(db, session, reason)
+
+
+async def _told_if_late(answer: Awaitable[Answer], tell: Callable[[], Awaitable[None]], *, after: float) -> Answer:
+    """Wait for an answer, and tell of it if that takes so many seconds."""
+
+    async def wait() -> None:
+        await asyncio.sleep(after)
+        await tell()
+
+    late = asyncio.create_task(wait())
+    late.add_done_callback(lambda late: late.cancelled() or late.exception())  # the database tells of itself
+    try:
+        return await answer
+    finally:
+        late.cancel()
 
 
 async def _begin_loading(db: AsyncSession, session: Session, url: str) -> None:

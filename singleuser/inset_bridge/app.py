@@ -202,8 +202,8 @@ class BridgeSingleUser(JupyterHubSingleUser):  # type: ignore[misc]  # ships no 
     async def stop_extension(self) -> None:
         self._cutting.stop()
         self.kernel_ahead.cancel()
-        await self.sessions.finish()
         await self.sender.finish(within=STOP_WITHIN)
+        await self.sessions.finish()
         # Only now: whether a send that is broken off has landed nobody would know.
         for duty in self._duties:
             duty.cancel()

@@ -17,6 +17,8 @@ from inset_bridge.sessions import kernel_name
 
 _FOLDER = ".inset/ahead"
 """Below the root: where it is until it has a notebook."""
+_SILENT_SECONDS = 20.0
+"""After which a kernel that says nothing is given up."""
 
 
 class KernelAhead:
@@ -27,6 +29,7 @@ class KernelAhead:
         self._credentials = credentials
         self._log = log
         self._starting: asyncio.Task[str | None] | None = None
+        self._hearing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to start it."""
@@ -60,18 +63,32 @@ class KernelAhead:
 
     def cancel(self) -> None:
         """Stop starting it."""
-        if self._starting:
-            self._starting.cancel()
+        for under_way in (self._starting, self._hearing):
+            if under_way:
+                under_way.cancel()
 
     async def _start(self) -> str | None:
         try:
             (self._root / _FOLDER).mkdir(parents=True, exist_ok=True)
             environment = {**os.environ, **self._credentials.variable(_FOLDER.rpartition("/")[2])}
-            return str(await self._kernels.start_kernel(path=_FOLDER, env=environment))
+            kernel_id = str(await self._kernels.start_kernel(path=_FOLDER, env=environment))
+            self._hearing = asyncio.create_task(self._hear(kernel_id))
+            return kernel_id
         except Exception:
             # Whatever a kernel stumbles over: the notebook's page starts one, and shows what is wrong.
             self._log.exception("No kernel could be started ahead")
             return None
+
+    async def _hear(self, kernel_id: str) -> None:
+        """Wait for the first word of a kernel, as else the first page has to that connects to it."""
+        client = self._kernels.get_kernel(kernel_id).client()
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=_SILENT_SECONDS)
+        except RuntimeError as exc:
+            self._log.info("The kernel that was started ahead: %s", exc)
+        finally:
+            client.stop_channels()
 
     def _attach(self, kernel_id: str, path: str) -> None:
         """Have a restart find what a kernel that was started for this notebook would have."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import update
 
+from inset import steps
 from inset.clock import now
 from inset.documents import uploaded_document
 from inset.models import HUB_SILENT, Server, Session
@@ -568,6 +569,38 @@ async def test_a_notebook_that_one_replica_was_loading_is_loaded_once_more_by_an
         assert (await until(second, session["id"], "ready"))["state"] == "ready"
         assert hub.server().documents == documents
         assert len(hub.started) == 1
+
+
+async def test_a_load_is_noted_when_it_is_done(client, hub, monkeypatch):
+    hub.loads_hold = asyncio.Event()
+    monkeypatch.setattr(steps, "_LONG_LOAD_SECONDS", 300)
+    session = await _opened_until_it_loads(client, hub)
+    assert (await client.get(f"/v1/sessions/{session['id']}")).json()["state"] == "starting"
+
+    hub.loads_hold.set()
+
+    states = [data.get("state") async for _, data in _until_ready(client, session["id"])]
+    assert states[-3:] == ["loading", "ready", None]
+
+
+async def test_who_waits_for_a_long_load_is_told_before(client, hub, monkeypatch):
+    hub.loads_hold = asyncio.Event()
+    monkeypatch.setattr(steps, "_LONG_LOAD_SECONDS", 0.1)
+    session = await _opened_until_it_loads(client, hub)
+    async for _, data in events(client, session["id"]):
+        if data.get("state") == "loading":
+            break
+
+    hub.loads_hold.set()
+
+    assert (await until(client, session["id"], "ready"))["embeddable"] is True
+
+
+async def _until_ready(client, session_id):
+    async for kind, data in events(client, session_id, after=0):
+        yield kind, data
+        if kind == "ready":
+            return
 
 
 async def test_a_session_that_is_closed_while_its_notebook_is_loaded_never_is_ready(client, hub):

@@ -124,6 +124,25 @@ async def test_a_start_says_when_its_image_is_fetched_and_when_its_hub_is_away_a
     assert SECRET not in json.dumps(await until_ready(client, session["id"]))
 
 
+async def test_that_its_hub_is_away_is_not_said_any_more_when_it_is_back_and_its_start_no_further(
+    client, hub, new_notebook
+):
+    hub.spawns_hold = True
+    session = (await client.post("/v1/sessions", json={"notebook_id": (await new_notebook())["id"]})).json()
+    async with asyncio.timeout(30):
+        while not hub.servers:
+            await asyncio.sleep(0.02)
+    hub.trouble = "down"
+    hub.servers["seat-001"].cut.set()
+    await told(client, session["id"], waits_for="hub")
+
+    hub.trouble = None
+
+    assert (await told(client, session["id"], waits_for=None))["percent"] == 10
+    hub.finish_spawning()
+    await until(client, session["id"], "ready")
+
+
 async def test_a_spawn_that_fails_at_once_fails_the_session(client, hub, new_notebook):
     notebook = await new_notebook()
     hub.spawns_fail = True

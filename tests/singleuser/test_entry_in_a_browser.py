@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -100,9 +101,12 @@ async def test_the_page_takes_the_kernel_that_starts_beside_it_and_no_other(fram
     notebook_id, path = await framed.seat.load("1")
     before = await kernels()
     async with fresh_page(chromium_for_all) as page:
+        asked: list[tuple[str, str]] = []
+        page.on("request", lambda request: asked.append((request.method, urlsplit(request.url).path)))
         await framed.open(page, framed.enter_url(framed.ticket(notebook_id, path)))
         await until_connected(await shown(page))
         assert len(await kernels() - before) == 1
+    assert {method for method, path in asked if path.endswith("/api/sessions")} == {"GET"}
 
 
 async def test_the_page_is_asked_for_before_the_probe_is_answered(framed: Framed, chromium_for_all: Browser):

@@ -38,7 +38,7 @@ async def _enter(seat: Seat, notebook_id: str, path: str, *, name: str = SEAT) -
 
 
 async def _kernels(seat: Seat) -> dict[str, str]:
-    """The kernels' ids, by their notebook."""
+    """The kernels' ids, by their notebook, with those that are just being started."""
     return {one["path"]: one["kernel"]["id"] for one in (await seat.http.get("api/sessions")).json()}
 
 
@@ -73,6 +73,7 @@ async def test_the_end_of_the_session_takes_one_that_has_just_begun_to_start(fre
 
     assert (await fresh.http.delete(f"inset/api/documents/{notebook_id}?ask_page=false")).status_code == 200
 
+    assert await _kernels(fresh) == {}
     assert (await fresh.http.get("api/kernels")).json() == []
 
 
@@ -94,6 +95,7 @@ async def test_who_may_not_run_has_none_started(without_run: Seat):
 
     await _enter(without_run, notebook_id, path, name=NO_RUN)
 
+    assert await _kernels(without_run) == {}
     assert (await without_run.http.get("api/kernels")).json() == []
 
 
