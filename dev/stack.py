@@ -19,8 +19,8 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -295,18 +295,8 @@ def _end_orphans(processes: set[psutil.Process]) -> None:
             process.kill()
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Make SIGTERM end the stack as Ctrl-C does, also in the background, where a shell has SIGINT ignored."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main(arguments: list[str]) -> int:
@@ -314,19 +304,22 @@ def main(arguments: list[str]) -> int:
     stack = Stack(Path(os.environ.get("INSET_RUN", ROOT / ".run")).resolve(), Ports.from_environment())
     if arguments:
         return stack.command(arguments)
+    # It ends the stack as Ctrl-C does, also in the background, where a shell has SIGINT ignored.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with _interruptible():
-            stack.start()
-            print(f"\n  Inset is up: {stack.demo_url}\n\n  Ctrl-C ends it.\n", flush=True)
-            stack.watch()
+        stack.start()
+        print(f"\n  Inset is up: {stack.demo_url}\n\n  Ctrl-C ends it.\n", flush=True)
+        stack.watch()
     except Failed as exc:
         print(f"\n{exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\n  Ending; open notebooks are saved …", flush=True)
     finally:
-        with suppress(KeyboardInterrupt):
-            stack.stop()
+        # Who asks once more would leave behind what is not ended yet.
+        for again in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(again, signal.SIG_IGN)
+        stack.stop()
     return 0
 
 

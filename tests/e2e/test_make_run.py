@@ -111,6 +111,19 @@ def test_sigterm_ends_a_stack_in_the_background_too(tmp_path: Path) -> None:
         assert not [part for part in everything if _alive(part)]
 
 
+def test_who_asks_twice_for_the_end_leaves_nothing_behind_either(tmp_path: Path) -> None:
+    with run(tmp_path, free_ports(len(NAMES))) as started:
+        started.until_up()
+        everything = psutil.Process(started.process.pid).children(recursive=True)
+
+        for signum in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            started.process.send_signal(signum)
+            time.sleep(0.2)
+
+        assert started.ended()[0] == 0
+        assert not [part for part in everything if _alive(part)]
+
+
 def test_a_taken_port_is_told_in_one_line(tmp_path: Path) -> None:
     ports = free_ports(len(NAMES))
     with socket.socket() as taken:
