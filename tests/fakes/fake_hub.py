@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -148,6 +148,12 @@ class FakeHub:
     def server(self, seat: str = "seat-001") -> FakeServer:
         """Look inside a seat's server."""
         return self.servers[seat]
+
+    async def until(self, reached: Callable[[], object], *, within: float = 30) -> None:
+        """Wait until something is so, here or in a server; `within` are seconds."""
+        async with asyncio.timeout(within):
+            while not reached():
+                await asyncio.sleep(0.02)
 
     def finish_spawning(self, seat: str = "seat-001") -> None:
         """Let a held spawn succeed, asked for already or in a moment."""

@@ -130,9 +130,7 @@ async def test_a_rolling_restart_drops_no_call_no_event_and_no_save(new_replica,
         assert told == list(range(2, len(told) + 2))
         assert len(told) > 10
         # Each server was started once and stopped once.
-        async with asyncio.timeout(PATIENCE):
-            while hub.servers:
-                await asyncio.sleep(0.1)
+        await hub.until(lambda: not hub.servers, within=PATIENCE)
         assert set(Counter(hub.started).values()) == {1}
         assert Counter(hub.stopped) == Counter(hub.started)
         assert len(hub.started) == load.sessions + 1

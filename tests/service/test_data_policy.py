@@ -1,6 +1,5 @@
 """Restricted data: what follows for a session from the policy of its host application, or of the whole service."""
 
-import asyncio
 import dataclasses
 
 import httpx
@@ -123,9 +122,7 @@ async def test_a_server_that_is_started_once_more_to_send_what_it_owes_is_restri
         hub.spawns_hold = True
         hub.kill_server()
         await until(client, session["id"], "failed")
-        async with asyncio.timeout(20):
-            while not hub.servers:
-                await asyncio.sleep(0.02)
+        await hub.until(lambda: hub.servers, within=20)
 
         assert hub.server().options["data_policy"] == "restricted"
 

@@ -270,9 +270,7 @@ async def test_a_hub_is_emptied_by_saving_and_ending_what_is_there_and_reopening
     assert again["version"] == 2
     assert (await client.get(f"/v1/sessions/{session['id']}")).json()["ending_reason"] == "maintenance"
     assert '"mine": 1' in north.server().files[path]
-    async with asyncio.timeout(PATIENCE):
-        while hub.servers:
-            await asyncio.sleep(0.05)
+    await hub.until(lambda: not hub.servers, within=PATIENCE)
 
 
 @pytest.mark.parametrize("norths_hosts", [["other"]])

@@ -95,11 +95,7 @@ async def test_a_second_notebook_of_a_user_shares_his_server_and_costs_the_hub_n
     await _opened(unchecked, "first")
     hub.requests.clear()
     session = await _opened(unchecked, "second")
-    states = []
-    async for kind, data in events(unchecked, session["id"], after=0):
-        if kind == "ready":
-            break
-        states.append(data["state"])
+    states = await _states_until_ready(unchecked, session)
 
     assert list(hub.servers) == ["seat-001"]
     assert len(hub.server().documents) == 2
@@ -156,11 +152,25 @@ async def test_a_second_notebook_finds_a_server_that_is_gone_started_again(unche
     assert len(hub.started) == 2
 
 
-async def _opened(client, name):
+async def _opening(client, name="N"):
     notebook = (await client.post("/v1/notebooks", json={"name": name})).json()
-    session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+    return (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
+
+
+async def _opened(client, name):
+    session = await _opening(client, name)
     await until(client, session["id"], "ready")
     return session
+
+
+async def _states_until_ready(client, session):
+    """The states that a session's progress told, from its first event to the one that it is ready."""
+    states = []
+    async for kind, data in events(client, session["id"], after=0):
+        if kind == "ready":
+            return states
+        states.append(data["state"])
+    raise AssertionError(states)
 
 
 async def test_two_users_get_two_seats(client, anonymous, hub, host, ready_session, new_notebook):
@@ -263,9 +273,7 @@ async def test_closing_saves_first_and_frees_the_seat(client, hub, new_notebook,
     assert (closed.status_code, closed.json()["state"]) == (202, "ending")
     assert (await until(client, session["id"], "ended"))["ending_reason"] == "closed"
     assert "the last words" in (await client.get(f"/v1/notebooks/{notebook['id']}/content")).text
-    async with asyncio.timeout(30):
-        while hub.servers:
-            await asyncio.sleep(0.02)
+    await hub.until(lambda: not hub.servers)
 
 
 async def test_closing_one_of_two_sessions_keeps_the_server_and_closes_the_kernel(
@@ -549,9 +557,7 @@ async def test_a_session_that_one_replica_began_is_finished_by_another(settings,
     async with running_service(settings, hub, **host.bearer()) as first:
         notebook = (await first.post("/v1/notebooks", json={"name": "N"})).json()
         session = (await first.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
-        async with asyncio.timeout(30):
-            while not hub.servers:
-                await asyncio.sleep(0.02)
+        await hub.until(lambda: hub.servers)
 
     hub.finish_spawning()
     async with running_service(settings, hub, **host.bearer()) as second:
@@ -579,8 +585,7 @@ async def test_a_load_is_noted_when_it_is_done(client, hub, monkeypatch):
 
     hub.loads_hold.set()
 
-    states = [data.get("state") async for _, data in _until_ready(client, session["id"])]
-    assert states[-3:] == ["loading", "ready", None]
+    assert (await _states_until_ready(client, session))[-2:] == ["loading", "ready"]
 
 
 async def test_who_waits_for_a_long_load_is_told_before(client, hub, monkeypatch):
@@ -596,13 +601,6 @@ async def test_who_waits_for_a_long_load_is_told_before(client, hub, monkeypatch
     assert (await until(client, session["id"], "ready"))["embeddable"] is True
 
 
-async def _until_ready(client, session_id):
-    async for kind, data in events(client, session_id, after=0):
-        yield kind, data
-        if kind == "ready":
-            return
-
-
 async def test_a_session_that_is_closed_while_its_notebook_is_loaded_never_is_ready(client, hub):
     hub.loads_hold = asyncio.Event()
     session = await _opened_until_it_loads(client, hub)
@@ -612,18 +610,13 @@ async def test_a_session_that_is_closed_while_its_notebook_is_loaded_never_is_re
 
     kinds = [kind async for kind, _ in events(client, session["id"], after=0)]
     assert (kinds[-1], "ready" in kinds) == ("ended", False)
-    async with asyncio.timeout(30):
-        while hub.servers:
-            await asyncio.sleep(0.02)
+    await hub.until(lambda: not hub.servers)
 
 
 async def _opened_until_it_loads(client, hub):
     """Open a new notebook until its server has it, and its answer is still to come."""
-    notebook = (await client.post("/v1/notebooks", json={"name": "N"})).json()
-    session = (await client.post("/v1/sessions", json={"notebook_id": notebook["id"]})).json()
-    async with asyncio.timeout(30):
-        while not (hub.servers and hub.server().documents):
-            await asyncio.sleep(0.02)
+    session = await _opening(client)
+    await hub.until(lambda: hub.servers and hub.server().documents)
     return session
 
 

@@ -129,9 +129,7 @@ async def test_a_session_whose_server_the_hub_has_forgotten_brings_home_what_it_
     hub.forget_server()
 
     assert (await until(client, session["id"], "failed"))["failure"]["code"] == "server-died"
-    async with asyncio.timeout(30):
-        while hub.servers or hub.forgotten:
-            await asyncio.sleep(0.02)
+    await hub.until(lambda: not (hub.servers or hub.forgotten))
     assert (await client.get(f"/v1/notebooks/{notebook['id']}/content")).text == '{"owed": true}'
 
 
@@ -155,9 +153,7 @@ async def test_a_server_that_no_session_uses_is_let_go(client, hub, settings, sw
 
     assert (await sweep())[0] == 0
 
-    async with asyncio.timeout(30):
-        while hub.servers:
-            await asyncio.sleep(0.02)
+    await hub.until(lambda: not hub.servers)
 
 
 async def test_sessions_that_open_and_close_beside_it_never_notice(client, hub, host, sweep):

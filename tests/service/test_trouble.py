@@ -129,9 +129,7 @@ async def test_that_its_hub_is_away_is_not_said_any_more_when_it_is_back_and_its
 ):
     hub.spawns_hold = True
     session = (await client.post("/v1/sessions", json={"notebook_id": (await new_notebook())["id"]})).json()
-    async with asyncio.timeout(30):
-        while not hub.servers:
-            await asyncio.sleep(0.02)
+    await hub.until(lambda: hub.servers)
     hub.trouble = "down"
     hub.servers["seat-001"].cut.set()
     await told(client, session["id"], waits_for="hub")
@@ -157,9 +155,7 @@ async def test_a_spawn_that_fails_at_once_fails_the_session(client, hub, new_not
 async def test_a_spawn_that_fails_later_fails_the_session_and_frees_the_seat(client, hub, new_notebook):
     hub.spawns_hold = True
     session = (await client.post("/v1/sessions", json={"notebook_id": (await new_notebook())["id"]})).json()
-    async with asyncio.timeout(30):
-        while not hub.servers:
-            await asyncio.sleep(0.02)
+    await hub.until(lambda: hub.servers)
 
     hub.server().failed = True
 
@@ -178,25 +174,19 @@ async def test_a_spawn_that_hangs_is_given_up_and_stopped(client, hub, new_noteb
     failed = await until(client, session["id"], "failed")
 
     assert failed["failure"]["code"] == "start-timeout"
-    async with asyncio.timeout(30):
-        while hub.servers:
-            await asyncio.sleep(0.02)
+    await hub.until(lambda: not hub.servers)
 
 
 async def test_closing_a_session_that_is_still_starting_stops_the_start(client, hub, new_notebook):
     hub.spawns_hold = True
     session = (await client.post("/v1/sessions", json={"notebook_id": (await new_notebook())["id"]})).json()
-    async with asyncio.timeout(30):
-        while not hub.servers:
-            await asyncio.sleep(0.02)
+    await hub.until(lambda: hub.servers)
 
     await client.delete(f"/v1/sessions/{session['id']}")
 
     async with asyncio.timeout(30):
         await until(client, session["id"], "ended")
-    async with asyncio.timeout(30):
-        while hub.servers:
-            await asyncio.sleep(0.02)
+    await hub.until(lambda: not hub.servers)
 
 
 async def test_a_server_that_dies_after_it_was_ready_fails_its_sessions(client, hub, ready_session):
@@ -389,9 +379,7 @@ async def test_a_server_that_shares_its_origin_fails_the_session(client, hub, ne
 
     assert failed["failure"]["code"] == "shared-origin"
     assert "inset doctor" in failed["failure"]["detail"]
-    async with asyncio.timeout(30):
-        while hub.servers:
-            await asyncio.sleep(0.02)
+    await hub.until(lambda: not hub.servers)
 
 
 async def test_a_shared_origin_that_is_acknowledged_lets_sessions_start(settings, hub, host):

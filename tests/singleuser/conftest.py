@@ -124,6 +124,8 @@ async def started(hub: RealHub, service: FakeService, name: str, **options: Any)
     """A server of a test's own; `options` are those of its start."""
     server_id = await hub.start_server(name, **options)
     token = await hub.mint_token(name)
-    async with hub.seat(name, token=token) as http, hub.seat(name) as anonymous:
-        yield Seat(hub, service, token, http, anonymous, server_id)
-    await hub.stop_server(name)
+    try:
+        async with hub.seat(name, token=token) as http, hub.seat(name) as anonymous:
+            yield Seat(hub, service, token, http, anonymous, server_id)
+    finally:
+        await hub.stop_server(name)

@@ -11,7 +11,7 @@ import pytest_asyncio
 from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
 
 from tests.fakes.fake_service import FakeService
-from tests.singleuser.conftest import SEAT, Seat, notebook
+from tests.singleuser.conftest import SEAT, Seat, notebook, started
 from tests.singleuser.test_entry import Browser
 from tests.singleuser.test_pages import Page, closed, open_page
 from tests.support.kernels import execution, run_in_kernel
@@ -144,15 +144,12 @@ async def test_a_service_that_knows_no_such_stream_is_asked_rarely_and_harms_not
 ):
     service.tells_control = False
     try:
-        server_id = await hub.start_server(OTHER_SEAT)
-        await service.until(lambda: server_id in service.asked_in_vain)
-        async with hub.seat(OTHER_SEAT, token=await hub.mint_token(OTHER_SEAT)) as http:
-            seat = Seat(hub, service, "", http, http, server_id)
+        async with started(hub, service, OTHER_SEAT) as seat:
+            await service.until(lambda: seat.server_id in service.asked_in_vain)
             notebook_id, path = await seat.load("1")
             await seat.save(path, "2")
             await service.until(lambda: service.notebooks[notebook_id].newest.content == notebook("2"))
-        await hub.stop_server(OTHER_SEAT)
-        assert service.asked_in_vain.count(server_id) == 1
+        assert service.asked_in_vain.count(seat.server_id) == 1
     finally:
         service.tells_control = True
 

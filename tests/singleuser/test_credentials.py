@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.fakes.fake_service import FakeService
-from tests.singleuser.conftest import Seat, notebook
+from tests.singleuser.conftest import Seat, notebook, started
 from tests.support.kernels import run_in_kernel, start_kernel
 from tests.support.real_hub import RealHub
 
@@ -154,21 +154,16 @@ async def test_a_notebook_that_is_detached_has_none_left(opened: Opened):
 
 
 async def test_a_server_that_is_stopped_leaves_none_behind(hub: RealHub, service: FakeService):
-    server_id = await hub.start_server(OTHER_SEAT)
-    content = notebook("1")
-    notebook_id = service.add_notebook(content)
-    service.pass_credentials(notebook_id, server_id, warehouse="last-secret")
-    token = await hub.mint_token(OTHER_SEAT)
-    async with hub.seat(OTHER_SEAT, token=token) as http, hub.seat(OTHER_SEAT) as anonymous:
-        other = Seat(hub, service, token, http, anonymous, server_id)
+    async with started(hub, service, OTHER_SEAT) as other:
+        content = notebook("1")
+        notebook_id = service.add_notebook(content)
+        service.pass_credentials(notebook_id, other.server_id, warehouse="last-secret")
         path = f"work/{notebook_id}/analysis.ipynb"
         await other.put_document(notebook_id, path, version=1, content=content)
-        kernel = await start_kernel(http, path)
+        kernel = await start_kernel(other.http, path)
         where = "import os; print(os.environ['INSET_CREDENTIALS'])"
-        file = Path((await run_in_kernel(hub, OTHER_SEAT, token, kernel, where)).strip())
-    assert "last-secret" in file.read_text()
-
-    await hub.stop_server(OTHER_SEAT)
+        file = Path((await run_in_kernel(hub, OTHER_SEAT, other.token, kernel, where)).strip())
+        assert "last-secret" in file.read_text()
 
     assert not file.parent.exists()
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Frame, Page, Response
 
 from tests.fakes.fake_service import FakeService
-from tests.singleuser.conftest import Seat
+from tests.singleuser.conftest import Seat, started
 from tests.support.chromium import NO_COOKIES, chromium
 from tests.support.host_page import HostPage, host_page
 from tests.support.notebook_page import run_in_last_cell
@@ -114,41 +114,34 @@ async def shown(
     opens: bool = True,
 ) -> AsyncIterator[Shown]:
     """Show the notebook to a user who may do this, in a seat of his own; or the refusal, if it never `opens`."""
-    server_id = await hub.start_server(name, origins=[host.origin], may=may, data_policy=data_policy)
-    token = await hub.mint_token(name)
     content = analysis()
     notebook_id = service.add_notebook(content)
     path = f"work/{notebook_id}/analysis.ipynb"
     # This host has no saved version to show: asking for it would be among what the page was refused.
     host.options = {"preview": False}
-    try:
-        async with (
-            hub.seat(name, token=token) as http,
-            hub.seat(name) as anonymous,
-            chromium(profile, cookies) as browser,
-        ):
-            seat = Seat(hub, service, token, http, anonymous, server_id)
-            (await seat.put_document(notebook_id, path, version=1, content=content)).raise_for_status()
-            next = f"/user/{name}/{'lab/tree' if interface == 'lab' else 'notebooks'}/{path}"
-            ticket = seat.ticket(notebook_id, path, next=next)
-            host.frame_urls = [f"{hub.seat_origin(name)}/user/{name}/inset/enter#ticket={ticket}"]
-            host.minted = 0
+    async with (
+        started(hub, service, name, origins=[host.origin], may=may, data_policy=data_policy) as seat,
+        chromium(profile, cookies) as browser,
+    ):
+        (await seat.put_document(notebook_id, path, version=1, content=content)).raise_for_status()
+        next = f"/user/{name}/{'lab/tree' if interface == 'lab' else 'notebooks'}/{path}"
+        ticket = seat.ticket(notebook_id, path, next=next)
+        host.frame_urls = [f"{hub.seat_origin(name)}/user/{name}/inset/enter#ticket={ticket}"]
+        host.minted = 0
 
-            page = browser.pages[0]
-            refused: list[str] = []
+        page = browser.pages[0]
+        refused: list[str] = []
 
-            def note(response: Response) -> None:
-                if response.status >= 400:
-                    refused.append(f"{response.status} {response.request.method} {response.url}")
+        def note(response: Response) -> None:
+            if response.status >= 400:
+                refused.append(f"{response.status} {response.request.method} {response.url}")
 
-            page.on("response", note)
-            await page.goto(host.url)
-            if opens:
-                await page.evaluate("notebook.ready")
-            # A frame that does not open is taken away again.
-            yield Shown(page, page.frames[1] if opens else page.main_frame, seat, notebook_id, path, refused)
-    finally:
-        await hub.stop_server(name)
+        page.on("response", note)
+        await page.goto(host.url)
+        if opens:
+            await page.evaluate("notebook.ready")
+        # A frame that does not open is taken away again.
+        yield Shown(page, page.frames[1] if opens else page.main_frame, seat, notebook_id, path, refused)
 
 
 @pytest.mark.parametrize("interface", ["notebook", "lab"])
